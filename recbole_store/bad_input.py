@@ -1,0 +1,6 @@
+"""The errors that mean "the input is wrong": one sentence and exit status 2, no traceback."""
+
+from recbole_store.settings import SettingsError
+from recbole_store.tokenizer.item_text import ItemTextError
+
+BAD_INPUT = (SettingsError, ItemTextError)

@@ -1,0 +1,1 @@
+"""CODES -> SCORES: sequences of codes, the trie of existing items, beam search, item scores."""

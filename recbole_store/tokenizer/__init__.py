@@ -1,0 +1,1 @@
+"""TEXT -> CODES: item texts, dense tokens, quantizers, the table of semantic IDs."""
