@@ -140,6 +140,7 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
     settings = {**settings, "checkpoint_dir": str(run_dir)}
     settings.setdefault("show_progress", sys.stderr.isatty())
     started = time.perf_counter()
+    commit = git_commit()  # now: the checkout may move on while a long run goes on
 
     config, dataset = build(model_name, dataset_name, settings)
     logging.getLogger().info(config)
@@ -205,7 +206,7 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
         "settings": {key: config[key] for key in sorted(settings)},
         "versions": versions(),
         "hardware": hardware(config["device"]),
-        "git_commit": git_commit(),
+        "git_commit": commit,
         "run_dir": str(run_dir),
     }
     if model_name in PLUGIN_MODELS:
