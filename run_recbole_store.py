@@ -75,20 +75,18 @@ def main(argv: list[str] | None = None) -> int:
     from recbole_store.run import build, run_model
     from recbole_store.settings import (
         PLUGIN_MODELS,
-        parse_value,
         profile_file,
         resolve,
     )
 
     try:
-        typed = {key: parse_value(text) for key, text in pairs}
         files = [profile_file(arguments.profile)] if arguments.profile else []
         files += [Path(name) for name in arguments.config_files]
         settings = {
-            name: resolve(name, arguments.dataset, files, typed, models) for name in models
+            name: resolve(name, arguments.dataset, files, dict(pairs), models) for name in models
         }
-        seed = typed.get("seed", 2020)
-        parent = Path(str(typed.get("checkpoint_dir", "saved")))
+        seed = settings[models[0]].get("seed", 2020)
+        parent = Path(settings[models[0]].get("checkpoint_dir", "saved"))
         if len(models) == 1:
             name = models[0]
             run_dir = arguments.run_dir or comparison.new_run_dir(

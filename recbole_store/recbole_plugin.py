@@ -103,6 +103,10 @@ def register() -> None:
     _add_transform()
     argument_list.dataset_arguments += DATASET_KEYS
     recbole_dataset.STOREDataset = STOREDataset
+    # Both import RecBole's model package, so they come after the parts it reads are in place.
+    store = importlib.import_module("recbole_store.model.store")
+    sys.modules["recbole.model.sequential_recommender.store"] = store
+    recbole_trainer.STORETrainer = importlib.import_module("recbole_store.trainer").STORETrainer
 
 
 def _stop_anomaly_mode() -> None:

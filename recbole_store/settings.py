@@ -63,8 +63,13 @@ def recbole_folder() -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def parse_value(text: str):
-    """A command-line value as YAML: ``5`` -> 5, ``[1,5]`` -> [1, 5], ``os.getpid()`` -> that text."""
+def parse_value(text: str, declared: str = ""):
+    """A command-line value as YAML: ``5`` -> 5, ``[1,5]`` -> [1, 5], ``os.getpid()`` -> that text.
+
+    What is declared a string stays what was typed: the interval ``[5,inf)`` is no list.
+    """
+    if declared == "str" and text not in ("null", "~", "None", ""):
+        return text
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
@@ -306,7 +311,7 @@ def resolve(
     model: str,
     dataset: str,
     files: list[Path],
-    typed: dict,
+    typed: dict[str, str],
     models: list[str] | None = None,
 ) -> dict:
     """Merge and check everything one model's run is told; the result is RecBole's config_dict.
@@ -315,7 +320,7 @@ def resolve(
 
     Args:
         files: property files given by the user.
-        typed: keys typed on the command line, already parsed.
+        typed: keys and texts from the command line.
         models: all models of the comparison; a key of any of them may be set.
 
     Raises:
@@ -332,8 +337,8 @@ def resolve(
     given: dict = {}
     for path in files:
         given.update(read_properties(path))
-    given.update(typed)
     types = known_types(models or [model], dataset)
+    given.update({key: parse_value(text, types.get(key, "")) for key, text in typed.items()})
     plugin_types = known_types(list(PLUGIN_MODELS), dataset)
     for key, value in given.items():
         if key not in types:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+import torch
+from torch import Tensor
 
 
 def window_rows(user_ids: np.ndarray, max_items: int) -> np.ndarray:
@@ -29,3 +33,59 @@ def window_rows(user_ids: np.ndarray, max_items: int) -> np.ndarray:
     positions = np.arange(len(users))
     rows_behind = ends[np.searchsorted(ends, positions)] - positions
     return np.sort(order[rows_behind % max_items == 0]).astype(np.int64)
+
+
+class CodeVocabulary:
+    """The LLM's extra vocabulary: every (level, code) has an id of its own.
+
+    Attributes:
+        sizes: number of codes of each level.
+        offsets: code_token_id of each level's code 0, int64 [L].
+
+    Example:
+        sizes [64, 64, 32]: code 5 of level 1 has code_token_id 69.
+    """
+
+    def __init__(self, sizes: list[int]):
+        self.sizes = list(sizes)
+        self.offsets = torch.tensor([0, *self.sizes[:-1]]).cumsum(0)
+
+    @property
+    def n_levels(self) -> int:
+        return len(self.sizes)
+
+    def __len__(self) -> int:
+        return sum(self.sizes)
+
+    def token_ids(self, codes: Tensor) -> Tensor:
+        """Codes [..., L] -> code_token_ids [..., L]."""
+        return codes + self.offsets.to(codes.device)
+
+
+class Window(NamedTuple):
+    """A batch of histories, each with its target directly behind it."""
+
+    codes: Tensor  # int64 [B, T + 1, L]; zeros behind each row's last item
+    n_targets: Tensor  # int64 [B], items to predict: all but the first
+
+    @property
+    def is_target(self) -> Tensor:
+        """bool [B, T]: whether item t + 1 is real."""
+        place = torch.arange(self.codes.size(1) - 1, device=self.codes.device)
+        return place[None] < self.n_targets[:, None]
+
+
+def make_window(history: Tensor, lengths: Tensor, target: Tensor) -> Window:
+    """Put each target behind its history and cut the padding that no row needs.
+
+    Args:
+        history: codes [B, T, L], right-padded.
+        lengths: items in each history, int64 [B].
+        target: codes [B, L].
+
+    Example (one level): history [[4, 7, 0]], lengths [2], target [[9]] -> codes [[4, 7, 9]]
+    """
+    n_items = int(lengths.max())
+    codes = torch.nn.functional.pad(history[:, :n_items], (0, 0, 0, 1))
+    codes[torch.arange(len(codes), device=codes.device), lengths] = target
+    return Window(codes, lengths)

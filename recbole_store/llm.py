@@ -1,0 +1,227 @@
+"""The one backbone of all four tasks: loading, adapters, precision, forward passes.
+
+The only module that imports peft, and transformers for STORE. Everything else hands it vectors
+(``inputs``) or words and gets hidden states or losses back.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from peft import LoraConfig
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers.utils import logging as transformers_logging
+
+from recbole_store.backbone_files import BackboneError, locate
+
+STAGES = ("tokenizer", "recommender")
+
+
+class Words(NamedTuple):
+    """Texts as word-piece ids, right-padded."""
+
+    ids: Tensor  # int64 [B, W]
+    lengths: Tensor  # int64 [B]
+
+    def followed_by(self, ids: Tensor) -> Words:
+        """Every text with the same word pieces [E] directly behind it."""
+        padded = F.pad(self.ids, (0, len(ids)))
+        place = self.lengths[:, None] + torch.arange(len(ids), device=ids.device)
+        return Words(padded.scatter(1, place, ids.expand(len(padded), -1)), self.lengths + len(ids))
+
+
+class Backbone(nn.Module):
+    """A Hugging Face causal LM, cut to its first layers, with one adapter a training stage.
+
+    Args:
+        name: hub name, local folder, or ``smollm2-135m``.
+        n_layers: keep the first n transformer layers; None keeps all.
+        tuning: ``lora`` (an adapter a stage), ``full`` (all layers, word embeddings frozen) or
+            ``frozen``.
+        precision: ``auto``, ``bf16`` or ``fp32``; bf16 is autocast over fp32 weights.
+        lora: rank, alpha, dropout and target_modules (None: peft's choice for the architecture).
+
+    Attributes:
+        hidden_size: H.
+        word_norm: mean L2 norm of the word embeddings, the scale of a usual input.
+        bf16: whether forward passes run in bfloat16.
+    """
+
+    def __init__(self, name, n_layers, tuning, precision, lora, device):
+        super().__init__()
+        self.tuning = tuning
+        self.llm, self.tokenizer = load(name, n_layers)
+        self.hidden_size = self.llm.config.hidden_size
+        words = self.llm.get_input_embeddings().weight
+        self.word_norm = words.detach().norm(dim=-1).mean().item()
+        self.bf16 = use_bf16(precision, torch.device(device))
+        self.llm.requires_grad_(False)
+        if tuning == "lora":
+            adapter = LoraConfig(
+                r=lora["rank"],
+                lora_alpha=lora["alpha"],
+                lora_dropout=lora["dropout"],
+                target_modules=lora["target_modules"],
+                init_lora_weights=True,
+            )
+            for stage in STAGES:
+                self.llm.add_adapter(adapter, adapter_name=stage)
+        self.use_stage("recommender")
+
+    def use_stage(self, stage: str) -> None:
+        """Let ``stage`` ("tokenizer" or "recommender") read, and train what it may train."""
+        if self.tuning == "lora":
+            self.llm.set_adapter(stage)  # also freezes the other stage's adapter
+        elif self.tuning == "full":
+            self.llm.base_model.requires_grad_(True)
+            self.llm.get_input_embeddings().requires_grad_(False)
+
+    def copy_adapter(self, source: str, target: str) -> None:
+        """Start one stage's adapter from another's weights."""
+        if self.tuning != "lora":
+            return
+        weights = dict(self.llm.named_parameters())
+        with torch.no_grad():
+            for name, weight in weights.items():
+                if f".{target}." in name:
+                    weight.copy_(weights[name.replace(f".{target}.", f".{source}.")])
+
+    def words(self, texts: list[str], max_words: int | None = None) -> Words:
+        """Texts -> word-piece ids [B, W], right-padded; an empty text becomes one end-of-text."""
+        eos = self.tokenizer.eos_token_id
+        rows = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        rows = [(row[:max_words] if max_words else row) or [eos] for row in rows]
+        lengths = torch.tensor([len(row) for row in rows])
+        ids = torch.full((len(rows), int(lengths.max())), eos)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row)
+        device = self.llm.get_input_embeddings().weight.device
+        return Words(ids.to(device), lengths.to(device))
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Word-piece ids [...] -> input vectors [..., H]."""
+        return self.llm.get_input_embeddings()(ids)
+
+    def new_cache(self) -> DynamicCache:
+        """An empty key-value cache for :meth:`forward`."""
+        return DynamicCache(config=self.llm.config)
+
+    def forward(self, inputs: Tensor, mask=None, positions=None, cache=None) -> Tensor:
+        """Input vectors [B, S, H] -> hidden states [B, S, H], fp32.
+
+        Rows are right-padded: under causal attention no real position sees padding, so no mask is
+        needed unless the caller attends along a tree.
+
+        Args:
+            mask: additive [B, 1, S, past + S]; None is causal.
+            positions: int64 [B, S]; None counts from the cache's length.
+            cache: read and extended in place.
+        """
+        with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            output = self.llm.base_model(
+                inputs_embeds=inputs,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=cache is not None,
+            )
+        return output.last_hidden_state.float()
+
+    def read_words_then(self, words: Words, tail: Tensor) -> Tensor:
+        """Read a text and, directly behind it, the vectors ``tail`` [B, E, H].
+
+        Returns:
+            Hidden states at the text's last word and at each tail input, [B, E + 1, H].
+        """
+        n_tail = tail.size(1)
+        place = torch.arange(words.ids.size(1) + n_tail, device=tail.device)
+        in_tail = place[None] - words.lengths[:, None]  # [B, W + E]
+        inputs = F.pad(self.embed(words.ids), (0, 0, 0, n_tail))
+        tail_at = tail.gather(
+            1, in_tail.clamp(0, n_tail - 1)[..., None].expand(-1, -1, tail.size(2))
+        )
+        is_tail = ((in_tail >= 0) & (in_tail < n_tail))[..., None]
+        hidden = self(torch.where(is_tail, tail_at, inputs))
+        wanted = words.lengths[:, None] - 1 + torch.arange(n_tail + 1, device=tail.device)
+        return hidden.gather(1, wanted[..., None].expand(-1, -1, hidden.size(2)))
+
+    def text_loss(self, prefix: Tensor, task: Words, words: Words) -> Tensor:
+        """Mean cross-entropy of a text, read behind vectors and a task's words.
+
+        Args:
+            prefix: [B, E, H], all that is known of the text.
+            task: one row, e.g. "The item's text:".
+            words: the texts to predict.
+        """
+        task_inputs = self.embed(task.ids).expand(prefix.size(0), -1, -1)
+        inputs = torch.cat([prefix, task_inputs, self.embed(words.ids[:, :-1])], dim=1)
+        first = prefix.size(1) + task.ids.size(1) - 1
+        hidden = self(inputs)[:, first:]  # [B, W, H]
+        place = torch.arange(words.ids.size(1), device=hidden.device)
+        real = place[None] < words.lengths[:, None]
+        head = self.llm.get_output_embeddings()
+        with torch.autocast(hidden.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            logits = head(hidden[real])
+        return F.cross_entropy(logits.float(), words.ids[real])
+
+
+def use_bf16(precision: str, device: torch.device) -> bool:
+    """Whether to run in bfloat16; ``auto`` takes it where the hardware multiplies it natively."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_amx_tile_supported()
+
+
+def load(name: str, n_layers: int | None):
+    """A causal LM in fp32 with its first ``n_layers`` layers, and its tokenizer.
+
+    Raises:
+        BackboneError: the name leads to no model, or the model has fewer layers.
+    """
+    source = locate(name, _convert_gguf)
+    verbosity = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()  # dropped layers are reported as unused weights
+    transformers_logging.disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(source)
+        if n_layers is not None and n_layers > config.num_hidden_layers:
+            raise BackboneError(
+                f"`backbone_layers` is {n_layers}, but {name} has {config.num_hidden_layers}."
+            )
+        config.num_hidden_layers = n_layers or config.num_hidden_layers
+        if getattr(config, "layer_types", None):
+            config.layer_types = config.layer_types[: config.num_hidden_layers]
+        llm = AutoModelForCausalLM.from_pretrained(source, config=config, dtype=torch.float32)
+        return llm, AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        if isinstance(error, BackboneError):
+            raise
+        raise BackboneError(
+            f"Cannot load the backbone `{name}`: it must be a causal LM of transformers, given by "
+            f"hub name, by local folder, or as smollm2-135m ({str(error).splitlines()[0]})."
+        ) from error
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def _convert_gguf(gguf: Path, target: Path) -> None:
+    """Dequantise a GGUF file and keep it as safetensors with its tokenizer."""
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    quantised = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+    )
+    config = quantised.config
+    del config.quantization_config  # a model that came from GGUF refuses to be saved with it
+    plain = AutoModelForCausalLM.from_config(config)
+    plain.load_state_dict(quantised.state_dict())
+    plain.save_pretrained(target)
+    tokenizer.save_pretrained(target)

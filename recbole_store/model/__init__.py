@@ -1,0 +1,1 @@
+"""What RecBole sees: one file a model, named after it in lower case."""

@@ -1,0 +1,125 @@
+"""Texts -> dense tokens [N, L, H]: text-to-token and token-to-text on the LLM (STORE, stage 1).
+
+Two forward passes stand for the attention mask of the paper (LAMIA, arXiv 2409.07276v3): the first
+reads the text and L learnable slots, the second reads the slots' hidden states and rebuilds the
+text from them, seeing nothing else of it.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from recbole_store.tokenizer.item_text import join_pieces
+
+TASK = "The text of this item:"
+
+
+class TokenizerLosses(NamedTuple):
+    """Weighted terms of stage 1; a term with weight 0 is not computed and stays 0."""
+
+    total: Tensor
+    reconstruction: Tensor
+    contrastive: Tensor
+
+
+class DenseTokenizer(nn.Module):
+    """L learnable slots behind an item's text; their hidden states are its dense tokens.
+
+    Args:
+        n_slots: L.
+        hidden_size, word_norm: of the LLM.
+        max_words: texts are cut to this many word pieces.
+    """
+
+    def __init__(self, n_slots: int, hidden_size: int, word_norm: float, max_words: int):
+        super().__init__()
+        self.word_norm = word_norm
+        self.max_words = max_words
+        slots = F.normalize(torch.randn(n_slots, hidden_size), dim=-1) * word_norm
+        self.slots = nn.Parameter(slots)
+
+    def forward(self, backbone, texts: list[str]) -> Tensor:
+        """Texts -> dense tokens [B, L, H]."""
+        words = backbone.words(texts, self.max_words)
+        slots = self.slots.expand(len(texts), -1, -1)
+        return backbone.read_words_then(words, slots)[:, 1:]
+
+    def reconstruction_loss(self, backbone, dense: Tensor, texts: list[str]) -> Tensor:
+        """Token-to-text: cross-entropy of the text, given its dense tokens [B, L, H] alone."""
+        task, words = backbone.words([TASK]), backbone.words(texts, self.max_words)
+        # Hidden states leave the LLM at another scale than its inputs have.
+        inputs = F.normalize(dense, dim=-1) * self.word_norm
+        return backbone.text_loss(inputs, task, words)
+
+
+def drop_pieces(pieces: list[str], share: float, rng: random.Random) -> list[str]:
+    """One view of an item: each piece of its text is left out with probability ``share``.
+
+    At least one piece stays. Example: ["Alien", "(1979)", "Horror"] -> ["Alien", "Horror"]
+    """
+    kept = [piece for piece in pieces if rng.random() >= share]
+    return kept or ([rng.choice(pieces)] if pieces else [])
+
+
+def contrastive_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+    """InfoNCE per slot between two views [B, L, H] of the same items; others are negatives."""
+    a, b = (F.normalize(view.transpose(0, 1), dim=-1) for view in (first, second))  # [L, B, H]
+    similarity = a @ b.transpose(1, 2) / temperature  # [L, B, B]
+    target = torch.arange(similarity.size(1), device=similarity.device)
+    target = target.expand(similarity.size(0), -1)
+    return (
+        F.cross_entropy(similarity.transpose(1, 2), target)
+        + F.cross_entropy(similarity, target)
+    ) / 2
+
+
+def slot_correlation(dense: Tensor) -> Tensor:
+    """Mean squared cosine between different slots of an item, once the batch mean is taken off.
+
+    0 when the slots of [B, L, H] say different things, 1 when they are copies of each other.
+    """
+    n_slots = dense.size(1)
+    if n_slots == 1:
+        return dense.new_zeros(())
+    centred = F.normalize(dense - dense.mean(dim=0), dim=-1)
+    cosine = centred @ centred.transpose(1, 2)  # [B, L, L]
+    off_diagonal = ~torch.eye(n_slots, dtype=torch.bool, device=dense.device)
+    return cosine[:, off_diagonal].square().mean()
+
+
+def tokenizer_losses(
+    tokenizer: DenseTokenizer,
+    backbone,
+    pieces: list[list[str]],
+    token_to_text_weight: float,
+    contrastive_weight: float,
+    decorrelation_weight: float,
+    temperature: float,
+    attribute_dropout: float,
+    rng: random.Random,
+) -> TokenizerLosses:
+    """All terms of stage 1 for a batch of items, given as the pieces of their texts."""
+    contrast = contrastive_weight > 0 or decorrelation_weight > 0
+    n_views = 2 if contrast else 1
+    share = attribute_dropout if contrast else 0.0
+    views = [
+        join_pieces(drop_pieces(item, share, rng)) for _ in range(n_views) for item in pieces
+    ]
+    dense = tokenizer(backbone, views)  # [views * B, L, H]
+    zero = dense.new_zeros(())
+    reconstruction, contrastive, total = zero, zero, zero
+    if token_to_text_weight > 0:
+        whole = [join_pieces(item) for item in pieces]
+        reconstruction = tokenizer.reconstruction_loss(backbone, dense[: len(pieces)], whole)
+        total = total + token_to_text_weight * reconstruction
+    if contrastive_weight > 0:
+        contrastive = contrastive_loss(*dense.chunk(2), temperature)
+        total = total + contrastive_weight * contrastive
+    if decorrelation_weight > 0:
+        total = total + decorrelation_weight * slot_correlation(dense)
+    return TokenizerLosses(total, reconstruction, contrastive)

@@ -1,0 +1,238 @@
+"""STORE's two stages inside RecBole's ``fit``: first the tokenizer, then the recommender."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import random
+import time
+from pathlib import Path
+
+import torch
+from recbole.trainer import Trainer
+from recbole.utils import init_seed
+from torch.nn.utils import clip_grad_norm_
+from tqdm import tqdm
+
+from recbole_store.backbone_files import cache_folder
+from recbole_store.tokenizer.dense_tokens import tokenizer_losses
+from recbole_store.tokenizer.quantizers import Palette, code_means, fit_palette
+from recbole_store.tokenizer.semantic_ids import disambiguate, write_table
+
+log = logging.getLogger(__name__)
+
+# Raised whenever the tokenizer stage comes to give other codes for the same settings.
+TOKENIZER_VERSION = 1
+
+# Settings that the tokenizer's result depends on, and so its cache.
+TOKENIZER_KEYS = (
+    "backbone",
+    "backbone_layers",
+    "tuning",
+    "lora_rank",
+    "lora_alpha",
+    "lora_dropout",
+    "lora_target_modules",
+    "tokenizer",
+    "n_levels",
+    "codebook_size",
+    "disambiguation_size",
+    "pca_dim",
+    "max_text_words",
+    "tokenizer_epochs",
+    "tokenizer_batch_size",
+    "tokenizer_learning_rate",
+    "token_to_text_weight",
+    "contrastive_weight",
+    "decorrelation_weight",
+    "temperature",
+    "attribute_dropout",
+    "clip_grad_norm",
+    "seed",
+)
+
+
+class STORETrainer(Trainer):
+    """RecBole's trainer with the tokenizer stage before it.
+
+    Early stopping, checkpoints of the best epoch and TensorBoard are RecBole's own.
+    """
+
+    def _build_optimizer(self, **kwargs):
+        """RecBole's choice of optimizer, with a learning rate each for LLM and code tokens."""
+        kwargs.setdefault("params", self.model.parameter_groups())
+        optimizer = super()._build_optimizer(**kwargs)
+        warm_up(optimizer, self.config["warmup_steps"])
+        return optimizer
+
+    def fit(self, train_data, valid_data=None, verbose=True, saved=True, **kwargs):
+        """Tokenize the items, then train the recommender on their codes."""
+        self.tokenize_items(train_data.dataset, show_progress=kwargs.get("show_progress", False))
+        # From here on a run that found the tokenizer in the cache is the same as one that trained it.
+        init_seed(self.config["seed"], self.config["reproducibility"])
+        self.model.use_stage("recommender")
+        self.optimizer = self._build_optimizer()
+        log.info(
+            "Recommender: %d windows for %d targets, %.1fM trained parameters, %s",
+            len(train_data.dataset),
+            len(train_data.dataset.inter_feat),
+            self.model.trained_parameters / 1e6,
+            "bf16" if self.model.backbone.bf16 else "fp32",
+        )
+        result = super().fit(train_data, valid_data, verbose=verbose, saved=saved, **kwargs)
+        if self.config["tuning"] == "full":
+            self._log_agreement()
+        return result
+
+    def tokenize_items(self, dataset, show_progress: bool = False) -> None:
+        """Give every item its semantic ID: from the cache, or by training the tokenizer stage."""
+        start = time.perf_counter()
+        model = self.model
+        key = fingerprint(self.config, model)
+        cached = cache_folder() / "tokenizers" / f"{dataset.dataset_name}-{key}.pt"
+        found = cached.is_file()
+        if found:
+            stage = torch.load(cached, map_location=self.device, weights_only=True)
+            log.info("Tokenizer: unchanged since an earlier run, taken from %s", cached)
+        else:
+            stage = self._train_tokenizer(show_progress)
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            part = cached.with_suffix(f".{time.time_ns()}")
+            torch.save(stage, part)
+            part.rename(cached)  # a killed run leaves no half-written cache
+        model.load_state_dict(stage["weights"], strict=False)
+        model.backbone.copy_adapter("tokenizer", "recommender")
+        model.start_codes_from(stage["code_means"], stage["code_counts"])
+        model.set_semantic_ids(stage["semantic_ids"], Palette(*stage["palette"]))
+        model.tokenizer_report = {
+            **model.statistics(),
+            "items_without_text": model.n_items - 1 - len(model.items_with_text),
+            "reconstruction_loss": stage["reconstruction_loss"],
+            "tokenizer_s": time.perf_counter() - start,
+            "tokenizer_cached": found,
+        }
+        self._log_tokenizer()
+        write_table(
+            Path(self.checkpoint_dir) / "semantic_ids.tsv",
+            list(dataset.field2id_token[dataset.iid_field][1:]),
+            model.semantic_ids[1:],
+            model.texts[1:],
+        )
+
+    def _train_tokenizer(self, show_progress: bool) -> dict:
+        """Stage 1: text-to-token and token-to-text; then PCA, k-means and disambiguation."""
+        config, model = self.config, self.model
+        init_seed(config["seed"], config["reproducibility"])
+        model.use_stage("tokenizer")
+        model.train()
+        optimizer = self._build_optimizer(
+            params=[weight for weight in model.parameters() if weight.requires_grad],
+            learning_rate=config["tokenizer_learning_rate"],
+        )
+        weights = (
+            config["token_to_text_weight"],
+            config["contrastive_weight"],
+            config["decorrelation_weight"],
+        )
+        rng = random.Random(config["seed"])
+        items, batch_size = list(model.items_with_text), config["tokenizer_batch_size"]
+        n_epochs = config["tokenizer_epochs"] if any(weights) else 0
+        steps = -(-len(items) // batch_size)
+        reconstruction = None
+        with tqdm(total=n_epochs * steps, disable=not show_progress, desc="Tokenizer") as bar:
+            for epoch in range(n_epochs):
+                rng.shuffle(items)
+                sums = [0.0, 0.0, 0.0]
+                for start in range(0, len(items), batch_size):
+                    batch = items[start : start + batch_size]
+                    losses = tokenizer_losses(
+                        model.dense_tokenizer,
+                        model.backbone,
+                        [model.pieces[item] for item in batch],
+                        *weights,
+                        config["temperature"],
+                        config["attribute_dropout"],
+                        rng,
+                    )
+                    self._check_nan(losses.total)
+                    optimizer.zero_grad()
+                    losses.total.backward()
+                    if self.clip_grad_norm:
+                        clip_grad_norm_(model.parameters(), **self.clip_grad_norm)
+                    optimizer.step()
+                    sums = [s + loss.item() for s, loss in zip(sums, losses, strict=True)]
+                    bar.update()
+                total, reconstruction, contrastive = (s / steps for s in sums)
+                log.info(
+                    "tokenizer epoch %d   loss %.4f   reconstruction %.4f   contrastive %.4f",
+                    epoch,
+                    total,
+                    reconstruction,
+                    contrastive,
+                )
+        trained = {n for n, weight in model.named_parameters() if weight.requires_grad}
+        dense = model.encode(model.texts[1:]).cpu()
+        palette = fit_palette(
+            dense, config["codebook_size"], config["pca_dim"], seed=config["seed"]
+        )
+        codes = palette.assign(dense)
+        means, counts = code_means(dense, codes, config["codebook_size"])
+        return {
+            "weights": {n: w for n, w in model.state_dict().items() if n in trained},
+            "palette": list(palette),
+            "semantic_ids": disambiguate(codes, config["disambiguation_size"]),
+            "code_means": means,
+            "code_counts": counts,
+            "reconstruction_loss": reconstruction,
+        }
+
+    def _log_tokenizer(self) -> None:
+        report = self.model.tokenizer_report
+        log.info(
+            "Tokenizer: %d items, %d without text; %d distinct IDs before disambiguation, at most "
+            "%d items on one",
+            report["items"],
+            report["items_without_text"],
+            report["distinct"],
+            report["largest_group"],
+        )
+        for level, (used, bits) in enumerate(
+            zip(report["utilisation"], report["entropy_bits"], strict=True)
+        ):
+            log.info("  level %d: %.0f%% of codes in use, %.2f bits", level, 100 * used, bits)
+        if report["reconstruction_loss"] is not None:
+            log.info("  reconstruction loss %.4f", report["reconstruction_loss"])
+
+    def _log_agreement(self) -> None:
+        """With all weights tuned, stage 2 changes the LLM that made the codes: say by how much."""
+        codes = self.model.tokenize(self.model.texts[1:])
+        same = (codes == self.model.semantic_ids[1:, :-1]).all(1).float().mean().item()
+        self.model.tokenizer_report["retokenized_same"] = same
+        log.info("Tokenized again by the tuned LLM, %.1f%% of items keep their codes", 100 * same)
+
+
+def warm_up(optimizer: torch.optim.Optimizer, n_steps: int) -> None:
+    """Raise the learning rates linearly over the first ``n_steps`` steps; then they stay."""
+    if n_steps > 0:
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: min((step + 1) / n_steps, 1.0)
+        )
+        optimizer.register_step_post_hook(lambda *_: schedule.step())
+
+
+def fingerprint(config, model) -> str:
+    """Hash of all that the tokenizer's result depends on: texts, settings, the LLM's weights."""
+    weights = hashlib.sha256()
+    for name, weight in model.backbone.llm.state_dict().items():
+        # The sums tell one model from another without hashing every byte of it.
+        weights.update(f"{name}{tuple(weight.shape)}{weight.double().sum().item()}".encode())
+    content = {
+        "version": TOKENIZER_VERSION,
+        "settings": {key: config[key] for key in TOKENIZER_KEYS},
+        "bf16": model.backbone.bf16,
+        "texts": model.pieces,
+        "weights": weights.hexdigest(),
+    }
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
