@@ -102,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
             passed_on = [f"--{key}={text}" for key, text in pairs]
             passed_on.append(f"--dataset={arguments.dataset}")
             passed_on += [f"--config_files={path}" for path in files]
-            results = comparison.run_each(models, passed_on, run_dirs)
+            results = comparison.run_each(Path(__file__).resolve(), models, passed_on, run_dirs)
     except BAD_INPUT as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -21,19 +21,21 @@ def new_run_dir(parent: Path, model: str, dataset: str, seed: int) -> Path:
     return candidate
 
 
-def run_each(models: list[str], arguments: list[str], run_dirs: list[Path]) -> list[dict]:
+def run_each(
+    script: Path, models: list[str], arguments: list[str], run_dirs: list[Path]
+) -> list[dict]:
     """Run the models one after the other; a model that fails is reported and left out.
 
     Each gets its own process: peak memory, thread pools and random state of one cannot touch the
     next, and a crash ends one model only.
 
     Args:
+        script: what a person would run.
         arguments: the command line, without ``--model`` and ``--run_dir``.
 
     Returns:
         The results of the models that finished.
     """
-    script = Path(sys.argv[0]).resolve()
     results = []
     for model, run_dir in zip(models, run_dirs, strict=True):
         print(f"\n=== {model} ===", flush=True)

@@ -149,13 +149,15 @@ class Backbone(nn.Module):
         wanted = words.lengths[:, None] - 1 + torch.arange(n_tail + 1, device=tail.device)
         return hidden.gather(1, wanted[..., None].expand(-1, -1, hidden.size(2)))
 
-    def text_loss(self, prefix: Tensor, task: Words, words: Words) -> Tensor:
+    def text_loss(self, prefix: Tensor, task: Words, words: Words, vocabulary: Tensor) -> Tensor:
         """Mean cross-entropy of a text, read behind vectors and a task's words.
 
         Args:
             prefix: [B, E, H], all that is known of the text.
             task: one row, e.g. "The item's text:".
             words: the texts to predict.
+            vocabulary: sorted word-piece ids that the softmax runs over. The catalogue's own few
+                thousand instead of the LLM's 49 thousand halve the cost of a training step.
         """
         task_inputs = self.embed(task.ids).expand(prefix.size(0), -1, -1)
         inputs = torch.cat([prefix, task_inputs, self.embed(words.ids[:, :-1])], dim=1)
@@ -163,10 +165,9 @@ class Backbone(nn.Module):
         hidden = self(inputs)[:, first:]  # [B, W, H]
         place = torch.arange(words.ids.size(1), device=hidden.device)
         real = place[None] < words.lengths[:, None]
-        head = self.llm.get_output_embeddings()
-        with torch.autocast(hidden.device.type, dtype=torch.bfloat16, enabled=self.bf16):
-            logits = head(hidden[real])
-        return F.cross_entropy(logits.float(), words.ids[real])
+        head = self.llm.get_output_embeddings().weight[vocabulary]
+        labels = torch.searchsorted(vocabulary, words.ids[real])
+        return F.cross_entropy(F.linear(hidden[real], head), labels)
 
 
 def use_bf16(precision: str, device: torch.device) -> bool:
@@ -184,12 +185,12 @@ def load(name: str, n_layers: int | None):
     Raises:
         BackboneError: the name leads to no model, or the model has fewer layers.
     """
-    source = locate(name, _convert_gguf)
     verbosity = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()  # dropped layers are reported as unused weights
     transformers_logging.disable_progress_bar()
     try:
+        source = locate(name, _convert_gguf)
         config = AutoConfig.from_pretrained(source)
         if n_layers is not None and n_layers > config.num_hidden_layers:
             raise BackboneError(

@@ -39,6 +39,11 @@ class STOREDataset(SequentialDataset):
 
     def __init__(self, config):
         super().__init__(config)
+        if config["codebook_size"] > self.item_num - 1:
+            raise settings.SettingsError(
+                f"`codebook_size` is {config['codebook_size']}, but {config['dataset']} has "
+                f"{self.item_num - 1} items: a codebook cannot be larger than the catalogue."
+            )
         self.window_rows = None
         self.semantic_ids = torch.zeros(self.item_num, config["n_levels"] + 1, dtype=torch.long)
         self.item_texts = read_item_texts(
@@ -73,7 +78,7 @@ class STOREDataset(SequentialDataset):
 
 
 class SemanticIdTransform:
-    """Attaches semantic IDs to a batch: of the history [B, T, L] and, where there is one, the item [B, L]."""
+    """Attaches semantic IDs to a batch: of the history [B, T, L] and, if given, the item [B, L]."""
 
     def __init__(self, config):
         self.item_field = config["ITEM_ID_FIELD"]
@@ -161,7 +166,7 @@ def _mend_collector() -> None:
 
 
 def _add_default_properties() -> None:
-    """Let ``Config`` read the plugin's property files for its models and exact time order for all."""
+    """Let ``Config`` read the plugin's property files for its models, exact time order for all."""
     load = Config._load_internal_config_dict
 
     def load_internal_config_dict(self, model, model_class, dataset):
@@ -175,7 +180,7 @@ def _add_default_properties() -> None:
 
 
 def _add_transform() -> None:
-    """Let ``transform: user_defined`` mean the semantic-ID transform, for the plugin's models only."""
+    """Let ``transform: user_defined`` attach semantic IDs, for the plugin's models only."""
     user_defined = recbole_transform.UserDefinedTransform
 
     def dispatch(config):

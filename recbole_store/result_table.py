@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
+from pathlib import Path
 
+from recbole_store.comparison import read_results
+
+MARKS = ("<!-- results -->", "<!-- end of results -->")
 SHOWN = ("Recall", "NDCG", "MRR", "Hit", "Precision")
 
 
@@ -82,3 +87,18 @@ def _count(number: int) -> str:
         if number >= size:
             return f"{number / size:.1f}{unit}"
     return str(number)
+
+
+def write_readme_table(results: list[dict], readme: Path) -> None:
+    """Put the table of committed results between README's two ``results`` marks."""
+    text = readme.read_text(encoding="utf-8")
+    before, start, rest = text.partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not start or not end:
+        raise ValueError(f"{readme} has no {MARKS[0]} ... {MARKS[1]}.")
+    table = as_markdown(*rows(results))
+    readme.write_text(f"{before}{start}\n{table}\n{end}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_readme_table(read_results(Path(sys.argv[1])), Path(sys.argv[2]))

@@ -247,7 +247,7 @@ def hardware(device: torch.device) -> dict:
 
 
 def git_commit() -> str | None:
-    """The checkout's commit, marked ``-dirty`` with uncommitted changes; None outside a checkout."""
+    """The checkout's commit, ``-dirty`` with uncommitted changes; None outside a checkout."""
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None

@@ -48,7 +48,7 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def properties_folder() -> Path:
-    """The plugin's property files: inside an installed wheel, or beside the package in a checkout."""
+    """The plugin's property files: in an installed wheel, or beside the package in a checkout."""
     package = Path(__file__).resolve().parent
     installed = package / "properties"
     return installed if installed.is_dir() else package.parent / "properties"
@@ -253,7 +253,9 @@ def check_ranges(settings: dict) -> None:
                 raise SettingsError(f"`{key}` is {settings[key]!r}, but must be {expected}.")
     topk = settings["topk"] if isinstance(settings["topk"], list) else [settings["topk"]]
     if not topk or not all(isinstance(k, int) and k >= 1 for k in topk):
-        raise SettingsError(f"`topk` is {settings['topk']!r}, but must hold integers of at least 1.")
+        raise SettingsError(
+            f"`topk` is {settings['topk']!r}, but must hold integers of at least 1."
+        )
     if "num_beams" in settings and settings["num_beams"] < max(topk):
         raise SettingsError(
             f"`num_beams` is {settings['num_beams']}, but the largest `topk` is {max(topk)}: "

@@ -69,7 +69,7 @@ class STORETrainer(Trainer):
     def fit(self, train_data, valid_data=None, verbose=True, saved=True, **kwargs):
         """Tokenize the items, then train the recommender on their codes."""
         self.tokenize_items(train_data.dataset, show_progress=kwargs.get("show_progress", False))
-        # From here on a run that found the tokenizer in the cache is the same as one that trained it.
+        # From here on, a cached tokenizer and one trained just now give the same run.
         init_seed(self.config["seed"], self.config["reproducibility"])
         self.model.use_stage("recommender")
         self.optimizer = self._build_optimizer()
@@ -150,6 +150,7 @@ class STORETrainer(Trainer):
                         model.dense_tokenizer,
                         model.backbone,
                         [model.pieces[item] for item in batch],
+                        model.word_vocabulary,
                         *weights,
                         config["temperature"],
                         config["attribute_dropout"],

@@ -26,7 +26,9 @@ class CodeDecoder:
         lengths: items in each history, int64 [B].
     """
 
-    def __init__(self, backbone, embed, heads, vocabulary: CodeVocabulary, prompt, history, lengths):
+    def __init__(
+        self, backbone, embed, heads, vocabulary: CodeVocabulary, prompt, history, lengths
+    ):
         self.backbone, self.embed, self.heads = backbone, embed, heads
         self.vocabulary = vocabulary
         self.n_users = len(history)

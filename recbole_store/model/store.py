@@ -87,6 +87,8 @@ class STORE(SequentialRecommender):
             nn.Linear(hidden_size, size, bias=False) for size in self.vocabulary.sizes
         )
         self.code_dropout = nn.Dropout(config["code_dropout"])
+        texts = self.backbone.words(self.texts, config["max_text_words"])
+        self.register_buffer("word_vocabulary", texts.ids.unique(), persistent=False)
         prompt = self.backbone.words([config["history_prompt"]]).ids[0]
         self.register_buffer("history_prompt", prompt, persistent=False)
         align = self.backbone.words([" " + config["align_prompt"]]).ids[0]
@@ -272,7 +274,9 @@ class STORE(SequentialRecommender):
         words = self.backbone.words(
             [self.texts[item] for item in items], self.dense_tokenizer.max_words
         )
-        return self.backbone.text_loss(tokens, self.backbone.words([TASK]), words)
+        return self.backbone.text_loss(
+            tokens, self.backbone.words([TASK]), words, self.word_vocabulary
+        )
 
     def _next_items(self, n_windows: int) -> list[int]:
         """Items with text for the text tasks: as many a batch as make one pass an epoch."""

@@ -49,12 +49,18 @@ class DenseTokenizer(nn.Module):
         slots = self.slots.expand(len(texts), -1, -1)
         return backbone.read_words_then(words, slots)[:, 1:]
 
-    def reconstruction_loss(self, backbone, dense: Tensor, texts: list[str]) -> Tensor:
-        """Token-to-text: cross-entropy of the text, given its dense tokens [B, L, H] alone."""
+    def reconstruction_loss(
+        self, backbone, dense: Tensor, texts: list[str], vocabulary: Tensor
+    ) -> Tensor:
+        """Token-to-text: cross-entropy of the text, given its dense tokens [B, L, H] alone.
+
+        Args:
+            vocabulary: sorted word-piece ids of the whole catalogue's texts.
+        """
         task, words = backbone.words([TASK]), backbone.words(texts, self.max_words)
         # Hidden states leave the LLM at another scale than its inputs have.
         inputs = F.normalize(dense, dim=-1) * self.word_norm
-        return backbone.text_loss(inputs, task, words)
+        return backbone.text_loss(inputs, task, words, vocabulary)
 
 
 def drop_pieces(pieces: list[str], share: float, rng: random.Random) -> list[str]:
@@ -73,8 +79,7 @@ def contrastive_loss(first: Tensor, second: Tensor, temperature: float) -> Tenso
     target = torch.arange(similarity.size(1), device=similarity.device)
     target = target.expand(similarity.size(0), -1)
     return (
-        F.cross_entropy(similarity.transpose(1, 2), target)
-        + F.cross_entropy(similarity, target)
+        F.cross_entropy(similarity.transpose(1, 2), target) + F.cross_entropy(similarity, target)
     ) / 2
 
 
@@ -96,6 +101,7 @@ def tokenizer_losses(
     tokenizer: DenseTokenizer,
     backbone,
     pieces: list[list[str]],
+    vocabulary: Tensor,
     token_to_text_weight: float,
     contrastive_weight: float,
     decorrelation_weight: float,
@@ -103,19 +109,23 @@ def tokenizer_losses(
     attribute_dropout: float,
     rng: random.Random,
 ) -> TokenizerLosses:
-    """All terms of stage 1 for a batch of items, given as the pieces of their texts."""
+    """All terms of stage 1 for a batch of items, given as the pieces of their texts.
+
+    Args:
+        vocabulary: sorted word-piece ids that reconstruction chooses from.
+    """
     contrast = contrastive_weight > 0 or decorrelation_weight > 0
     n_views = 2 if contrast else 1
     share = attribute_dropout if contrast else 0.0
-    views = [
-        join_pieces(drop_pieces(item, share, rng)) for _ in range(n_views) for item in pieces
-    ]
+    views = [join_pieces(drop_pieces(item, share, rng)) for _ in range(n_views) for item in pieces]
     dense = tokenizer(backbone, views)  # [views * B, L, H]
     zero = dense.new_zeros(())
     reconstruction, contrastive, total = zero, zero, zero
     if token_to_text_weight > 0:
         whole = [join_pieces(item) for item in pieces]
-        reconstruction = tokenizer.reconstruction_loss(backbone, dense[: len(pieces)], whole)
+        reconstruction = tokenizer.reconstruction_loss(
+            backbone, dense[: len(pieces)], whole, vocabulary
+        )
         total = total + token_to_text_weight * reconstruction
     if contrastive_weight > 0:
         contrastive = contrastive_loss(*dense.chunk(2), temperature)

@@ -118,7 +118,7 @@ def _atomic_rows(path: Path, id_column: str, separator: str, encoding: str):
             values = line.rstrip("\r\n").split(separator)
             if len(values) != len(header):
                 raise ItemTextError(
-                    f"{path}, line {number}: {len(values)} fields, but the header has {len(header)}."
+                    f"{path}, line {number}: {len(values)} fields, the header has {len(header)}."
                 )
             row = dict(zip(header, values, strict=True))
             yield row.pop(id_column), row

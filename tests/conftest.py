@@ -1,0 +1,155 @@
+"""A tiny random LLM and a planted dataset, both made here: no test needs the network."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+torch.set_num_threads(2)
+
+COLOURS = ("red", "green", "blue", "white", "black", "pink")
+SHAPES = ("circle", "square", "star", "cube", "ring", "heart", "cross", "moon", "arrow", "drop")
+FOLLOWS = 0.9  # probability that a planted history goes on as the texts say
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_cache(tmp_path_factory):
+    """No test reads or fills the user's cache."""
+    os.environ["RECBOLE_STORE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def _clean_process(monkeypatch, tmp_path):
+    """RecBole reads sys.argv and writes beside the working directory; keep both out of tests."""
+    monkeypatch.setattr(sys, "argv", ["pytest"])
+    monkeypatch.chdir(tmp_path)
+    yield
+    root = logging.getLogger()
+    for handler in [h for h in root.handlers if isinstance(h, logging.FileHandler)]:
+        root.removeHandler(handler)
+        handler.close()
+
+
+@pytest.fixture(scope="session")
+def tiny_llm(tmp_path_factory) -> Path:
+    """Folder of a random Llama of two layers and width 32, with a byte-level tokenizer."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("llm")
+    words = [*COLOURS, *SHAPES, ":", ".", "The", "item", "text", "of", "this", "tokens", "colour"]
+    vocabulary = {"<eos>": 0, "<unk>": 1}
+    for word in words:
+        vocabulary.setdefault(word, len(vocabulary))
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.decoder = decoders.WordPiece()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<eos>", unk_token="<unk>"
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def planted_items() -> list[tuple[str, str, str]]:
+    """(raw id, colour, shape) of each item; raw ids say nothing of either."""
+    pairs = [(colour, shape) for colour in COLOURS for shape in SHAPES]
+    names = [f"i{n:03d}" for n in range(len(pairs))]
+    random.Random(7).shuffle(names)
+    return [(name, *pair) for name, pair in zip(names, pairs, strict=True)]
+
+
+def next_planted(colour: str, shape: str) -> tuple[str, str]:
+    """What follows an item: the next shape, in the same colour."""
+    return colour, SHAPES[(SHAPES.index(shape) + 1) % len(SHAPES)]
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory) -> Path:
+    """A data_path with the dataset ``planted``: texts determine what follows what.
+
+    300 users, 60 items; with probability FOLLOWS the next item is the text's successor, else any.
+    """
+    data_path = tmp_path_factory.mktemp("data")
+    folder = data_path / "planted"
+    folder.mkdir()
+    items = planted_items()
+    by_text = {(colour, shape): name for name, colour, shape in items}
+    rng = random.Random(11)
+    rows = []
+    for user in range(300):
+        text = rng.choice(list(by_text))
+        for step in range(rng.randint(6, 14)):
+            # Seconds since 1970, one apart: float32 could not tell them from each other.
+            rows.append(f"u{user}\t{by_text[text]}\t{1_600_000_000 + step}")
+            follows = rng.random() < FOLLOWS
+            text = next_planted(*text) if follows else rng.choice(list(by_text))
+    header = "user_id:token\titem_id:token\ttimestamp:float"
+    (folder / "planted.inter").write_text("\n".join([header, *rows]) + "\n")
+    lines = ["item_id:token\tcolour:token\tshape:token_seq"]
+    lines += ["\t".join(item) for item in items]
+    (folder / "planted.item").write_text("\n".join(lines) + "\n")
+    return data_path
+
+
+@pytest.fixture
+def tiny_settings(tiny_llm, planted) -> dict:
+    """Settings of a STORE run on the planted data that trains in seconds."""
+    return {
+        "data_path": str(planted),
+        "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
+        "item_text": {"colour": "{}", "shape": "{}"},
+        "backbone": str(tiny_llm),
+        "backbone_layers": None,
+        "precision": "fp32",
+        "codebook_size": 16,
+        "disambiguation_size": 16,
+        "pca_dim": 16,
+        "MAX_ITEM_LIST_LENGTH": 6,
+        "topk": [1, 5, 10],
+        "num_beams": 10,
+        "epochs": 2,
+        "tokenizer_epochs": 2,
+        "show_progress": False,
+        "gpu_id": "",
+        "checkpoint_dir": "saved",
+    }
+
+
+@pytest.fixture
+def write_dataset(tmp_path):
+    """Write a small dataset: ``write_dataset(name, inter_rows, item_lines=None, texts=None)``."""
+
+    def write(name, inter_rows, item_lines=None, texts=None) -> Path:
+        folder = tmp_path / "data" / name
+        folder.mkdir(parents=True)
+        header = "user_id:token\titem_id:token\ttimestamp:float"
+        lines = [header, *("\t".join(map(str, row)) for row in inter_rows)]
+        (folder / f"{name}.inter").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if item_lines is not None:
+            (folder / f"{name}.item").write_text("\n".join(item_lines) + "\n", encoding="utf-8")
+        if texts is not None:
+            rows = "\n".join(json.dumps(text, ensure_ascii=False) for text in texts)
+            (folder / f"{name}.text.jsonl").write_text(rows + "\n", encoding="utf-8")
+        return tmp_path / "data"
+
+    return write
