@@ -53,10 +53,10 @@ class EpochLog:
     def _train(self, train_data, epoch_idx, *args, **kwargs):
         start = time.perf_counter()
         loss = self._train_epoch(train_data, epoch_idx, *args, **kwargs)
-        total = sum(loss) if isinstance(loss, tuple) else loss
         seconds = time.perf_counter() - start
-        mean_loss = total / max(len(train_data), 1)
-        self.epochs.append({"epoch": epoch_idx, "train_s": seconds, "loss": mean_loss})
+        parts = loss if isinstance(loss, tuple) else (loss,)
+        means = [part / max(len(train_data), 1) for part in parts]
+        self.epochs.append({"epoch": epoch_idx, "train_s": seconds, "losses": means})
         return loss
 
     def _valid(self, *args, **kwargs):
@@ -66,9 +66,9 @@ class EpochLog:
         row = self.epochs[-1]
         row.update(valid_s=time.perf_counter() - start, valid_score=score, valid=dict(result))
         log.info(
-            "epoch %3d   loss %.4f   %s %.4f%s   train %.0f s, evaluation %.0f s",
+            "epoch %3d   loss %s   %s %.4f%s   train %.0f s, evaluation %.0f s",
             row["epoch"],
-            row["loss"],
+            " + ".join(f"{loss:.4f}" for loss in row["losses"]),
             self._metric,
             score,
             "  best so far" if score > best else "",

@@ -23,7 +23,7 @@ from recbole_store.tokenizer.semantic_ids import disambiguate, write_table
 log = logging.getLogger(__name__)
 
 # Raised whenever the tokenizer stage comes to give other codes for the same settings.
-TOKENIZER_VERSION = 1
+TOKENIZER_VERSION = 2
 
 # Settings that the tokenizer's result depends on, and so its cache.
 TOKENIZER_KEYS = (
@@ -37,7 +37,6 @@ TOKENIZER_KEYS = (
     "tokenizer",
     "n_levels",
     "codebook_size",
-    "disambiguation_size",
     "pca_dim",
     "max_text_words",
     "tokenizer_epochs",
@@ -104,7 +103,15 @@ class STORETrainer(Trainer):
         model.load_state_dict(stage["weights"], strict=False)
         model.backbone.copy_adapter("tokenizer", "recommender")
         model.start_codes_from(stage["code_means"], stage["code_counts"])
-        model.set_semantic_ids(stage["semantic_ids"], Palette(*stage["palette"]))
+        # Popular items first, so that the level's codes mean a rank among look-alikes.
+        seen = dataset.item_counter
+        order = sorted(range(1, model.n_items), key=lambda item: (-seen[item], item))
+        order = torch.tensor(order) - 1
+        semantic_ids = torch.empty(model.n_items - 1, model.vocabulary.n_levels, dtype=torch.long)
+        semantic_ids[order] = disambiguate(
+            stage["codes"][order], self.config["disambiguation_size"]
+        )
+        model.set_semantic_ids(semantic_ids, Palette(*stage["palette"]))
         model.tokenizer_report = {
             **model.statistics(),
             "items_without_text": model.n_items - 1 - len(model.items_with_text),
@@ -182,7 +189,7 @@ class STORETrainer(Trainer):
         return {
             "weights": {n: w for n, w in model.state_dict().items() if n in trained},
             "palette": list(palette),
-            "semantic_ids": disambiguate(codes, config["disambiguation_size"]),
+            "codes": codes,
             "code_means": means,
             "code_counts": counts,
             "reconstruction_loss": reconstruction,

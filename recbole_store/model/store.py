@@ -98,11 +98,7 @@ class STORE(SequentialRecommender):
         n_levels = self.vocabulary.n_levels
         self.register_buffer("semantic_ids", torch.zeros(self.n_items, n_levels, dtype=torch.long))
         n_components = min(config["pca_dim"], hidden_size, self.n_items - 1)
-        shapes = Palette(
-            (self.n_slots, hidden_size),
-            (self.n_slots, n_components, hidden_size),
-            (self.n_slots, self.codebook_size, n_components),
-        )
+        shapes = Palette.shapes(self.n_slots, self.codebook_size, n_components, hidden_size)
         for part, shape in zip(Palette._fields, shapes, strict=True):
             self.register_buffer(f"palette_{part}", torch.zeros(shape))
         self.trie: CodeTrie | None = None
