@@ -14,9 +14,16 @@ Several models are run one after the other, each in its own process, under one p
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """Wrong arguments are answered like all bad input: one sentence, exit status 2."""
+
+    def error(self, message):
+        self.exit(2, f"error: {message}\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line; whatever it does not list must be ``--key=value`` of a property."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         description="Train and evaluate STORE and RecBole's models under one protocol.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -37,6 +44,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--beside", type=Path, help="folder of result files to show in the table")
     p.add_argument("--keep", type=Path, metavar="DIR", help="copy the result files there")
     p.add_argument("--no_table", action="store_true", help=argparse.SUPPRESS)
+    # A model's process in a comparison: the other models, whose properties may be set as well.
+    p.add_argument("--compared_with", default="", help=argparse.SUPPRESS)
     return p
 
 
@@ -82,8 +91,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         files = [profile_file(arguments.profile)] if arguments.profile else []
         files += [Path(name) for name in arguments.config_files]
+        compared = models + [name for name in arguments.compared_with.split(",") if name]
         settings = {
-            name: resolve(name, arguments.dataset, files, dict(pairs), models) for name in models
+            name: resolve(name, arguments.dataset, files, dict(pairs), compared) for name in models
         }
         seed = settings[models[0]].get("seed", 2020)
         parent = Path(settings[models[0]].get("checkpoint_dir", "saved"))
@@ -100,7 +110,7 @@ def main(argv: list[str] | None = None) -> int:
                 comparison.new_run_dir(parent, name, arguments.dataset, seed) for name in models
             ]
             passed_on = [f"--{key}={text}" for key, text in pairs]
-            passed_on.append(f"--dataset={arguments.dataset}")
+            passed_on += [f"--dataset={arguments.dataset}", f"--compared_with={','.join(models)}"]
             passed_on += [f"--config_files={path}" for path in files]
             results = comparison.run_each(Path(__file__).resolve(), models, passed_on, run_dirs)
     except BAD_INPUT as error:

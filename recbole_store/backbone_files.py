@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -51,7 +52,8 @@ def locate(backbone: str, convert_gguf) -> str:
             converted = Path(scratch) / "converted"
             convert_gguf(_download_gguf(Path(scratch)), converted)
             # One rename: a killed run leaves no half-written model behind.
-            if not folder.exists():
+            if not (folder / "config.json").is_file():
+                shutil.rmtree(folder, ignore_errors=True)
                 converted.rename(folder)
     return str(folder)
 

@@ -68,8 +68,13 @@ class Backbone(nn.Module):
                 target_modules=lora["target_modules"],
                 init_lora_weights=True,
             )
-            for stage in STAGES:
-                self.llm.add_adapter(adapter, adapter_name=stage)
+            try:
+                for stage in STAGES:
+                    self.llm.add_adapter(adapter, adapter_name=stage)
+            except ValueError as error:
+                raise BackboneError(
+                    f"{name} has no layers `lora_target_modules` {lora['target_modules']}."
+                ) from error
         self.use_stage("recommender")
 
     def use_stage(self, stage: str) -> None:

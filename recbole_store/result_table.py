@@ -25,7 +25,8 @@ def rows(results: list[dict], committed: list[dict] = ()) -> tuple[list[str], li
     cutoff = metric.partition("@")[2]
     suffix = f"@{cutoff}" if cutoff else ""
     every = [(result, "") for result in results] + [(result, "*") for result in committed]
-    every.sort(key=lambda pair: -pair[0]["valid"].get(metric, 0.0))
+    smaller_is_better = metric in ("rmse", "mae", "logloss")
+    every.sort(key=lambda pair: pair[0]["valid"].get(metric, 0.0), reverse=not smaller_is_better)
     names = [n for n in SHOWN if any(f"{n.lower()}{suffix}" in r["test"] for r, _ in every)]
     if not names:  # value metrics such as AUC have no cut-off
         names, suffix = sorted({key for r, _ in every for key in r["test"]}), ""

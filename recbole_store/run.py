@@ -24,7 +24,8 @@ from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.utils import get_model, get_trainer, init_seed
 
-from recbole_store.settings import PLUGIN_MODELS
+from recbole_store.bad_input import BAD_INPUT
+from recbole_store.settings import PLUGIN_MODELS, SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class EpochLog:
 
     def __init__(self, trainer):
         self.epochs: list[dict] = []
-        self._metric = trainer.valid_metric
+        self._trainer, self._metric = trainer, trainer.valid_metric
         self._train_epoch, self._valid_epoch = trainer._train_epoch, trainer._valid_epoch
         trainer._train_epoch, trainer._valid_epoch = self._train, self._valid
 
@@ -62,7 +63,8 @@ class EpochLog:
     def _valid(self, *args, **kwargs):
         start = time.perf_counter()
         score, result = self._valid_epoch(*args, **kwargs)
-        best = max((e["valid_score"] for e in self.epochs if "valid_score" in e), default=-1.0)
+        best = self._trainer.best_valid_score
+        is_best = score > best if self._trainer.valid_metric_bigger else score < best
         row = self.epochs[-1]
         row.update(valid_s=time.perf_counter() - start, valid_score=score, valid=dict(result))
         log.info(
@@ -71,7 +73,7 @@ class EpochLog:
             " + ".join(f"{loss:.4f}" for loss in row["losses"]),
             self._metric,
             score,
-            "  best so far" if score > best else "",
+            "  best so far" if is_best else "",
             row["train_s"],
             row["valid_s"],
         )
@@ -115,14 +117,26 @@ def keep_freed_memory() -> None:
 
 
 def build(model_name: str, dataset_name: str, settings: dict):
-    """Config and filtered dataset of a run: enough to find out whether it can start."""
+    """Config and filtered dataset of a run: enough to find out whether it can start.
+
+    Raises:
+        SettingsError: RecBole refuses the settings, or the dataset under them.
+    """
     argv, sys.argv = sys.argv, sys.argv[:1]  # Config warns about arguments that are not its own
     try:
         config = CheckedConfig(model=model_name, dataset=dataset_name, config_dict=dict(settings))
+        init_seed(config["seed"], config["reproducibility"])
+        return config, create_dataset(config)
+    except BAD_INPUT:
+        raise
+    except (ValueError, KeyError, TypeError, NotImplementedError, RuntimeError) as error:
+        logging.getLogger().exception("RecBole refused the settings or the data.")
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise SettingsError(
+            f"RecBole cannot start {model_name} on {dataset_name}: {said}"
+        ) from error
     finally:
         sys.argv = argv
-    init_seed(config["seed"], config["reproducibility"])
-    return config, create_dataset(config)
 
 
 def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path) -> dict:
@@ -153,6 +167,7 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
         dataset.inter_num,
         config["seed"],
     )
+    n_interactions = dataset.inter_num  # now: sequential data sets count targets once split
     train_data, valid_data, test_data = data_preparation(config, dataset)
     # Set again, as RecBole does, so that the model's start does not depend on the data's.
     init_seed(config["seed"], config["reproducibility"])
@@ -185,7 +200,7 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
             "max_item_list_length": config["MAX_ITEM_LIST_LENGTH"],
             "n_users": dataset.user_num - 1,
             "n_items": dataset.item_num - 1,
-            "n_interactions": dataset.inter_num,
+            "n_interactions": n_interactions,
             "n_test": len(test_data._dataset),
         },
         "times": {

@@ -7,6 +7,7 @@ Nothing from the command line or from a file is ever evaluated as code.
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import importlib.util
 import re
@@ -86,7 +87,7 @@ def read_properties(path: Path) -> dict:
         content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise SettingsError(f"Cannot read the property file {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:  # TypeError: a list as key
         place = getattr(error, "problem_mark", None)
         where = f", line {place.line + 1}" if place else ""
         raise SettingsError(f"The property file {path}{where} is not valid YAML.") from error
@@ -94,6 +95,9 @@ def read_properties(path: Path) -> dict:
         return {}
     if not isinstance(content, dict):
         raise SettingsError(f"The property file {path} must hold `key: value` lines.")
+    for key in content:
+        if not isinstance(key, str):
+            raise SettingsError(f"The property file {path} has the key {key!r}, which is no name.")
     return content
 
 
@@ -210,8 +214,8 @@ _RANGES = {
     "lora_rank": (lambda v: v >= 1, "at least 1"),
     "lora_dropout": (lambda v: 0 <= v < 1, "in [0, 1)"),
     "attribute_dropout": (lambda v: 0 <= v < 1, "in [0, 1)"),
+    "collaborative_share": (lambda v: 0 <= v <= 1, "in [0, 1]"),
     "code_dropout": (lambda v: 0 <= v < 1, "in [0, 1)"),
-    "label_smoothing": (lambda v: 0 <= v < 1, "in [0, 1)"),
     "MAX_ITEM_LIST_LENGTH": (lambda v: v >= 1, "at least 1"),
     "epochs": (lambda v: v >= 0, "at least 0"),
     "train_batch_size": (lambda v: v >= 1, "at least 1"),
@@ -226,6 +230,8 @@ _RANGES = {
     "normalize_over": (lambda v: v in ("level", "children"), "one of level, children"),
     "tokenizer": (lambda v: v in ("palette",), "palette"),
 }
+# RecBole's keys without which it fails; its files declare none of its keys as "or null".
+_NEVER_NULL = {"data_path", "metrics", "topk", "valid_metric", "eval_args", "seed"}
 _WEIGHT = (lambda v: v >= 0, "at least 0")
 _RANGES.update(
     dict.fromkeys(
@@ -239,6 +245,7 @@ _RANGES.update(
         _WEIGHT,
     )
 )
+_NEVER_NULL |= set(_RANGES)
 
 
 def check_ranges(settings: dict) -> None:
@@ -264,10 +271,54 @@ def check_ranges(settings: dict) -> None:
     check_valid_metric(settings, topk)
 
 
+@lru_cache
+def known_metrics() -> tuple[str, ...]:
+    """Names of RecBole's metrics, read from its source without importing it."""
+    source = (recbole_folder() / "evaluator" / "metrics.py").read_text(encoding="utf-8")
+    return tuple(re.findall(r"^class (\w+)\(", source, re.MULTILINE))
+
+
+_EVAL_KEYS = ("split", "group_by", "order", "mode")
+_EVAL_MODE = re.compile(r"full|labeled|(uni|pop)\d+")
+
+
+def check_eval_args(eval_args: dict) -> None:
+    """RecBole ignores unknown keys of eval_args, and refuses unknown modes late."""
+    for key in eval_args:
+        if key not in _EVAL_KEYS:
+            raise SettingsError(
+                f"`eval_args` has no key `{key}`{nearest(str(key), _EVAL_KEYS)}; it has "
+                f"{', '.join(_EVAL_KEYS)}."
+            )
+    mode = eval_args["mode"]
+    for value in mode.values() if isinstance(mode, dict) else [mode]:
+        if not _EVAL_MODE.fullmatch(str(value)):
+            raise SettingsError(
+                f"`eval_args` has the mode {value!r}, but must have full, labeled, uniN or popN."
+            )
+
+
+def check_item_text(pieces: dict | None) -> None:
+    """Each piece of an item's text is a text itself."""
+    for column, piece in (pieces or {}).items():
+        if not isinstance(piece, str):
+            raise SettingsError(
+                f"`item_text` has {piece!r} for {column}, but needs a text in quotes, "
+                'such as "{}".'
+            )
+
+
 def check_valid_metric(settings: dict, topk: list[int]) -> None:
     """The metric that selects the epoch must be among those that will be computed."""
     metrics = settings["metrics"]
     metrics = metrics if isinstance(metrics, list) else [metrics]
+    known = known_metrics()
+    for metric in metrics:
+        if str(metric).lower() not in {name.lower() for name in known}:
+            raise SettingsError(
+                f"`metrics` holds {metric!r}{nearest(str(metric), known)}; known: "
+                f"{', '.join(known)}."
+            )
     name, _, cutoff = str(settings["valid_metric"]).partition("@")
     ranking = bool(cutoff)
     computed = {metric.lower() for metric in metrics}
@@ -297,6 +348,10 @@ def check_dataset(settings: dict, dataset: str) -> Path:
             f"No dataset `{dataset}` in {parent}{nearest(dataset, names)}: there are "
             f"{', '.join(names)}; `data_path` names another folder."
         )
+    try:
+        codecs.lookup(settings.get("encoding") or "utf-8")
+    except LookupError as error:
+        raise SettingsError(f"`encoding` is {settings['encoding']}, which is unknown.") from error
     parts = settings.get("benchmark_filename")
     files = [f"{dataset}.{p}.inter" for p in parts] if parts else [f"{dataset}.inter"]
     for name in files:
@@ -341,12 +396,10 @@ def resolve(
         given.update(read_properties(path))
     types = known_types(models or [model], dataset)
     given.update({key: parse_value(text, types.get(key, "")) for key, text in typed.items()})
-    plugin_types = known_types(list(PLUGIN_MODELS), dataset)
     for key, value in given.items():
         if key not in types:
             raise SettingsError(f"Unknown property `{key}`{nearest(key, types)}.")
-        strict = key in plugin_types and key in _RANGES
-        check_type(key, value, types[key], none_allowed=not strict)
+        check_type(key, value, types[key], none_allowed=key not in _NEVER_NULL)
 
     merged = plugin_defaults(model, dataset)
     protocol_eval_args = merged["eval_args"]
@@ -354,6 +407,8 @@ def resolve(
     if not isinstance(merged["eval_args"], dict):
         raise SettingsError(f"`eval_args` is {merged['eval_args']!r}, but must be a dict.")
     merged["eval_args"] = {**protocol_eval_args, **merged["eval_args"]}
+    check_eval_args(merged["eval_args"])
+    check_item_text(merged.get("item_text"))
     everything = dict(read_properties(recbole_folder() / "properties" / "overall.yaml"))
     theirs = recbole_folder() / "properties" / "model" / f"{model}.yaml"
     if theirs.is_file() and model not in PLUGIN_MODELS:

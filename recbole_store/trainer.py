@@ -12,18 +12,20 @@ from pathlib import Path
 import torch
 from recbole.trainer import Trainer
 from recbole.utils import init_seed
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from recbole_store.backbone_files import cache_folder
-from recbole_store.tokenizer.dense_tokens import tokenizer_losses
+from recbole_store.tokenizer.co_occurrence import co_occurrence, collaborative_factors
+from recbole_store.tokenizer.dense_tokens import collaborative_positives, tokenizer_losses
 from recbole_store.tokenizer.quantizers import Palette, code_means, fit_palette
 from recbole_store.tokenizer.semantic_ids import disambiguate, write_table
 
 log = logging.getLogger(__name__)
 
 # Raised whenever the tokenizer stage comes to give other codes for the same settings.
-TOKENIZER_VERSION = 2
+TOKENIZER_VERSION = 3
 
 # Settings that the tokenizer's result depends on, and so its cache.
 TOKENIZER_KEYS = (
@@ -47,6 +49,7 @@ TOKENIZER_KEYS = (
     "decorrelation_weight",
     "temperature",
     "attribute_dropout",
+    "collaborative_share",
     "clip_grad_norm",
     "seed",
 )
@@ -86,16 +89,18 @@ class STORETrainer(Trainer):
 
     def tokenize_items(self, dataset, show_progress: bool = False) -> None:
         """Give every item its semantic ID: from the cache, or by training the tokenizer stage."""
-        start = time.perf_counter()
         model = self.model
-        key = fingerprint(self.config, model)
+        factors = self._collaborative_factors(dataset)
+        key = fingerprint(self.config, model, factors)
         cached = cache_folder() / "tokenizers" / f"{dataset.dataset_name}-{key}.pt"
         found = cached.is_file()
         if found:
             stage = torch.load(cached, map_location=self.device, weights_only=True)
             log.info("Tokenizer: unchanged since an earlier run, taken from %s", cached)
         else:
-            stage = self._train_tokenizer(show_progress)
+            start = time.perf_counter()
+            stage = self._train_tokenizer(factors, show_progress)
+            stage["seconds"] = time.perf_counter() - start
             cached.parent.mkdir(parents=True, exist_ok=True)
             part = cached.with_suffix(f".{time.time_ns()}")
             torch.save(stage, part)
@@ -116,7 +121,7 @@ class STORETrainer(Trainer):
             **model.statistics(),
             "items_without_text": model.n_items - 1 - len(model.items_with_text),
             "reconstruction_loss": stage["reconstruction_loss"],
-            "tokenizer_s": time.perf_counter() - start,
+            "tokenizer_s": stage["seconds"],
             "tokenizer_cached": found,
         }
         self._log_tokenizer()
@@ -127,7 +132,29 @@ class STORETrainer(Trainer):
             model.texts[1:],
         )
 
-    def _train_tokenizer(self, show_progress: bool) -> dict:
+    def _collaborative_factors(self, dataset) -> Tensor | None:
+        """What the training histories put together, [n_items, F]; None if not asked for."""
+        if self.config["collaborative_share"] == 0 or self.config["contrastive_weight"] == 0:
+            return None
+        rows = dataset.inter_feat
+        counts = co_occurrence(
+            rows[self.model.ITEM_SEQ].numpy(),
+            rows[self.model.ITEM_SEQ_LEN].numpy(),
+            rows[self.model.ITEM_ID].numpy(),
+            self.model.n_items,
+        )
+        return collaborative_factors(counts, self.config["pca_dim"], self.config["seed"])
+
+    def _positives(self, factors: Tensor | None, items: list[int]) -> Tensor | None:
+        if factors is None:
+            return None
+        return collaborative_positives(
+            factors[items].to(self.device),
+            self.config["collaborative_share"],
+            self.config["temperature"],
+        )
+
+    def _train_tokenizer(self, factors: Tensor | None, show_progress: bool) -> dict:
         """Stage 1: text-to-token and token-to-text; then PCA, k-means and disambiguation."""
         config, model = self.config, self.model
         init_seed(config["seed"], config["reproducibility"])
@@ -158,6 +185,7 @@ class STORETrainer(Trainer):
                         model.backbone,
                         [model.pieces[item] for item in batch],
                         model.word_vocabulary,
+                        self._positives(factors, batch),
                         *weights,
                         config["temperature"],
                         config["attribute_dropout"],
@@ -229,7 +257,7 @@ def warm_up(optimizer: torch.optim.Optimizer, n_steps: int) -> None:
         optimizer.register_step_post_hook(lambda *_: schedule.step())
 
 
-def fingerprint(config, model) -> str:
+def fingerprint(config, model, factors: Tensor | None) -> str:
     """Hash of all that the tokenizer's result depends on: texts, settings, the LLM's weights."""
     weights = hashlib.sha256()
     for name, weight in model.backbone.llm.state_dict().items():
@@ -240,6 +268,7 @@ def fingerprint(config, model) -> str:
         "settings": {key: config[key] for key in TOKENIZER_KEYS},
         "bf16": model.backbone.bf16,
         "texts": model.pieces,
+        "factors": None if factors is None else hashlib.sha256(factors.numpy()).hexdigest(),
         "weights": weights.hexdigest(),
     }
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)

@@ -58,8 +58,8 @@ class CodeVocabulary:
         return sum(self.sizes)
 
     def token_ids(self, codes: Tensor) -> Tensor:
-        """Codes [..., L] -> code_token_ids [..., L]."""
-        return codes + self.offsets.to(codes.device)
+        """Codes [..., l] of the first l levels -> code_token_ids [..., l]."""
+        return codes + self.offsets[: codes.size(-1)].to(codes.device)
 
 
 class Window(NamedTuple):

@@ -196,16 +196,22 @@ class STORE(SequentialRecommender):
     def forward(self, window: Window) -> Tensor:
         """Hidden states from which each code of each target is predicted, [B, T, L, H]."""
         n_rows, n_items, n_levels = window.codes.shape
-        tokens = self.code_dropout(self.embed_codes(self.vocabulary.token_ids(window.codes)))
+        tokens = self.code_dropout(self.embed_codes(window.codes))
         prompt = self.backbone.embed(self.history_prompt).expand(n_rows, -1, -1)
         inputs = torch.cat([prompt, tokens.flatten(1, 2)[:, :-1]], dim=1)
         # The state behind one code predicts the next, from the first item's last code on.
         first = prompt.size(1) + n_levels - 1
         return self.backbone(inputs)[:, first:].unflatten(1, (n_items - 1, n_levels))
 
-    def embed_codes(self, token_ids: Tensor) -> Tensor:
-        """code_token_ids [...] -> input vectors [..., H]."""
-        return self.code_embedding(token_ids)
+    def embed_codes(self, codes: Tensor) -> Tensor:
+        """Codes [..., l] of the first l levels -> input vectors [..., l, H].
+
+        A code means little without those before it, so each input is the sum of its prefix's
+        embeddings (at one scale): behind an item's last code the LLM reads the whole item at once.
+        """
+        embeddings = self.code_embedding(self.vocabulary.token_ids(codes))
+        depth = torch.arange(1, codes.size(-1) + 1, device=codes.device)
+        return embeddings.cumsum(-2) / depth.sqrt()[:, None]
 
     def calculate_loss(self, interaction):
         """Token-to-token on windows, plus the weighted text tasks on the next items in turn.
@@ -256,7 +262,7 @@ class STORE(SequentialRecommender):
         )
         words = words.followed_by(self.align_prompt)
         codes = self.semantic_ids[items]
-        tail = self.embed_codes(self.vocabulary.token_ids(codes))[:, :-1]
+        tail = self.embed_codes(codes[:, :-1])
         hidden = self.backbone.read_words_then(words, tail)  # [B, L, H]
         losses = [
             F.cross_entropy(head(hidden[:, level]), codes[:, level])
@@ -266,7 +272,7 @@ class STORE(SequentialRecommender):
 
     def reconstruct_loss(self, items: list[int]) -> Tensor:
         """Codes -> text: cross-entropy of an item's text, given its semantic ID."""
-        tokens = self.embed_codes(self.vocabulary.token_ids(self.semantic_ids[items]))
+        tokens = self.embed_codes(self.semantic_ids[items])
         words = self.backbone.words(
             [self.texts[item] for item in items], self.dense_tokenizer.max_words
         )
@@ -308,7 +314,6 @@ class STORE(SequentialRecommender):
             self.backbone,
             self.embed_codes,
             self.code_heads,
-            self.vocabulary,
             prompt,
             codes,
             lengths,

@@ -72,15 +72,34 @@ def drop_pieces(pieces: list[str], share: float, rng: random.Random) -> list[str
     return kept or ([rng.choice(pieces)] if pieces else [])
 
 
-def contrastive_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
-    """InfoNCE per slot between two views [B, L, H] of the same items; others are negatives."""
+def contrastive_loss(
+    first: Tensor, second: Tensor, temperature: float, positives: Tensor | None = None
+) -> Tensor:
+    """InfoNCE per slot between two views [B, L, H] of the same items.
+
+    Args:
+        positives: [B, B], what share of each row's attention the items of the batch should get;
+            None is the identity: only the item itself, all others are negatives.
+    """
     a, b = (F.normalize(view.transpose(0, 1), dim=-1) for view in (first, second))  # [L, B, H]
     similarity = a @ b.transpose(1, 2) / temperature  # [L, B, B]
-    target = torch.arange(similarity.size(1), device=similarity.device)
-    target = target.expand(similarity.size(0), -1)
-    return (
-        F.cross_entropy(similarity.transpose(1, 2), target) + F.cross_entropy(similarity, target)
-    ) / 2
+    if positives is None:
+        positives = torch.eye(len(first), device=first.device)
+    rows = -(positives * similarity.log_softmax(-1)).sum(-1)
+    columns = -(positives * similarity.transpose(1, 2).log_softmax(-1)).sum(-1)
+    return (rows.mean() + columns.mean()) / 2
+
+
+def collaborative_positives(factors: Tensor, share: float, temperature: float) -> Tensor:
+    """Positives [B, B] that give ``share`` to items which histories put together.
+
+    Args:
+        factors: unit vectors [B, F]; an item without one (0) is its own only positive.
+    """
+    itself = torch.eye(len(factors), device=factors.device)
+    together = (factors @ factors.T / temperature).softmax(-1)
+    known = (factors.square().sum(-1, keepdim=True) > 0).float()
+    return itself + share * known * (together - itself)
 
 
 def slot_correlation(dense: Tensor) -> Tensor:
@@ -102,6 +121,7 @@ def tokenizer_losses(
     backbone,
     pieces: list[list[str]],
     vocabulary: Tensor,
+    positives: Tensor | None,
     token_to_text_weight: float,
     contrastive_weight: float,
     decorrelation_weight: float,
@@ -113,6 +133,7 @@ def tokenizer_losses(
 
     Args:
         vocabulary: sorted word-piece ids that reconstruction chooses from.
+        positives: of the contrastive loss, [B, B] or None.
     """
     contrast = contrastive_weight > 0 or decorrelation_weight > 0
     n_views = 2 if contrast else 1
@@ -128,7 +149,7 @@ def tokenizer_losses(
         )
         total = total + token_to_text_weight * reconstruction
     if contrastive_weight > 0:
-        contrastive = contrastive_loss(*dense.chunk(2), temperature)
+        contrastive = contrastive_loss(*dense.chunk(2), temperature, positives)
         total = total + contrastive_weight * contrastive
     if decorrelation_weight > 0:
         total = total + decorrelation_weight * slot_correlation(dense)

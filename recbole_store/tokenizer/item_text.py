@@ -54,21 +54,24 @@ def read_item_texts(
             f"STORE reads items' texts, but {name} has none: neither {side_file} nor {atomic_file}"
             " exists."
         )
+    source = side_file if side_file.is_file() else atomic_file
     columns, texts = set(), {}
-    for raw_id, values in rows:
-        columns.update(values)
-        texts[raw_id] = values
+    try:
+        for raw_id, values in rows:
+            columns.update(values)
+            texts[raw_id] = values
+    except UnicodeDecodeError as error:
+        raise ItemTextError(f"{source} is not {encoding}: set `encoding` to what it is.") from error
     if pieces is None:
         pieces = {column: column + ": {}" for column in sorted(columns)}
     missing = [column for column in pieces if column not in columns]
     if missing or not pieces:
-        source = side_file if side_file.is_file() else atomic_file
         raise ItemTextError(
             f"`item_text` names {', '.join(missing) or 'no column'}, which {source} does not have; "
             f"its text columns are {', '.join(sorted(columns)) or 'none'}."
         )
     no_text: dict[str, str] = {}
-    return [[]] + [
+    found = [[]] + [
         [
             piece.replace("{}", value)
             for column, piece in pieces.items()
@@ -76,6 +79,9 @@ def read_item_texts(
         ]
         for raw_id in list(raw_ids)[1:]
     ]
+    if not any(found):
+        raise ItemTextError(f"{source} has no text for any of the items that {name} has.")
+    return found
 
 
 def join_pieces(pieces: list[str]) -> str:

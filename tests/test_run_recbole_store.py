@@ -1,0 +1,369 @@
+"""The command line, from --help to result files; most runs happen inside this process."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+SCRIPT = Path(__file__).resolve().parent.parent / "run_recbole_store.py"
+N_USERS, N_ITEMS = 300, 60  # of the planted data
+
+
+def load_script():
+    spec = importlib.util.spec_from_file_location("run_recbole_store", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+run_recbole_store = load_script()
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads that wait for each other on busy cores make the tiny runs ten times slower."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def command(tiny_settings, tmp_path):
+    """Arguments of a quick run on the planted data, and whatever a test adds."""
+    file = tmp_path / "tiny.yaml"
+    shared = {"data_path", "load_col", "epochs", "topk", "show_progress", "gpu_id"}
+
+    def arguments(*more, model="STORE", dataset="planted", **settings) -> list[str]:
+        ours = "STORE" in model
+        fitting = {key: tiny_settings[key] for key in tiny_settings if ours or key in shared}
+        file.write_text(yaml.safe_dump({**fitting, **settings}))
+        return [f"--model={model}", f"--dataset={dataset}", f"--config_files={file}", *more]
+
+    return arguments
+
+
+def exit_status(arguments) -> int:
+    try:
+        return run_recbole_store.main(arguments)
+    except SystemExit as stopped:
+        return stopped.code
+
+
+def error_of(arguments, capsys) -> str:
+    """The one line that a refused command line leaves on stderr."""
+    capsys.readouterr()
+    status = exit_status(arguments)
+    stderr = capsys.readouterr().err
+    assert status == 2, stderr
+    assert stderr.startswith("error: "), stderr
+    assert stderr.count("\n") == 1 and stderr.endswith("\n"), stderr
+    assert not list(Path("saved").rglob("result.json")), "a refused run leaves no result"
+    return stderr.removeprefix("error: ").strip()
+
+
+def table_of(stdout: str) -> tuple[list[str], dict[str, list[str]]]:
+    """Models in the order of the printed table, and model -> its cells."""
+    lines = stdout.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("model  ")) + 2
+    rows = {}
+    for line in lines[first:]:
+        if "  " not in line:
+            break
+        rows[line.split()[0]] = line.split()[1:]
+    return list(rows), rows
+
+
+# Before anything heavy is imported
+
+
+def test_help_needs_no_heavy_import():
+    code = f"""
+import runpy, sys
+sys.argv = ["run_recbole_store.py", "--help"]
+try:
+    runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
+except SystemExit as stopped:
+    heavy = {{"torch", "recbole", "recbole_store", "transformers", "numpy"}} & set(sys.modules)
+    print("exit", stopped.code, sorted(heavy))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    *shown, last = done.stdout.splitlines()
+    assert last == "exit 0 []"
+    assert shown[0].startswith("usage: run_recbole_store.py")
+    options = ("--model", "--dataset", "--config_files", "--profile", "--beside", "--keep")
+    assert all(option in done.stdout for option in options)
+
+
+@pytest.mark.parametrize(
+    ("words", "pairs"),
+    [
+        ([], []),
+        (["--a=1", "--b", "2"], [("a", "1"), ("b", "2")]),
+        (["--a=b=c", "--n", "-1"], [("a", "b=c"), ("n", "-1")]),
+        (["--a="], [("a", "")]),
+        (["--topk=[1, 5]"], [("topk", "[1, 5]")]),
+    ],
+)
+def test_typed_properties(words, pairs):
+    assert run_recbole_store.typed_properties(words, pytest.fail) == pairs
+
+
+# Bad input: exit status 2 and one sentence
+
+BAD_COMMAND_LINES = {
+    "unknown model": (["--model=STOR"], ["STOR", "`STORE`"]),
+    "one unknown model of two": (["--model=STORE,Popp"], ["`Popp`", "`Pop`"]),
+    "a model twice": (["--model=STORE,STORE"], ["STORE,STORE"]),
+    "no model": (["--model=,"], ["--model"]),
+    "unknown dataset": (["--dataset=plant"], ["`plant`", "`planted`"]),
+    "unknown property": (["--num_beam=20"], ["`num_beam`", "`num_beams`"]),
+    "unknown profile": (["--profile=ful"], ["`ful`", "`full`"]),
+    "no such property file": (["--config_files", "no.yaml"], ["no.yaml"]),
+    "mistyped value": (["--epochs=many"], ["`epochs`", "'many'", "int"]),
+    "value that is no YAML": (["--topk=[1,5"], ["'[1,5'"]),
+    "value out of range": (["--tuning=some"], ["`tuning`", "lora"]),
+    "fewer beams than topk": (["--num_beams=5"], ["`num_beams` is 5", "10"]),
+    "valid_metric not computed": (["--valid_metric=MRR@3"], ["MRR@3"]),
+    "unknown metric": (["--metrics=[NDCG,Recal]"], ["Recal"]),
+    "unknown evaluation mode": (["--eval_args={mode: fulll}"], ["fulll"]),
+    "missing text column": (["--item_text={title: '{}'}"], ["title", "colour, shape"]),
+    "text piece that is no text": (["--item_text={colour: 5}"], ["colour", "5"]),
+    "codebook larger than the catalogue": (["--codebook_size=61"], ["61", "60"]),
+    "disambiguation level too small": (
+        ["--n_levels=1", "--codebook_size=2", "--disambiguation_size=2", "--tokenizer_epochs=0"],
+        ["`disambiguation_size` is 2"],
+    ),
+    "no such backbone": (["--backbone=/no/such/folder"], ["/no/such/folder"]),
+    "more layers than there are": (["--backbone_layers=3"], ["`backbone_layers` is 3", "has 2"]),
+    "adapters on layers that are not there": (
+        ["--tuning=lora", "--lora_target_modules=[nope]"],
+        ["nope"],
+    ),
+    "flag without value": (["--epochs"], ["--epochs"]),
+    "flag before another": (["--epochs", "--seed=1"], ["--epochs"]),
+    "property given twice": (["--epochs=1", "--epochs=2"], ["--epochs", "twice"]),
+    "word without dashes": (["epochs=1"], ["epochs=1"]),
+    "bare dashes": (["--=1"], ["--=1"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_COMMAND_LINES)
+def test_bad_input_is_one_sentence(case, command, capsys):
+    more, words = BAD_COMMAND_LINES[case]
+    message = error_of(command(*more), capsys)
+    assert all(word in message for word in words), message
+
+
+def test_bad_input_of_a_comparison_stops_before_it_starts(command, capsys, monkeypatch):
+    """Pop would run for a while before STORE's missing column came to light."""
+    from recbole_store import comparison
+
+    monkeypatch.setattr(comparison, "run_each", lambda *_: pytest.fail("must not start"))
+    more = command("--item_text={title: '{}'}", model="Pop,STORE")
+    assert "title" in error_of(more, capsys)
+    assert not Path("saved").exists()
+
+
+INTERACTIONS = [(f"u{u}", f"i{(3 * u + n) % 20}", n) for u in range(10) for n in range(6)]
+
+
+def test_dataset_without_texts(command, capsys, write_dataset):
+    data_path = str(write_dataset("bare", INTERACTIONS))
+    message = error_of(command(dataset="bare", data_path=data_path), capsys)
+    assert "bare.item" in message and "bare.text.jsonl" in message
+
+
+def test_texts_of_other_items_only(command, capsys, write_dataset):
+    """Ids of another data set's file, say: STORE would have nothing to learn from."""
+    texts = [{"item_id": f"x{n}", "title": f"title {n}"} for n in range(20)]
+    data_path = str(write_dataset("other", INTERACTIONS, texts=texts))
+    settings = {"data_path": data_path, "item_text": None}
+    message = error_of(command(dataset="other", **settings), capsys)
+    assert "other.text.jsonl" in message
+
+
+def test_dataset_without_interactions(command, capsys, write_dataset):
+    data_path = str(write_dataset("empty", []))
+    assert "empty.inter" in error_of(command(dataset="empty", data_path=data_path), capsys)
+
+
+def test_malformed_item_file(command, capsys, write_dataset):
+    lines = ["item_id:token\ttitle:token_seq", "i1\tone\ttoo many"]
+    data_path = str(write_dataset("bad", INTERACTIONS, lines))
+    settings = {"data_path": data_path, "item_text": None}
+    assert "bad.item, line 2" in error_of(command(dataset="bad", **settings), capsys)
+
+
+# Runs
+
+
+def head_commit() -> str:
+    command = ["git", "-C", str(SCRIPT.parent), "rev-parse", "--short=12", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_store_run_writes_its_result(command, capsys, planted):
+    metrics = ["Recall", "MRR", "NDCG", "Hit", "Precision", "ItemCoverage"]
+    head = head_commit()
+    assert exit_status(command("--seed=5", "--keep=kept", metrics=metrics)) == 0
+    stdout = capsys.readouterr().out
+
+    (run_dir,) = Path("saved").iterdir()
+    assert run_dir.name.startswith("STORE-planted-seed5-")
+    result = json.loads((run_dir / "result.json").read_text())
+    assert json.loads(Path("kept/STORE.json").read_text()) == result
+    assert (result["model"], result["dataset"], result["seed"]) == ("STORE", "planted", 5)
+    assert Path(result["run_dir"]) == run_dir
+    assert f"{run_dir}/result.json" in stdout and table_of(stdout)[0] == ["STORE"]
+
+    inter = (planted / "planted" / "planted.inter").read_text().splitlines()[1:]
+    assert result["protocol"] == {
+        "eval_args": {
+            "split": {"LS": "valid_and_test"},
+            "order": "TO",
+            "group_by": "user",
+            "mode": {"valid": "full", "test": "full"},
+        },
+        "repeatable": True,
+        "history_filtered": False,
+        "exact_time_order": True,
+        "max_item_list_length": 6,
+        "n_users": N_USERS,
+        "n_items": N_ITEMS,
+        "n_interactions": len(inter),
+        "n_test": N_USERS,
+    }
+    keys = {f"{name.lower()}@{k}" for name in metrics for k in (1, 5, 10)}
+    for part in ("valid", "test"):
+        figures = result[part]
+        assert figures.keys() == keys
+        assert all(0 <= value <= 1 for value in figures.values())
+        assert figures["recall@1"] <= figures["recall@5"] <= figures["recall@10"]
+        assert figures["recall@1"] == figures["hit@1"] == figures["precision@1"]
+    assert result["test"]["recall@10"] > 0
+
+    times, sizes = result["times"], result["sizes"]
+    assert times["epochs"] == len(result["curve"]) == 2
+    assert all(times[key] > 0 for key in ("fit_s", "epoch_s", "valid_s", "test_s", "total_s"))
+    assert times["total_s"] > times["fit_s"] + times["test_s"]
+    assert 0 < sizes["trained_parameters"] < sizes["parameters"]
+    assert sizes["peak_memory_gb"] > 0.1
+    assert {"python", "torch", "recbole", "transformers", "peft"} <= result["versions"].keys()
+    assert result["versions"]["recbole"] == "1.2.1"
+    if (SCRIPT.parent / ".git").exists():
+        assert result["git_commit"].removesuffix("-dirty") in {head, head_commit()}
+    assert result["settings"]["codebook_size"] == 16
+    assert max(row["valid_score"] for row in result["curve"]) == result["valid"]["ndcg@10"]
+
+    header, *lines = (run_dir / "semantic_ids.tsv").read_text().splitlines()
+    assert header == "item_id\tsemantic_id\ttext"
+    rows = [line.split("\t") for line in lines]
+    texts = {}
+    for line in (planted / "planted" / "planted.item").read_text().splitlines()[1:]:
+        raw_id, colour, shape = line.split("\t")
+        texts[raw_id] = f"{colour} {shape}"
+    assert {raw_id: text for raw_id, _, text in rows} == texts
+    assert len({codes for _, codes, _ in rows}) == len(rows) == N_ITEMS
+    assert all(len(codes.split()) == result["settings"]["n_levels"] + 1 for _, codes, _ in rows)
+    assert all(0 <= int(code) < 16 for _, codes, _ in rows for code in codes.split())
+    assert result["store"]["items_without_text"] == 0
+
+
+def test_quick_baseline_beside_committed_results(command, capsys):
+    """A folder of result files joins the table; the model's own old result stays out of it."""
+    assert exit_status(command("--keep=kept", model="Pop", epochs=1)) == 0
+    kept = json.loads(Path("kept/Pop.json").read_text())
+    (run_dir,) = Path("saved").iterdir()
+    for name, score in (("Better", 0.99), ("Worse", 0.0), ("Pop", 0.5)):
+        old = {**kept, "model": name, "valid": {"ndcg@10": score}}
+        Path(f"kept/{name}.json").write_text(json.dumps(old))
+
+    capsys.readouterr()
+    assert exit_status(command("--beside=kept", "--run_dir=here", model="Pop", epochs=1)) == 0
+    stdout = capsys.readouterr().out
+    names, rows = table_of(stdout)
+    assert names == ["Better*", "Pop", "Worse*"]
+    assert rows["Pop"][0] == f"{kept['valid']['ndcg@10']:.4f}", "the same run twice"
+    assert "* committed result, read from kept" in stdout
+    assert Path("here/result.json").is_file()
+    assert list(Path("saved").iterdir()) == [run_dir]
+
+
+def test_run_folders_never_collide(tmp_path):
+    from recbole_store.comparison import new_run_dir
+
+    folders = [new_run_dir(tmp_path, "Pop", "planted", 1) for _ in range(5)]
+    assert len(set(folders)) == 5 and all(folder.is_dir() for folder in folders)
+
+
+def test_comparison_of_store_and_pop(command, capfd):
+    """Two real processes under one protocol; the settings that only STORE has stop nobody."""
+    more = {"epochs": 1, "tokenizer_epochs": 1, "train_neg_sample_args": None}
+    assert exit_status(command("--seed=3", model="STORE,Pop", **more)) == 0
+    captured = capfd.readouterr()
+    results = {}
+    for file in Path("saved").glob("*/result.json"):
+        result = json.loads(file.read_text())
+        results[result["model"]] = result
+    assert results.keys() == {"STORE", "Pop"}
+    assert results["STORE"]["protocol"] == {
+        **results["Pop"]["protocol"],
+        "max_item_list_length": 6,
+    }
+    assert results["STORE"]["seed"] == results["Pop"]["seed"] == 3
+
+    names, rows = table_of(captured.out)
+    scores = {model: result["valid"]["ndcg@10"] for model, result in results.items()}
+    assert names == sorted(scores, key=scores.get, reverse=True)
+    for model, cells in rows.items():
+        assert cells[0] == f"{scores[model]:.4f}"
+    assert "=== STORE ===" in captured.out and "=== Pop ===" in captured.out
+    assert "Traceback" not in captured.err
+
+
+STAND_IN = """
+import json, sys
+options = dict(word[2:].split("=", 1) for word in sys.argv[1:] if "=" in word)
+if options["model"] == "SASRec":
+    sys.exit("no memory left, say")
+result = {
+    "model": options["model"],
+    "valid_metric": "NDCG@10",
+    "valid": {"ndcg@10": 0.5},
+    "test": {"recall@10": 0.5},
+    "protocol": {"n_test": 100},
+    "times": {"epochs": 1, "fit_s": 1, "epoch_s": 1, "test_s": 1},
+    "sizes": {"trained_parameters": 1},
+    "run_dir": options["run_dir"],
+    "arguments": sys.argv[1:],
+}
+open(options["run_dir"] + "/result.json", "w").write(json.dumps(result))
+"""
+
+
+def test_a_model_that_fails_does_not_stop_the_others(command, capfd, monkeypatch, tmp_path):
+    """A stand-in script takes the place of the models' processes."""
+    from recbole_store import comparison
+
+    stand_in, run_each = tmp_path / "stand_in.py", comparison.run_each
+    stand_in.write_text(STAND_IN)
+    monkeypatch.setattr(comparison, "run_each", lambda _, *rest: run_each(stand_in, *rest))
+    words = command("--keep=kept", "--topk=[1,10]", "--seed=9", model="Pop,SASRec,BPR")
+    assert exit_status(words) == 1
+    captured = capfd.readouterr()
+    assert "SASRec failed (exit status 1); the others go on." in captured.err
+    assert table_of(captured.out)[0] == ["Pop", "BPR"]
+    assert {file.name for file in Path("kept").iterdir()} == {"Pop.json", "BPR.json"}
+    passed_on = json.loads(Path("kept/BPR.json").read_text())["arguments"]
+    assert {"--model=BPR", "--dataset=planted", "--topk=[1,10]", "--seed=9"} <= set(passed_on)
+    assert f"--config_files={tmp_path / 'tiny.yaml'}" in passed_on
+    assert not [word for word in passed_on if word.startswith("--keep")]
