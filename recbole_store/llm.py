@@ -6,6 +6,7 @@ The only module that imports peft, and transformers for STORE. Everything else h
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,8 +70,10 @@ class Backbone(nn.Module):
                 init_lora_weights=True,
             )
             try:
-                for stage in STAGES:
-                    self.llm.add_adapter(adapter, adapter_name=stage)
+                with warnings.catch_warnings():  # peft warns of a second adapter, which is meant
+                    warnings.simplefilter("ignore", UserWarning)
+                    for stage in STAGES:
+                        self.llm.add_adapter(adapter, adapter_name=stage)
             except ValueError as error:
                 raise BackboneError(
                     f"{name} has no layers `lora_target_modules` {lora['target_modules']}."

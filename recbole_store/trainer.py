@@ -207,6 +207,7 @@ class STORETrainer(Trainer):
                     reconstruction,
                     contrastive,
                 )
+        model.zero_grad()  # else stage 2 would clip by what stage 1 left behind
         trained = {n for n, weight in model.named_parameters() if weight.requires_grad}
         dense = model.encode(model.texts[1:]).cpu()
         palette = fit_palette(

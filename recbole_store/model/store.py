@@ -52,6 +52,7 @@ class STORE(SequentialRecommender):
         self.reconstruct_weight = config["reconstruct_weight"]
         self.learning_rates = (config["learning_rate"], config["code_learning_rate"])
         self.label_field = config["LABEL_FIELD"]
+        self.label_list = config["LABEL_FIELD"] + config["LIST_SUFFIX"]
         self.semantic_id_fields = tuple(f"semantic_id_{f}" for f in (self.ITEM_SEQ, self.ITEM_ID))
         self.texts = [join_pieces(pieces) for pieces in dataset.item_texts]
         self.pieces = dataset.item_texts
@@ -236,17 +237,13 @@ class STORE(SequentialRecommender):
         """
         history, target = self._codes_of(interaction, 0), self._codes_of(interaction, 1)
         lengths = interaction[self.ITEM_SEQ_LEN]
-        if self.label_field in interaction:
-            kept = interaction[self.label_field] > 0
-            if not kept.any():
-                return self.code_embedding.weight.sum() * 0.0
-            history, target, lengths = history[kept], target[kept], lengths[kept]
+        wanted = self._wanted_targets(interaction)
+        if not wanted.any():
+            return self.code_embedding.weight.sum() * 0.0
         total, n_codes = 0.0, 0
         for rows in torch.argsort(lengths).chunk(max(len(lengths) // 8, 1)):
             window = make_window(history[rows], lengths[rows], target[rows])
-            is_target = window.is_target
-            if self.only_last:
-                is_target = is_target & ~F.pad(is_target[:, 1:], (0, 1))
+            is_target = window.is_target & wanted[rows, : window.codes.size(1) - 1]
             hidden = self(window)
             for level, head in enumerate(self.code_heads):
                 logits = head(hidden[:, :, level][is_target])
@@ -254,6 +251,25 @@ class STORE(SequentialRecommender):
                 total = total + F.cross_entropy(logits, labels, reduction="sum")
             n_codes += int(is_target.sum()) * len(self.code_heads)
         return total / n_codes
+
+    def _wanted_targets(self, interaction) -> Tensor:
+        """bool [B, T]: whether item t + 1 of each window is to be learnt.
+
+        Labels in the data belong to single items; the label of a sampled negative, which has no
+        list of labels, belongs to its row.
+        """
+        lengths = interaction[self.ITEM_SEQ_LEN]
+        place = torch.arange(interaction[self.ITEM_SEQ].size(1), device=lengths.device)
+        is_last = place[None] == lengths[:, None] - 1
+        wanted = (place[None] < lengths[:, None]) & (is_last | (not self.only_last))
+        if self.label_field in interaction:
+            last = interaction[self.label_field][:, None] > 0
+            if self.label_list in interaction:
+                earlier = F.pad(interaction[self.label_list][:, 1:] > 0, (0, 1))
+                wanted = wanted & torch.where(is_last, last, earlier)
+            else:
+                wanted = wanted & last
+        return wanted
 
     def align_loss(self, items: list[int]) -> Tensor:
         """Auxiliary text-to-token: an item's codes from its text, so that both stay tied."""
@@ -301,7 +317,8 @@ class STORE(SequentialRecommender):
         items = interaction[(self.ITEM_SEQ, self.ITEM_ID)[which]]
         own = self.semantic_ids[items]
         field = self.semantic_id_fields[which]
-        if field in interaction and not torch.equal(interaction[field], own):
+        # Sampled candidates replace the item after the transform: only histories can be compared.
+        if which == 0 and field in interaction and not torch.equal(interaction[field], own):
             raise RuntimeError(
                 "The data set carries other semantic IDs than this model: prepare the data with "
                 "the config of the model's own checkpoint."
@@ -342,7 +359,9 @@ class STORE(SequentialRecommender):
             paths[group, place] = candidates[rows]
             firsts = rows[starts]
             decoder = self._decoder(codes[firsts], interaction[self.ITEM_SEQ_LEN][firsts])
-            found = path_log_probs(decoder, paths, self.trie, self.normalize_over)
+            # RecBole counts FLOPs before there is a trie.
+            over = "level" if self.trie is None else self.normalize_over
+            found = path_log_probs(decoder, paths, self.trie, over)
             scores[rows] = found[group, place]
         return scores
 

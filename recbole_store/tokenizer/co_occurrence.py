@@ -52,4 +52,5 @@ def collaborative_factors(counts, n_factors: int, seed: int) -> Tensor:
     svd = TruncatedSVD(n_factors, random_state=seed)
     # U * sqrt(S): the usual half of the spectrum for similarities between items.
     factors = svd.fit_transform(ppmi) / np.sqrt(np.maximum(svd.singular_values_, 1e-12))
+    factors[np.asarray(ppmi.sum(1)).ravel() == 0] = 0.0  # rounding is no direction
     return torch.nn.functional.normalize(torch.from_numpy(factors).float(), dim=-1)

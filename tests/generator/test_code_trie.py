@@ -1,0 +1,113 @@
+"""The trie of existing items: which codes may follow a prefix."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+import torch
+
+from recbole_store.generator.code_trie import CodeTrie
+
+ROOT_NODE = torch.tensor(0)
+
+# Four items; prefixes in order: [0], [2] / [0 1], [0 3], [2 1] / the items.
+CODES = torch.tensor([[2, 1, 0], [0, 3, 0], [0, 1, 1], [0, 1, 0]])
+ITEM_IDS = torch.tensor([7, 5, 9, 4])
+
+
+def allowed_codes(trie: CodeTrie, level: int, node: int) -> list[int]:
+    children = trie.children(level, torch.tensor(node))
+    return children.codes[children.allowed].tolist()
+
+
+def walk(trie: CodeTrie, codes: list[int]) -> int:
+    """The node behind a prefix."""
+    node = ROOT_NODE
+    for level, code in enumerate(codes):
+        node = trie.child(level, node, torch.tensor(code))
+    return int(node)
+
+
+def random_codes(n_items: int, sizes: list[int], seed: int) -> torch.Tensor:
+    """Distinct rows, in no order."""
+    rows = list(itertools.product(*(range(size) for size in sizes)))
+    return torch.tensor(random.Random(seed).sample(rows, n_items))
+
+
+def test_children_of_a_worked_example():
+    trie = CodeTrie(CODES, ITEM_IDS)
+    assert (trie.n_levels, len(trie)) == (3, 4)
+    assert allowed_codes(trie, 0, 0) == [0, 2]
+    assert allowed_codes(trie, 1, walk(trie, [0])) == [1, 3]
+    assert allowed_codes(trie, 1, walk(trie, [2])) == [1]
+    assert allowed_codes(trie, 2, walk(trie, [0, 1])) == [0, 1]
+    assert allowed_codes(trie, 2, walk(trie, [0, 3])) == [0]
+    assert int(trie.item[walk(trie, [2, 1, 0])]) == 7
+    assert int(trie.item[walk(trie, [0, 1, 1])]) == 9
+
+
+def test_children_of_many_nodes_at_once():
+    trie = CodeTrie(CODES, ITEM_IDS)
+    children = trie.children(1, torch.tensor([[0, 1], [1, 0]]))
+    assert children.codes.shape == children.nodes.shape == children.allowed.shape == (2, 2, 2)
+    assert children.allowed.tolist() == [
+        [[True, True], [True, False]],
+        [[True, False], [True, True]],
+    ]
+    # What is not allowed may be looked up all the same.
+    assert (children.nodes < 3).all()
+    assert trie.children(2, children.nodes).codes.shape == (2, 2, 2, 2)
+
+
+def test_child_refuses_a_code_that_no_item_has():
+    trie = CodeTrie(CODES, ITEM_IDS)
+    with pytest.raises(ValueError, match="level 1"):
+        trie.child(1, torch.tensor([0, 1]), torch.tensor([3, 3]))
+
+
+def test_two_items_with_the_same_codes_are_refused():
+    with pytest.raises(ValueError, match="unique, but 2 of 4 repeat one"):
+        CodeTrie(torch.tensor([[1, 2], [1, 2], [1, 2], [3, 4]]), torch.arange(1, 5))
+
+
+@pytest.mark.parametrize(
+    ("codes", "item_ids"),
+    [
+        (torch.zeros(0, 2, dtype=torch.long), torch.zeros(0, dtype=torch.long)),
+        (torch.tensor([[1, 2]]), torch.tensor([1, 2])),
+        (torch.tensor([1, 2]), torch.tensor([1, 2])),
+    ],
+)
+def test_shapes_that_make_no_trie_are_refused(codes, item_ids):
+    with pytest.raises(ValueError, match=r"codes \[N, L\]"):
+        CodeTrie(codes, item_ids)
+
+
+@pytest.mark.parametrize(
+    ("n_items", "sizes"),
+    [(1, [4, 4]), (9, [9]), (40, [7, 3, 11]), (64, [4, 4, 4]), (25, [1, 30, 2])],
+)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_random_tries_agree_with_sets_of_prefixes(n_items, sizes, seed):
+    codes = random_codes(n_items, sizes, seed)
+    item_ids = torch.randperm(1000, generator=torch.Generator().manual_seed(seed))[:n_items]
+    trie = CodeTrie(codes, item_ids)
+    rows = codes.tolist()
+    for level in range(len(sizes)):
+        for prefix in {tuple(row[:level]) for row in rows}:
+            follows = sorted({row[level] for row in rows if tuple(row[:level]) == prefix})
+            assert allowed_codes(trie, level, walk(trie, list(prefix))) == follows
+    assert sorted(trie.item.tolist()) == sorted(item_ids.tolist())
+    for row, item_id in zip(rows, item_ids.tolist(), strict=True):
+        assert int(trie.item[walk(trie, row)]) == item_id
+
+
+def test_nodes_of_a_level_are_numbered_without_gaps():
+    codes = random_codes(30, [5, 6, 4], seed=3)
+    trie = CodeTrie(codes, torch.arange(1, 31))
+    for level in range(1, 4):
+        prefixes = {tuple(row[:level]) for row in codes.tolist()}
+        nodes = {walk(trie, list(prefix)) for prefix in prefixes}
+        assert nodes == set(range(len(prefixes)))

@@ -1,0 +1,173 @@
+"""STORE on the planted data, put together by hand: what RecBole's run does before training."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import random
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from conftest import next_planted, planted_items
+from recbole.data import data_preparation
+from recbole.data.interaction import Interaction
+from recbole.utils import get_model, get_trainer, init_seed
+
+from recbole_store.run import CheckedConfig, build
+
+torch.set_num_threads(1)  # the tiny LLM has no work for two
+
+
+class Prepared(NamedTuple):
+    """A configuration and the data made under it."""
+
+    settings: dict
+    config: CheckedConfig
+    dataset: object
+    train: object
+    valid: object
+    test: object
+
+
+def store_settings(tiny_llm, data_path, **changes) -> dict:
+    """Settings under which a test's figures are exact: no dropout, no weight decay."""
+    settings = {
+        "data_path": str(data_path),
+        "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
+        "item_text": {"colour": "{}", "shape": "{}"},
+        "backbone": str(tiny_llm),
+        "backbone_layers": None,
+        "precision": "fp32",
+        "tuning": "full",
+        "lora_rank": 4,
+        "lora_alpha": 8,
+        "lora_dropout": 0.0,
+        "n_levels": 2,
+        "codebook_size": 16,
+        "disambiguation_size": 16,
+        "pca_dim": 16,
+        "MAX_ITEM_LIST_LENGTH": 6,
+        "topk": [1, 5, 10],
+        "valid_metric": "NDCG@10",
+        "num_beams": 10,
+        "normalize_over": "level",
+        "code_dropout": 0.0,
+        "weight_decay": 0.0,
+        "warmup_steps": 0,
+        "align_weight": 0.0,
+        "reconstruct_weight": 0.0,
+        "tokenizer_batch_size": 32,
+        "token_to_text_weight": 1.0,
+        "contrastive_weight": 1.0,
+        "decorrelation_weight": 0.1,
+        "collaborative_share": 0.0,
+        "temperature": 0.1,
+        "attribute_dropout": 0.3,
+        "train_batch_size": 16,
+        "clip_grad_norm": {"max_norm": 1.0},
+        "epochs": 1,
+        "tokenizer_epochs": 1,
+        "show_progress": False,
+        "gpu_id": "",
+        "checkpoint_dir": "saved",
+    }
+    return {**settings, **changes}
+
+
+@contextlib.contextmanager
+def working_in(folder):
+    """RecBole writes beside the working directory and reads sys.argv; session fixtures too."""
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
+        patch.setattr(sys, "argv", ["pytest"])
+        yield
+
+
+def write_labelled(planted: Path, data_path: Path) -> Path:
+    """The planted data with a label: 1 where an item is what the texts say, 0 where it is not."""
+    source, folder = planted / "planted", data_path / "planted"
+    folder.mkdir()
+    (folder / "planted.item").write_text((source / "planted.item").read_text())
+    header, *rows = (source / "planted.inter").read_text().splitlines()
+    text_of = {name: text for name, *text in planted_items()}
+    lines, before = [header + "\tlabel:float"], ("", "")
+    for row in rows:
+        user, item, _ = row.split("\t")
+        is_first = before[0] != user
+        follows = is_first or tuple(text_of[item]) == next_planted(*text_of[before[1]])
+        lines.append(f"{row}\t{int(follows)}")
+        before = (user, item)
+    (folder / "planted.inter").write_text("\n".join(lines) + "\n")
+    return data_path
+
+
+def prepare(settings: dict, dataset_name: str = "planted") -> Prepared:
+    config, dataset = build("STORE", dataset_name, settings)
+    return Prepared(settings, config, dataset, *data_preparation(config, dataset))
+
+
+def make_config(prepared: Prepared, **changes) -> CheckedConfig:
+    """The configuration with other settings, such as leave the data as they are."""
+    if not changes:
+        return prepared.config
+    name = prepared.config["dataset"]
+    return CheckedConfig("STORE", name, config_dict={**prepared.settings, **changes})
+
+
+def make_model(prepared: Prepared, semantic_ids: bool = True, **changes):
+    """A STORE that was not trained, with made-up semantic IDs."""
+    config = make_config(prepared, **changes)
+    init_seed(config["seed"], config["reproducibility"])
+    model = get_model("STORE")(config, prepared.train.dataset)
+    if semantic_ids:
+        model.set_semantic_ids(made_up_ids(model), model.palette)
+    return model
+
+
+def make_trainer(prepared: Prepared, model, **changes):
+    config = make_config(prepared, **changes)
+    return get_trainer(config["MODEL_TYPE"], "STORE")(config, model)
+
+
+def made_up_ids(model) -> torch.Tensor:
+    """Distinct semantic IDs of items 1 to N, several of which share all codes but the last."""
+    *sizes, last = model.vocabulary.sizes
+    few = [range(min(size, 6)) for size in sizes]
+    rows = list(itertools.product(*few, range(min(last, 3))))
+    return torch.tensor(random.Random(1).sample(rows, model.n_items - 1))
+
+
+def first_rows(loader, n_rows: int) -> Interaction:
+    """The first rows of a loader's data, as its batches have them."""
+    return loader.transform(loader.dataset, loader.dataset[torch.arange(n_rows)])
+
+
+def histories_of(loader, n_rows: int) -> tuple[list[list[int]], list[int]]:
+    """Item ids of the histories and of the targets of a loader's first rows."""
+    rows = loader.dataset[torch.arange(n_rows)]
+    lengths = rows["item_length"].tolist()
+    lists = rows["item_id_list"].tolist()
+    return [items[:n] for items, n in zip(lists, lengths, strict=True)], rows["item_id"].tolist()
+
+
+def naive_log_prob(model, history: list[int], items: list[int], over: str = "level"):
+    """Log-likelihood [N] of items behind one history: a full forward pass for each code."""
+    ids = model.semantic_ids
+    catalogue = ids[1:].tolist()
+    past = model.embed_codes(ids[history]).flatten(0, 1)
+    prompt = model.backbone.embed(model.history_prompt)
+    past = torch.cat([prompt, past]).expand(len(items), -1, -1)
+    codes = ids[items]
+    totals = torch.zeros(len(items))
+    for level, head in enumerate(model.code_heads):
+        inputs = torch.cat([past, model.embed_codes(codes[:, :level])], dim=1)
+        logits = head(model.backbone(inputs)[:, -1])
+        for n, row in enumerate(codes.tolist()):
+            candidates = torch.arange(logits.size(1))
+            if over == "children":
+                allowed = {other[level] for other in catalogue if other[:level] == row[:level]}
+                candidates = torch.tensor(sorted(allowed))
+            totals[n] += logits[n, row[level]] - logits[n, candidates].logsumexp(0)
+    return totals
