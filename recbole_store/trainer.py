@@ -90,8 +90,8 @@ class STORETrainer(Trainer):
     def tokenize_items(self, dataset, show_progress: bool = False) -> None:
         """Give every item its semantic ID: from the cache, or by training the tokenizer stage."""
         model = self.model
-        factors = self._collaborative_factors(dataset)
-        key = fingerprint(self.config, model, factors)
+        counts = self._co_occurrence(dataset)
+        key = fingerprint(self.config, model, counts)
         cached = cache_folder() / "tokenizers" / f"{dataset.dataset_name}-{key}.pt"
         found = cached.is_file()
         if found:
@@ -99,7 +99,7 @@ class STORETrainer(Trainer):
             log.info("Tokenizer: unchanged since an earlier run, taken from %s", cached)
         else:
             start = time.perf_counter()
-            stage = self._train_tokenizer(factors, show_progress)
+            stage = self._train_tokenizer(counts, show_progress)
             stage["seconds"] = time.perf_counter() - start
             cached.parent.mkdir(parents=True, exist_ok=True)
             part = cached.with_suffix(f".{time.time_ns()}")
@@ -132,18 +132,17 @@ class STORETrainer(Trainer):
             model.texts[1:],
         )
 
-    def _collaborative_factors(self, dataset) -> Tensor | None:
-        """What the training histories put together, [n_items, F]; None if not asked for."""
+    def _co_occurrence(self, dataset):
+        """How often training histories put items together, [n_items, n_items]; None if unused."""
         if self.config["collaborative_share"] == 0 or self.config["contrastive_weight"] == 0:
             return None
         rows = dataset.inter_feat
-        counts = co_occurrence(
+        return co_occurrence(
             rows[self.model.ITEM_SEQ].numpy(),
             rows[self.model.ITEM_SEQ_LEN].numpy(),
             rows[self.model.ITEM_ID].numpy(),
             self.model.n_items,
         )
-        return collaborative_factors(counts, self.config["pca_dim"], self.config["seed"])
 
     def _positives(self, factors: Tensor | None, items: list[int]) -> Tensor | None:
         if factors is None:
@@ -154,9 +153,12 @@ class STORETrainer(Trainer):
             self.config["temperature"],
         )
 
-    def _train_tokenizer(self, factors: Tensor | None, show_progress: bool) -> dict:
+    def _train_tokenizer(self, counts, show_progress: bool) -> dict:
         """Stage 1: text-to-token and token-to-text; then PCA, k-means and disambiguation."""
         config, model = self.config, self.model
+        factors = None
+        if counts is not None:
+            factors = collaborative_factors(counts, config["pca_dim"], config["seed"])
         init_seed(config["seed"], config["reproducibility"])
         model.use_stage("tokenizer")
         model.train()
@@ -258,7 +260,15 @@ def warm_up(optimizer: torch.optim.Optimizer, n_steps: int) -> None:
         optimizer.register_step_post_hook(lambda *_: schedule.step())
 
 
-def fingerprint(config, model, factors: Tensor | None) -> str:
+def digest(*arrays) -> str:
+    """Hash of NumPy arrays' bytes."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(array.tobytes())
+    return found.hexdigest()
+
+
+def fingerprint(config, model, counts) -> str:
     """Hash of all that the tokenizer's result depends on: texts, settings, the LLM's weights."""
     weights = hashlib.sha256()
     for name, weight in model.backbone.llm.state_dict().items():
@@ -269,7 +279,7 @@ def fingerprint(config, model, factors: Tensor | None) -> str:
         "settings": {key: config[key] for key in TOKENIZER_KEYS},
         "bf16": model.backbone.bf16,
         "texts": model.pieces,
-        "factors": None if factors is None else hashlib.sha256(factors.numpy()).hexdigest(),
+        "together": None if counts is None else digest(counts.indptr, counts.indices, counts.data),
         "weights": weights.hexdigest(),
     }
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)

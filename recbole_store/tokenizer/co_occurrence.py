@@ -24,7 +24,7 @@ def co_occurrence(histories: np.ndarray, lengths: np.ndarray, targets: np.ndarra
         lengths, targets: [n_rows].
 
     Returns:
-        Sparse float [n_items, n_items].
+        CSR matrix, float [n_items, n_items].
     """
     rows, columns, weights = [], [], []
     for step in range(1, REACH + 1):
@@ -34,7 +34,9 @@ def co_occurrence(histories: np.ndarray, lengths: np.ndarray, targets: np.ndarra
         weights.append(np.full(len(reached), 1.0 / step))
     pairs = (np.concatenate(rows), np.concatenate(columns))
     counts = sparse.csr_matrix((np.concatenate(weights), pairs), shape=(n_items, n_items))
-    return counts + counts.T
+    counts = (counts + counts.T).tocsr()
+    counts.sum_duplicates()  # one order of entries, whatever the rows' order was
+    return counts
 
 
 def collaborative_factors(counts, n_factors: int, seed: int) -> Tensor:
