@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     # Imported late: --help and wrong arguments answer at once, without torch.
     from recbole_store import comparison, result_table
     from recbole_store.bad_input import BAD_INPUT
-    from recbole_store.run import build, run_model
+    from recbole_store.run import check_start, run_model
     from recbole_store.settings import (
         PLUGIN_MODELS,
         profile_file,
@@ -89,11 +89,12 @@ def main(argv: list[str] | None = None) -> int:
     )
 
     try:
-        files = [profile_file(arguments.profile)] if arguments.profile else []
-        files += [Path(name) for name in arguments.config_files]
+        profile = profile_file(arguments.profile) if arguments.profile else None
+        files = [Path(name) for name in arguments.config_files]
         compared = models + [name for name in arguments.compared_with.split(",") if name]
         settings = {
-            name: resolve(name, arguments.dataset, files, dict(pairs), compared) for name in models
+            name: resolve(name, arguments.dataset, files, dict(pairs), compared, profile)
+            for name in models
         }
         seed = settings[models[0]].get("seed", 2020)
         parent = Path(settings[models[0]].get("checkpoint_dir", "saved"))
@@ -105,13 +106,14 @@ def main(argv: list[str] | None = None) -> int:
             results = [run_model(name, arguments.dataset, settings[name], run_dir)]
         else:
             for name in set(models) & set(PLUGIN_MODELS):
-                build(name, arguments.dataset, settings[name])
+                check_start(name, arguments.dataset, settings[name])
             run_dirs = [
                 comparison.new_run_dir(parent, name, arguments.dataset, seed) for name in models
             ]
             passed_on = [f"--{key}={text}" for key, text in pairs]
             passed_on += [f"--dataset={arguments.dataset}", f"--compared_with={','.join(models)}"]
             passed_on += [f"--config_files={path}" for path in files]
+            passed_on += [f"--profile={arguments.profile}"] if profile else []
             results = comparison.run_each(Path(__file__).resolve(), models, passed_on, run_dirs)
     except BAD_INPUT as error:
         print(f"error: {error}", file=sys.stderr)
@@ -122,7 +124,11 @@ def main(argv: list[str] | None = None) -> int:
     if not arguments.no_table:
         committed = []
         if arguments.beside:
-            committed = comparison.read_results(arguments.beside, but=set(models))
+            every = comparison.read_results(arguments.beside, but=set(models))
+            committed = [r for r in every if results and comparison.comparable(r, results[0])]
+            if len(committed) < len(every):
+                others = len(every) - len(committed)
+                print(f"{others} results of {arguments.beside} followed another protocol.")
         print("\n" + result_table.as_text(*result_table.rows(results, committed)))
         if committed:
             print("* committed result, read from " + str(arguments.beside))

@@ -52,7 +52,7 @@ def run_each(
 
 
 def read_result(path: Path) -> dict:
-    """One result file, with its origin remembered for the table."""
+    """The content of one result file."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -60,6 +60,19 @@ def read_results(folder: Path, but: set[str] = frozenset()) -> list[dict]:
     """The result files of a folder, of models that are not in ``but``."""
     results = [read_result(path) for path in sorted(folder.glob("*.json"))]
     return [result for result in results if result["model"] not in but]
+
+
+def comparable(one: dict, other: dict) -> bool:
+    """Whether two results are of one dataset, protocol and valid metric.
+
+    The length of the history is a model's own choice.
+    """
+
+    def terms(result: dict) -> tuple:
+        protocol = {k: v for k, v in result["protocol"].items() if k != "max_item_list_length"}
+        return result["dataset"], result["valid_metric"].lower(), protocol
+
+    return terms(one) == terms(other)
 
 
 def keep_results(results: list[dict], folder: Path) -> None:

@@ -7,6 +7,7 @@ The only module that imports peft, and transformers for STORE. Everything else h
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -193,29 +194,59 @@ def load(name: str, n_layers: int | None):
     Raises:
         BackboneError: the name leads to no model, or the model has fewer layers.
     """
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()  # dropped layers are reported as unused weights
-    transformers_logging.disable_progress_bar()
-    try:
+    with _quiet(), _refusals(name):
         source = locate(name, _convert_gguf)
-        config = AutoConfig.from_pretrained(source)
-        if n_layers is not None and n_layers > config.num_hidden_layers:
-            raise BackboneError(
-                f"`backbone_layers` is {n_layers}, but {name} has {config.num_hidden_layers}."
-            )
-        config.num_hidden_layers = n_layers or config.num_hidden_layers
-        if getattr(config, "layer_types", None):
-            config.layer_types = config.layer_types[: config.num_hidden_layers]
+        config = _read_config(source, name, n_layers)
         llm = AutoModelForCausalLM.from_pretrained(source, config=config, dtype=torch.float32)
         return llm, AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError) as error:
-        if isinstance(error, BackboneError):
-            raise
+
+
+def read_config(name: str, n_layers: int | None):
+    """The LLM's configuration, cut to ``n_layers``: enough to know whether it can be loaded.
+
+    Raises:
+        BackboneError: as :func:`load`.
+    """
+    with _quiet(), _refusals(name):
+        return _read_config(locate(name, _convert_gguf), name, n_layers)
+
+
+def _read_config(source: str, name: str, n_layers: int | None):
+    config = AutoConfig.from_pretrained(source)
+    if n_layers is not None and n_layers > config.num_hidden_layers:
+        raise BackboneError(
+            f"`backbone_layers` is {n_layers}, but {name} has {config.num_hidden_layers}."
+        )
+    config.num_hidden_layers = n_layers or config.num_hidden_layers
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[: config.num_hidden_layers]
+    return config
+
+
+@contextmanager
+def _refusals(name: str):
+    """Turn what transformers raises over a name into one sentence."""
+    try:
+        yield
+    except BackboneError:
+        raise
+    except (OSError, ValueError, ImportError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
         raise BackboneError(
             f"Cannot load the backbone `{name}`: it must be a causal LM of transformers, given by "
-            f"hub name, by local folder, or as smollm2-135m ({str(error).splitlines()[0]})."
+            f"hub name, by local folder, or as smollm2-135m ({said})."
         ) from error
+
+
+@contextmanager
+def _quiet():
+    """No progress bars and no warnings: dropped layers would be reported as unused weights."""
+    verbosity = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
     finally:
         transformers_logging.set_verbosity(verbosity)
         if bars:

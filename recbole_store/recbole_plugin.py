@@ -39,6 +39,7 @@ class STOREDataset(SequentialDataset):
     """
 
     def __init__(self, config):
+        settings.check_ranges(config.final_config_dict)  # RecBole's own routes check nothing
         super().__init__(config)
         if config["codebook_size"] > self.item_num - 1:
             raise settings.SettingsError(

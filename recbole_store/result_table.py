@@ -25,7 +25,7 @@ def rows(results: list[dict], committed: list[dict] = ()) -> tuple[list[str], li
     cutoff = metric.partition("@")[2]
     suffix = f"@{cutoff}" if cutoff else ""
     every = [(result, "") for result in results] + [(result, "*") for result in committed]
-    smaller_is_better = metric in ("rmse", "mae", "logloss")
+    smaller_is_better = metric in ("rmse", "mae", "logloss")  # as RecBole has it
     every.sort(key=lambda pair: pair[0]["valid"].get(metric, 0.0), reverse=not smaller_is_better)
     names = [n for n in SHOWN if any(f"{n.lower()}{suffix}" in r["test"] for r, _ in every)]
     if not names:  # value metrics such as AUC have no cut-off

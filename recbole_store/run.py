@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole.utils import get_model, get_trainer, init_seed
 
 from recbole_store.bad_input import BAD_INPUT
+from recbole_store.llm import read_config
 from recbole_store.settings import PLUGIN_MODELS, SettingsError
 
 log = logging.getLogger(__name__)
@@ -48,8 +50,9 @@ class EpochLog:
     def __init__(self, trainer):
         self.epochs: list[dict] = []
         self._trainer, self._metric = trainer, trainer.valid_metric
-        self._train_epoch, self._valid_epoch = trainer._train_epoch, trainer._valid_epoch
-        trainer._train_epoch, trainer._valid_epoch = self._train, self._valid
+        if hasattr(trainer, "_train_epoch"):  # RecBole's tree models train all at once
+            self._train_epoch, self._valid_epoch = trainer._train_epoch, trainer._valid_epoch
+            trainer._train_epoch, trainer._valid_epoch = self._train, self._valid
 
     def _train(self, train_data, epoch_idx, *args, **kwargs):
         start = time.perf_counter()
@@ -64,7 +67,7 @@ class EpochLog:
         start = time.perf_counter()
         score, result = self._valid_epoch(*args, **kwargs)
         best = self._trainer.best_valid_score
-        is_best = score > best if self._trainer.valid_metric_bigger else score < best
+        is_best = score >= best if self._trainer.valid_metric_bigger else score <= best
         row = self.epochs[-1]
         row.update(valid_s=time.perf_counter() - start, valid_score=score, valid=dict(result))
         log.info(
@@ -94,6 +97,14 @@ def start_logging(log_file: Path) -> None:
     root.setLevel(logging.INFO)
     for handler in (console, file):
         root.addHandler(handler)
+    quiet_libraries()
+
+
+def quiet_libraries() -> None:
+    """Keep warnings out that say nothing to the person who runs a model."""
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(logging.NullHandler())
     # On every run RecBole fills columns in ways that pandas 2 warns about, and torch reminds of
     # the checkpoints it is allowed to load.
     warnings.filterwarnings("ignore", module=r"recbole\.")
@@ -116,27 +127,61 @@ def keep_freed_memory() -> None:
             libc.mallopt(m_top_pad, 2**26)
 
 
+REFUSALS = (
+    *(ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError),
+    *(ImportError, NotImplementedError, RuntimeError),
+)
+
+
+@contextmanager
+def recbole_refusals(model_name: str, dataset_name: str):
+    """Turn what RecBole raises over settings and data, before any training, into one sentence.
+
+    Raises:
+        SettingsError: RecBole refused; the traceback is in the run's log.
+    """
+    try:
+        yield
+    except BAD_INPUT:
+        raise
+    except REFUSALS as error:
+        logging.getLogger().info("RecBole refused the settings or the data.", exc_info=True)
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise SettingsError(
+            f"RecBole cannot start {model_name} on {dataset_name}: {said}"
+        ) from error
+
+
 def build(model_name: str, dataset_name: str, settings: dict):
-    """Config and filtered dataset of a run: enough to find out whether it can start.
+    """Config and filtered dataset of a run.
 
     Raises:
         SettingsError: RecBole refuses the settings, or the dataset under them.
     """
     argv, sys.argv = sys.argv, sys.argv[:1]  # Config warns about arguments that are not its own
     try:
-        config = CheckedConfig(model=model_name, dataset=dataset_name, config_dict=dict(settings))
-        init_seed(config["seed"], config["reproducibility"])
-        return config, create_dataset(config)
-    except BAD_INPUT:
-        raise
-    except (ValueError, KeyError, TypeError, NotImplementedError, RuntimeError) as error:
-        logging.getLogger().exception("RecBole refused the settings or the data.")
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise SettingsError(
-            f"RecBole cannot start {model_name} on {dataset_name}: {said}"
-        ) from error
+        with recbole_refusals(model_name, dataset_name):
+            config = CheckedConfig(
+                model=model_name, dataset=dataset_name, config_dict=dict(settings)
+            )
+            init_seed(config["seed"], config["reproducibility"])
+            return config, create_dataset(config)
     finally:
         sys.argv = argv
+
+
+def check_start(model_name: str, dataset_name: str, settings: dict) -> None:
+    """Find out whether a run can start: its settings, data, splits and, for STORE, its LLM.
+
+    Raises:
+        one of BAD_INPUT.
+    """
+    quiet_libraries()
+    config, dataset = build(model_name, dataset_name, settings)
+    with recbole_refusals(model_name, dataset_name):
+        data_preparation(config, dataset)
+    if model_name in PLUGIN_MODELS:
+        read_config(config["backbone"], config["backbone_layers"])
 
 
 def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path) -> dict:
@@ -148,7 +193,10 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
     Returns:
         The content of result.json.
     """
-    run_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"Cannot make the run's folder {run_dir}: {error.strerror}.") from error
     start_logging(run_dir / f"{run_dir.name}.log")
     keep_freed_memory()
     settings = {**settings, "checkpoint_dir": str(run_dir)}
@@ -168,7 +216,8 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
         config["seed"],
     )
     n_interactions = dataset.inter_num  # now: sequential data sets count targets once split
-    train_data, valid_data, test_data = data_preparation(config, dataset)
+    with recbole_refusals(model_name, dataset_name):
+        train_data, valid_data, test_data = data_preparation(config, dataset)
     # Set again, as RecBole does, so that the model's start does not depend on the data's.
     init_seed(config["seed"], config["reproducibility"])
     model = get_model(model_name)(config, train_data._dataset).to(config["device"])
@@ -226,6 +275,8 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
     }
     if model_name in PLUGIN_MODELS:
         result["store"] = model.report()
+        if result["store"]["tokenizer_cached"]:  # the same time, whatever ran before
+            result["times"]["fit_s"] += result["store"]["tokenizer_s"]
     (run_dir / "result.json").write_text(json.dumps(result, indent=1, default=str) + "\n")
     return result
 
@@ -266,10 +317,10 @@ def git_commit() -> str | None:
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None
-    described = subprocess.run(
-        ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["git", "-C", str(root), "describe"]
+    command += ["--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        described = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:  # a checkout on a machine without git
+        return None
     return described.stdout.strip() or None

@@ -153,6 +153,9 @@ def plugin_defaults(model: str, dataset: str) -> dict:
         path = root / f"{name}.yaml"
         if path.is_file():
             merged.update(read_properties(path))
+    of_recbole = recbole_folder() / "properties" / "dataset" / f"{dataset}.yaml"
+    if of_recbole.is_file() and not (root / "dataset" / f"{dataset}.yaml").is_file():
+        del merged["load_col"]  # RecBole knows this dataset's columns
     return merged
 
 
@@ -199,6 +202,9 @@ def check_type(key: str, value, declared: str, none_allowed: bool = False) -> No
     raise SettingsError(f"`{key}` is {value!r}, but must be of type {declared}.")
 
 
+# For any other name RecBole warns and takes adam.
+LEARNERS = ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam")
+
 # STORE's keys: a test, and what it says to somebody whose value fails it.
 _RANGES = {
     "n_levels": (lambda v: 1 <= v <= 16, "between 1 and 16"),
@@ -225,13 +231,16 @@ _RANGES = {
     "code_learning_rate": (lambda v: v > 0, "above 0"),
     "tokenizer_learning_rate": (lambda v: v > 0, "above 0"),
     "warmup_steps": (lambda v: v >= 0, "at least 0"),
+    "learner": (lambda v: v in LEARNERS, f"one of {', '.join(LEARNERS)}"),
+    "clip_grad_norm": (lambda v: set(v) <= {"max_norm", "norm_type"}, "{max_norm: number}"),
     "tuning": (lambda v: v in ("lora", "full", "frozen"), "one of lora, full, frozen"),
     "precision": (lambda v: v in ("auto", "bf16", "fp32"), "one of auto, bf16, fp32"),
     "normalize_over": (lambda v: v in ("level", "children"), "one of level, children"),
     "tokenizer": (lambda v: v in ("palette",), "palette"),
 }
 # RecBole's keys without which it fails; its files declare none of its keys as "or null".
-_NEVER_NULL = {"data_path", "metrics", "topk", "valid_metric", "eval_args", "seed"}
+_NEVER_NULL = {"data_path", "checkpoint_dir", "metrics", "topk", "valid_metric", "eval_args"}
+_NEVER_NULL |= {"seed"}
 _WEIGHT = (lambda v: v >= 0, "at least 0")
 _RANGES.update(
     dict.fromkeys(
@@ -245,7 +254,7 @@ _RANGES.update(
         _WEIGHT,
     )
 )
-_NEVER_NULL |= set(_RANGES)
+_NEVER_NULL |= set(_RANGES) - {"backbone_layers", "clip_grad_norm"}
 
 
 def check_ranges(settings: dict) -> None:
@@ -278,8 +287,11 @@ def known_metrics() -> tuple[str, ...]:
     return tuple(re.findall(r"^class (\w+)\(", source, re.MULTILINE))
 
 
+# Metrics of RecBole without a cut-off.
+VALUE_METRICS = ("auc", "gauc", "rmse", "mae", "logloss")
+
 _EVAL_KEYS = ("split", "group_by", "order", "mode")
-_EVAL_MODE = re.compile(r"full|labeled|(uni|pop)\d+")
+_EVAL_MODE = re.compile(r"full|labeled|(uni|pop)[1-9]\d*")
 
 
 def check_eval_args(eval_args: dict) -> None:
@@ -301,10 +313,10 @@ def check_eval_args(eval_args: dict) -> None:
 def check_item_text(pieces: dict | None) -> None:
     """Each piece of an item's text is a text itself."""
     for column, piece in (pieces or {}).items():
-        if not isinstance(piece, str):
+        if not isinstance(piece, str) or "{}" not in piece:
             raise SettingsError(
-                f"`item_text` has {piece!r} for {column}, but needs a text in quotes, "
-                'such as "{}".'
+                f"`item_text` has {piece!r} for {column}, but needs a text in quotes with {{}} in "
+                'the place of the value, such as "{}".'
             )
 
 
@@ -320,9 +332,9 @@ def check_valid_metric(settings: dict, topk: list[int]) -> None:
                 f"{', '.join(known)}."
             )
     name, _, cutoff = str(settings["valid_metric"]).partition("@")
-    ranking = bool(cutoff)
     computed = {metric.lower() for metric in metrics}
-    if name.lower() not in computed or (ranking and cutoff not in {str(k) for k in topk}):
+    cutoffs = {""} if name.lower() in VALUE_METRICS else {str(k) for k in topk}
+    if name.lower() not in computed or cutoff not in cutoffs:
         cutoffs = ", ".join(str(k) for k in topk)
         raise SettingsError(
             f"`valid_metric` is {settings['valid_metric']}, which will not be computed: "
@@ -370,6 +382,7 @@ def resolve(
     files: list[Path],
     typed: dict[str, str],
     models: list[str] | None = None,
+    profile: Path | None = None,
 ) -> dict:
     """Merge and check everything one model's run is told; the result is RecBole's config_dict.
 
@@ -379,6 +392,7 @@ def resolve(
         files: property files given by the user.
         typed: keys and texts from the command line.
         models: all models of the comparison; a key of any of them may be set.
+        profile: property file of STORE's settings; baselines take its history length alone.
 
     Raises:
         SettingsError: for the first thing that is wrong.
@@ -391,7 +405,9 @@ def resolve(
                 + ", ".join(sorted(folders))
                 + "."
             )
-    given: dict = {}
+    given = read_properties(profile) if profile else {}
+    if model not in PLUGIN_MODELS:
+        given = {key: value for key, value in given.items() if key == "MAX_ITEM_LIST_LENGTH"}
     for path in files:
         given.update(read_properties(path))
     types = known_types(models or [model], dataset)

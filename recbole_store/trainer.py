@@ -7,6 +7,7 @@ import json
 import logging
 import random
 import time
+from collections import Counter
 from pathlib import Path
 
 import torch
@@ -20,7 +21,11 @@ from recbole_store.backbone_files import cache_folder
 from recbole_store.tokenizer.co_occurrence import co_occurrence, collaborative_factors
 from recbole_store.tokenizer.dense_tokens import collaborative_positives, tokenizer_losses
 from recbole_store.tokenizer.quantizers import Palette, code_means, fit_palette
-from recbole_store.tokenizer.semantic_ids import disambiguate, write_table
+from recbole_store.tokenizer.semantic_ids import (
+    DisambiguationOverflow,
+    disambiguate,
+    write_table,
+)
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +55,9 @@ TOKENIZER_KEYS = (
     "temperature",
     "attribute_dropout",
     "collaborative_share",
+    "learner",
+    "weight_decay",
+    "warmup_steps",
     "clip_grad_norm",
     "seed",
 )
@@ -84,18 +92,29 @@ class STORETrainer(Trainer):
         )
         result = super().fit(train_data, valid_data, verbose=verbose, saved=saved, **kwargs)
         if self.config["tuning"] == "full":
+            if saved:  # the best epoch, which is what will be tested
+                best = torch.load(self.saved_model_file, map_location=self.device)
+                self.model.load_state_dict(best["state_dict"])
             self._log_agreement()
         return result
 
     def tokenize_items(self, dataset, show_progress: bool = False) -> None:
         """Give every item its semantic ID: from the cache, or by training the tokenizer stage."""
         model = self.model
+        # Items with one text share their codes for certain; say so before training, not after.
+        same_text = max(Counter(model.texts[1:]).values())
+        if same_text > self.config["disambiguation_size"]:
+            raise DisambiguationOverflow(
+                f"{same_text} items have the same text, but `disambiguation_size` is "
+                f"{self.config['disambiguation_size']}: raise it to {same_text} or more, or give "
+                f"`item_text` columns that tell items apart."
+            )
         counts = self._co_occurrence(dataset)
         key = fingerprint(self.config, model, counts)
         cached = cache_folder() / "tokenizers" / f"{dataset.dataset_name}-{key}.pt"
         found = cached.is_file()
         if found:
-            stage = torch.load(cached, map_location=self.device, weights_only=True)
+            stage = torch.load(cached, map_location="cpu", weights_only=True)
             log.info("Tokenizer: unchanged since an earlier run, taken from %s", cached)
         else:
             start = time.perf_counter()
@@ -247,7 +266,7 @@ class STORETrainer(Trainer):
         """With all weights tuned, stage 2 changes the LLM that made the codes: say by how much."""
         codes = self.model.tokenize(self.model.texts[1:])
         same = (codes == self.model.semantic_ids[1:, :-1]).all(1).float().mean().item()
-        self.model.tokenizer_report["retokenized_same"] = same
+        self.model.retokenized_same = same
         log.info("Tokenized again by the tuned LLM, %.1f%% of items keep their codes", 100 * same)
 
 
@@ -272,8 +291,10 @@ def fingerprint(config, model, counts) -> str:
     """Hash of all that the tokenizer's result depends on: texts, settings, the LLM's weights."""
     weights = hashlib.sha256()
     for name, weight in model.backbone.llm.state_dict().items():
-        # The sums tell one model from another without hashing every byte of it.
-        weights.update(f"{name}{tuple(weight.shape)}{weight.double().sum().item()}".encode())
+        # A sample of the numbers tells one model from another without hashing every byte of it;
+        # a sum would differ with the number of threads.
+        weights.update(f"{name}{tuple(weight.shape)}".encode())
+        weights.update(weight.detach().flatten()[::997].cpu().contiguous().numpy().tobytes())
     content = {
         "version": TOKENIZER_VERSION,
         "settings": {key: config[key] for key in TOKENIZER_KEYS},

@@ -57,7 +57,7 @@ class CodeVocabulary:
     def __len__(self) -> int:
         return sum(self.sizes)
 
-    def token_ids(self, codes: Tensor) -> Tensor:
+    def code_token_ids(self, codes: Tensor) -> Tensor:
         """Codes [..., l] of the first l levels -> code_token_ids [..., l]."""
         return codes + self.offsets[: codes.size(-1)].to(codes.device)
 

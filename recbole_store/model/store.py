@@ -104,6 +104,7 @@ class STORE(SequentialRecommender):
             self.register_buffer(f"palette_{part}", torch.zeros(shape))
         self.trie: CodeTrie | None = None
         self.tokenizer_report: dict = {}
+        self.retokenized_same: float | None = None  # with all weights tuned: share of items
         self._align_order: list[int] = []
 
         # parameters initialization
@@ -129,7 +130,8 @@ class STORE(SequentialRecommender):
         """
         directions = F.normalize(means, dim=-1).to(self.code_embedding.weight)
         with torch.no_grad():
-            for level, (vectors, used) in enumerate(zip(directions, counts > 0, strict=True)):
+            used_codes = (counts > 0).to(directions.device)
+            for level, (vectors, used) in enumerate(zip(directions, used_codes, strict=True)):
                 start = int(self.vocabulary.offsets[level])
                 embedding = self.code_embedding.weight[start : start + self.codebook_size]
                 embedding[used] = vectors[used] * self.backbone.word_norm
@@ -210,7 +212,7 @@ class STORE(SequentialRecommender):
         A code means little without those before it, so each input is the sum of its prefix's
         embeddings (at one scale): behind an item's last code the LLM reads the whole item at once.
         """
-        embeddings = self.code_embedding(self.vocabulary.token_ids(codes))
+        embeddings = self.code_embedding(self.vocabulary.code_token_ids(codes))
         depth = torch.arange(1, codes.size(-1) + 1, device=codes.device)
         return embeddings.cumsum(-2) / depth.sqrt()[:, None]
 
@@ -387,7 +389,11 @@ class STORE(SequentialRecommender):
 
     def report(self) -> dict:
         """What result.json says of the tokenizer and the precision."""
-        return {**self.tokenizer_report, "precision": "bf16" if self.backbone.bf16 else "fp32"}
+        return {
+            **self.tokenizer_report,
+            "retokenized_same": self.retokenized_same,
+            "precision": "bf16" if self.backbone.bf16 else "fp32",
+        }
 
     def statistics(self) -> dict:
         """Collisions, utilisation and entropy of the semantic IDs."""

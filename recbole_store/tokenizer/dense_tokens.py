@@ -109,7 +109,7 @@ def slot_correlation(dense: Tensor) -> Tensor:
     """
     n_slots = dense.size(1)
     if n_slots == 1:
-        return dense.new_zeros(())
+        return dense.sum() * 0.0  # nothing to tell apart, but still part of the graph
     centred = F.normalize(dense - dense.mean(dim=0), dim=-1)
     cosine = centred @ centred.transpose(1, 2)  # [B, L, L]
     off_diagonal = ~torch.eye(n_slots, dtype=torch.bool, device=dense.device)

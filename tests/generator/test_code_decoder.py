@@ -50,7 +50,7 @@ class Setup:
 
     def embed(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes [..., l] -> [..., l, H]: what is read for a code depends on those before it."""
-        return self.table(self.vocabulary.token_ids(codes)).cumsum(-2)
+        return self.table(self.vocabulary.code_token_ids(codes)).cumsum(-2)
 
     def decoder(self, backbone=None, history=None, lengths=LENGTHS) -> CodeDecoder:
         return CodeDecoder(

@@ -10,7 +10,7 @@ from recbole_store.generator.code_sequence import CodeVocabulary, make_window
 
 def test_each_level_and_code_has_a_token_id_of_its_own():
     vocabulary = CodeVocabulary([64, 64, 32])
-    assert int(vocabulary.token_ids(torch.tensor([0, 5, 0]))[1]) == 69
+    assert int(vocabulary.code_token_ids(torch.tensor([0, 5, 0]))[1]) == 69
     assert (vocabulary.n_levels, len(vocabulary)) == (3, 160)
 
 
@@ -18,13 +18,13 @@ def test_each_level_and_code_has_a_token_id_of_its_own():
 def test_token_ids_round_trip(sizes):
     vocabulary = CodeVocabulary(sizes)
     every = [
-        vocabulary.token_ids(torch.full((len(sizes),), code))[level].item()
+        vocabulary.code_token_ids(torch.full((len(sizes),), code))[level].item()
         for level, size in enumerate(sizes)
         for code in range(size)
     ]
     assert every == list(range(len(vocabulary)))
     codes = torch.stack([torch.randint(size, (6, 5)) for size in sizes], dim=-1)
-    token_ids = vocabulary.token_ids(codes)
+    token_ids = vocabulary.code_token_ids(codes)
     level = torch.bucketize(token_ids, vocabulary.offsets, right=True) - 1
     assert torch.equal(level, torch.arange(len(sizes)).expand_as(level))
     assert torch.equal(token_ids - vocabulary.offsets[level], codes)

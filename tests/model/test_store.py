@@ -78,7 +78,7 @@ class Calls:
 
 
 def may_train(name: str, tuning: str, stage: str) -> bool:
-    """METHOD.md: adapters or layers of the LLM, never its words; the new parts of the stage."""
+    """Adapters or layers of the LLM, never its words; the new parts of the stage."""
     if "embed_tokens" in name or "lm_head" in name:
         return False
     if ".lora_" in name:

@@ -98,7 +98,7 @@ def test_reconstruction_equals_predicting_each_word_in_turn(backbone, tokenizer,
 
 @torch.no_grad()
 def test_two_passes_equal_one_pass_under_the_paper_s_mask(backbone, tokenizer, vocabulary):
-    """METHOD.md's table: Content and slots (LaP), their copies (LdP), then the task's words."""
+    """LAMIA's: content and slots (LaP), their copies (LdP), then the task's words."""
     text = TEXTS[0]
     ids, task_ids = word_ids(backbone, text), word_ids(backbone, TASK)
     dense = tokenizer(backbone, [text])
