@@ -81,12 +81,9 @@ def main(argv: list[str] | None = None) -> int:
     # Imported late: --help and wrong arguments answer at once, without torch.
     from recbole_store import comparison, result_table
     from recbole_store.bad_input import BAD_INPUT
+    from recbole_store.property_files import PLUGIN_MODELS, profile_file
     from recbole_store.run import check_start, run_model
-    from recbole_store.settings import (
-        PLUGIN_MODELS,
-        profile_file,
-        resolve,
-    )
+    from recbole_store.settings import resolve
 
     try:
         profile = profile_file(arguments.profile) if arguments.profile else None

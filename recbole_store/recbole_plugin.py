@@ -20,8 +20,9 @@ from recbole.evaluator import collector as recbole_collector
 from recbole.model.general_recommender.pop import Pop
 from recbole.utils import argument_list
 
-from recbole_store import settings
 from recbole_store.generator.code_sequence import window_rows
+from recbole_store.property_files import PLUGIN_MODELS, SettingsError, plugin_defaults
+from recbole_store.settings import check_ranges
 from recbole_store.tokenizer.item_text import read_item_texts
 
 # Dataset keys that RecBole's cache of filtered datasets has to compare as well.
@@ -39,10 +40,10 @@ class STOREDataset(SequentialDataset):
     """
 
     def __init__(self, config):
-        settings.check_ranges(config.final_config_dict)  # RecBole's own routes check nothing
+        check_ranges(config.final_config_dict)  # RecBole's own routes check nothing
         super().__init__(config)
         if config["codebook_size"] > self.item_num - 1:
-            raise settings.SettingsError(
+            raise SettingsError(
                 f"`codebook_size` is {config['codebook_size']}, but {config['dataset']} has "
                 f"{self.item_num - 1} items: a codebook cannot be larger than the catalogue."
             )
@@ -197,8 +198,8 @@ def _add_default_properties() -> None:
 
     def load_internal_config_dict(self, model, model_class, dataset):
         load(self, model, model_class, dataset)
-        defaults = settings.plugin_defaults(model, dataset)
-        if model not in settings.PLUGIN_MODELS:
+        defaults = plugin_defaults(model, dataset)
+        if model not in PLUGIN_MODELS:
             defaults = {"exact_time_order": defaults["exact_time_order"]}
         self.internal_config_dict.update(defaults)
 
@@ -210,7 +211,7 @@ def _add_transform() -> None:
     user_defined = recbole_transform.UserDefinedTransform
 
     def dispatch(config):
-        ours = config["model"] in settings.PLUGIN_MODELS
+        ours = config["model"] in PLUGIN_MODELS
         return SemanticIdTransform(config) if ours else user_defined(config)
 
     recbole_transform.UserDefinedTransform = dispatch

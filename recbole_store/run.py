@@ -6,32 +6,25 @@ line; this route does neither.
 
 from __future__ import annotations
 
-import ctypes
-import importlib.metadata
 import json
 import logging
-import os
-import platform
 import resource
-import subprocess
 import sys
 import time
-import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.utils import get_model, get_trainer, init_seed
 
 from recbole_store.bad_input import BAD_INPUT
+from recbole_store.environment import git_commit, hardware, keep_freed_memory, versions
 from recbole_store.llm import read_config
-from recbole_store.settings import PLUGIN_MODELS, SettingsError
+from recbole_store.property_files import PLUGIN_MODELS, SettingsError
+from recbole_store.run_log import EpochLog, quiet_libraries, start_logging
 
 log = logging.getLogger(__name__)
-
-VERSIONS_OF = ("recbole", "torch", "transformers", "peft", "numpy", "pandas", "scikit-learn")
 
 
 class CheckedConfig(Config):
@@ -42,89 +35,6 @@ class CheckedConfig(Config):
 
     def _convert_config_dict(self, config_dict):
         return config_dict
-
-
-class EpochLog:
-    """Times a trainer's epochs, keeps the learning curve, and prints one line an epoch."""
-
-    def __init__(self, trainer):
-        self.epochs: list[dict] = []
-        self._trainer, self._metric = trainer, trainer.valid_metric
-        if hasattr(trainer, "_train_epoch"):  # RecBole's tree models train all at once
-            self._train_epoch, self._valid_epoch = trainer._train_epoch, trainer._valid_epoch
-            trainer._train_epoch, trainer._valid_epoch = self._train, self._valid
-
-    def _train(self, train_data, epoch_idx, *args, **kwargs):
-        start = time.perf_counter()
-        loss = self._train_epoch(train_data, epoch_idx, *args, **kwargs)
-        seconds = time.perf_counter() - start
-        parts = loss if isinstance(loss, tuple) else (loss,)
-        means = [part / max(len(train_data), 1) for part in parts]
-        self.epochs.append({"epoch": epoch_idx, "train_s": seconds, "losses": means})
-        return loss
-
-    def _valid(self, *args, **kwargs):
-        start = time.perf_counter()
-        score, result = self._valid_epoch(*args, **kwargs)
-        best = self._trainer.best_valid_score
-        is_best = score >= best if self._trainer.valid_metric_bigger else score <= best
-        row = self.epochs[-1]
-        row.update(valid_s=time.perf_counter() - start, valid_score=score, valid=dict(result))
-        log.info(
-            "epoch %3d   loss %s   %s %.4f%s   train %.0f s, evaluation %.0f s",
-            row["epoch"],
-            " + ".join(f"{loss:.4f}" for loss in row["losses"]),
-            self._metric,
-            score,
-            "  best so far" if is_best else "",
-            row["train_s"],
-            row["valid_s"],
-        )
-        return score, result
-
-
-def start_logging(log_file: Path) -> None:
-    """Log to the console for a person, and to a file with times; keep libraries' chatter out."""
-    root = logging.getLogger()
-    for handler in list(root.handlers):
-        root.removeHandler(handler)
-        handler.close()
-    console = logging.StreamHandler(sys.stdout)
-    console.setFormatter(logging.Formatter("%(message)s"))
-    console.addFilter(lambda record: record.name.startswith("recbole_store"))
-    file = logging.FileHandler(log_file, encoding="utf-8")
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    root.setLevel(logging.INFO)
-    for handler in (console, file):
-        root.addHandler(handler)
-    quiet_libraries()
-
-
-def quiet_libraries() -> None:
-    """Keep warnings out that say nothing to the person who runs a model."""
-    root = logging.getLogger()
-    if not root.handlers:
-        root.addHandler(logging.NullHandler())
-    # On every run RecBole fills columns in ways that pandas 2 warns about, and torch reminds of
-    # the checkpoints it is allowed to load.
-    warnings.filterwarnings("ignore", module=r"recbole\.")
-    for name in ("transformers", "huggingface_hub", "peft", "accelerate"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-
-
-def keep_freed_memory() -> None:
-    """Let malloc keep what tensors free instead of returning it to the system.
-
-    Training frees and allocates the same large blocks at every step; mapping them anew costs a
-    page fault for each 4 KB, measured as 40% of SASRec's training time on a CPU. Linux only.
-    """
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):
-            m_trim_threshold, m_top_pad, m_mmap_max = -1, -2, -4  # names in <malloc.h>
-            libc.mallopt(m_mmap_max, 0)
-            libc.mallopt(m_trim_threshold, 2**31 - 1)
-            libc.mallopt(m_top_pad, 2**26)
 
 
 REFUSALS = (
@@ -283,44 +193,3 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
 
 def _mean(values: list[float]) -> float | None:
     return sum(values) / len(values) if values else None
-
-
-def versions() -> dict[str, str]:
-    """Python's and the packages' versions that figures may depend on."""
-    found = {"python": platform.python_version()}
-    return found | {name: importlib.metadata.version(name) for name in VERSIONS_OF}
-
-
-def hardware(device: torch.device) -> dict:
-    """What the run ran on."""
-    if device.type == "cuda":
-        name = torch.cuda.get_device_name(device)
-    else:
-        name = platform.processor() or platform.machine()
-        info = Path("/proc/cpuinfo")
-        models = [
-            line.split(":", 1)[1].strip()
-            for line in (info.read_text().splitlines() if info.is_file() else [])
-            if line.startswith("model name")
-        ]
-        name = models[0] if models else name
-    return {
-        "device": device.type,
-        "name": name,
-        "cores": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
-    }
-
-
-def git_commit() -> str | None:
-    """The checkout's commit, ``-dirty`` with uncommitted changes; None outside a checkout."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), "describe"]
-    command += ["--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        described = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:  # a checkout on a machine without git
-        return None
-    return described.stdout.strip() or None

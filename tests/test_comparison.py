@@ -5,8 +5,9 @@ import copy
 import pytest
 
 from recbole_store.comparison import comparable
+from recbole_store.property_files import SettingsError, profile_file
 from recbole_store.run import check_start
-from recbole_store.settings import SettingsError, profile_file, resolve
+from recbole_store.settings import resolve
 
 RESULT = {
     "dataset": "ml-100k",

@@ -24,8 +24,8 @@ from sklearn.metrics import roc_auc_score
 from torch.testing import assert_close
 from transformers import AutoModelForCausalLM
 
+from recbole_store.property_files import plugin_defaults
 from recbole_store.run import build, run_model
-from recbole_store.settings import plugin_defaults
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 N_ITEMS = len(planted_items())

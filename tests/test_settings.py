@@ -9,10 +9,8 @@ import re
 import pytest
 
 from recbole_store import settings
-from recbole_store.settings import (
+from recbole_store.property_files import (
     SettingsError,
-    check_ranges,
-    check_type,
     declared_types,
     known_types,
     parse_value,
@@ -20,8 +18,8 @@ from recbole_store.settings import (
     properties_folder,
     read_properties,
     recbole_folder,
-    resolve,
 )
+from recbole_store.settings import check_ranges, check_type, resolve
 
 ROOT = properties_folder()
 SHIPPED = sorted(ROOT.rglob("*.yaml"))

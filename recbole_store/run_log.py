@@ -1,0 +1,79 @@
+"""What a run says while it goes on: one line an epoch for a person, everything in a file."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import warnings
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+class EpochLog:
+    """Times a trainer's epochs, keeps the learning curve, and prints one line an epoch."""
+
+    def __init__(self, trainer):
+        self.epochs: list[dict] = []
+        self._trainer, self._metric = trainer, trainer.valid_metric
+        if hasattr(trainer, "_train_epoch"):  # RecBole's tree models train all at once
+            self._train_epoch, self._valid_epoch = trainer._train_epoch, trainer._valid_epoch
+            trainer._train_epoch, trainer._valid_epoch = self._train, self._valid
+
+    def _train(self, train_data, epoch_idx, *args, **kwargs):
+        start = time.perf_counter()
+        loss = self._train_epoch(train_data, epoch_idx, *args, **kwargs)
+        seconds = time.perf_counter() - start
+        parts = loss if isinstance(loss, tuple) else (loss,)
+        means = [part / max(len(train_data), 1) for part in parts]
+        self.epochs.append({"epoch": epoch_idx, "train_s": seconds, "losses": means})
+        return loss
+
+    def _valid(self, *args, **kwargs):
+        start = time.perf_counter()
+        score, result = self._valid_epoch(*args, **kwargs)
+        best = self._trainer.best_valid_score
+        is_best = score >= best if self._trainer.valid_metric_bigger else score <= best
+        row = self.epochs[-1]
+        row.update(valid_s=time.perf_counter() - start, valid_score=score, valid=dict(result))
+        log.info(
+            "epoch %3d   loss %s   %s %.4f%s   train %.0f s, evaluation %.0f s",
+            row["epoch"],
+            " + ".join(f"{loss:.4f}" for loss in row["losses"]),
+            self._metric,
+            score,
+            "  best so far" if is_best else "",
+            row["train_s"],
+            row["valid_s"],
+        )
+        return score, result
+
+
+def start_logging(log_file: Path) -> None:
+    """Log to the console for a person, and to a file with times; keep libraries' chatter out."""
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+        handler.close()
+    console = logging.StreamHandler(sys.stdout)
+    console.setFormatter(logging.Formatter("%(message)s"))
+    console.addFilter(lambda record: record.name.startswith("recbole_store"))
+    file = logging.FileHandler(log_file, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root.setLevel(logging.INFO)
+    for handler in (console, file):
+        root.addHandler(handler)
+    quiet_libraries()
+
+
+def quiet_libraries() -> None:
+    """Keep warnings out that say nothing to the person who runs a model."""
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(logging.NullHandler())
+    # On every run RecBole fills columns in ways that pandas 2 warns about, and torch reminds of
+    # the checkpoints it is allowed to load.
+    warnings.filterwarnings("ignore", module=r"recbole\.")
+    for name in ("transformers", "huggingface_hub", "peft", "accelerate"):
+        logging.getLogger(name).setLevel(logging.ERROR)
