@@ -8,6 +8,7 @@ checked, the weights dequantised once and kept as safetensors in the cache folde
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import subprocess
@@ -15,6 +16,8 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 CACHE_VARIABLE = "RECBOLE_STORE_CACHE"
 DEFAULT_BACKBONE = "smollm2-135m"
@@ -47,6 +50,7 @@ def locate(backbone: str, convert_gguf) -> str:
         return backbone
     folder = cache_folder() / DEFAULT_BACKBONE
     if not (folder / "config.json").is_file():
+        log.info("The default LLM is fetched once and converted, into %s", folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             converted = Path(scratch) / "converted"

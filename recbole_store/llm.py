@@ -6,8 +6,9 @@ The only module that imports peft, and transformers for STORE. Everything else h
 
 from __future__ import annotations
 
+import contextlib
+import io
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,7 +69,6 @@ class Backbone(nn.Module):
                 lora_alpha=lora["alpha"],
                 lora_dropout=lora["dropout"],
                 target_modules=lora["target_modules"],
-                init_lora_weights=True,
             )
             try:
                 with warnings.catch_warnings():  # peft warns of a second adapter, which is meant
@@ -223,7 +223,7 @@ def _read_config(source: str, name: str, n_layers: int | None):
     return config
 
 
-@contextmanager
+@contextlib.contextmanager
 def _refusals(name: str):
     """Turn what transformers raises over a name into one sentence."""
     try:
@@ -238,7 +238,7 @@ def _refusals(name: str):
         ) from error
 
 
-@contextmanager
+@contextlib.contextmanager
 def _quiet():
     """No progress bars and no warnings: dropped layers would be reported as unused weights."""
     verbosity = transformers_logging.get_verbosity()
@@ -255,10 +255,12 @@ def _quiet():
 
 def _convert_gguf(gguf: Path, target: Path) -> None:
     """Dequantise a GGUF file and keep it as safetensors with its tokenizer."""
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    quantised = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
-    )
+    # The reader's own progress bar knows no switch.
+    with contextlib.redirect_stderr(io.StringIO()):
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        quantised = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+        )
     config = quantised.config
     del config.quantization_config  # a model that came from GGUF refuses to be saved with it
     plain = AutoModelForCausalLM.from_config(config)
