@@ -37,6 +37,7 @@ class STOREDataset(SequentialDataset):
         semantic_ids: int64 [n_items, L], all zero until the tokenizer has run. The splits are
             shallow copies that share it, so it is only ever written in place.
         window_rows: rows that make up the training windows; None for other splits.
+        n_targets: items to predict; negatives, by the data's label, do not count.
     """
 
     def __init__(self, config):
@@ -71,6 +72,12 @@ class STOREDataset(SequentialDataset):
             users = train.inter_feat[self.uid_field].numpy()
             train.window_rows = torch.from_numpy(window_rows(users, self.max_item_list_len))
         return [train, *others]
+
+    @property
+    def n_targets(self) -> int:
+        if self.label_field in self.inter_feat:
+            return int((self.inter_feat[self.label_field] > 0).sum())
+        return len(self.inter_feat)
 
     def __len__(self):
         return super().__len__() if self.window_rows is None else len(self.window_rows)

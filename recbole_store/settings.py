@@ -78,6 +78,7 @@ _RANGES = {
     "MAX_ITEM_LIST_LENGTH": (lambda v: v >= 1, "at least 1"),
     "epochs": (lambda v: v >= 0, "at least 0"),
     "train_batch_size": (lambda v: v >= 1, "at least 1"),
+    "micro_batch_size": (lambda v: v >= 1, "at least 1, or null for the whole batch"),
     "eval_batch_size": (lambda v: v >= 1, "at least 1"),
     "stopping_step": (lambda v: v >= 0, "at least 0"),
     "learning_rate": (lambda v: v > 0, "above 0"),
@@ -88,12 +89,13 @@ _RANGES = {
     "clip_grad_norm": (lambda v: set(v) <= {"max_norm", "norm_type"}, "{max_norm: number}"),
     "tuning": (lambda v: v in ("lora", "full", "frozen"), "one of lora, full, frozen"),
     "precision": (lambda v: v in ("auto", "bf16", "fp32"), "one of auto, bf16, fp32"),
+    "decoding": (lambda v: v in ("beam", "exact"), "one of beam, exact"),
     "normalize_over": (lambda v: v in ("level", "children"), "one of level, children"),
     "tokenizer": (lambda v: v in ("palette",), "palette"),
 }
 # RecBole's keys without which it fails; its files declare none of its keys as "or null".
 _NEEDED = ("data_path", "checkpoint_dir", "metrics", "topk", "valid_metric", "eval_args", "seed")
-_NEVER_NULL = {*_NEEDED, *_RANGES} - {"backbone_layers", "clip_grad_norm"}
+_NEVER_NULL = {*_NEEDED, *_RANGES} - {"backbone_layers", "clip_grad_norm", "micro_batch_size"}
 
 
 def check_ranges(settings: dict) -> None:

@@ -133,7 +133,7 @@ def make_trainer(prepared: Prepared, model, **changes):
 
 def made_up_ids(model) -> torch.Tensor:
     """Distinct semantic IDs of items 1 to N, several of which share all codes but the last."""
-    *sizes, last = model.vocabulary.sizes
+    *sizes, last = model.code_tokens.vocabulary.sizes
     few = [range(min(size, 6)) for size in sizes]
     rows = list(itertools.product(*few, range(min(last, 3))))
     return torch.tensor(random.Random(1).sample(rows, model.n_items - 1))
@@ -156,13 +156,13 @@ def naive_log_prob(model, history: list[int], items: list[int], over: str = "lev
     """Log-likelihood [N] of items behind one history: a full forward pass for each code."""
     ids = model.semantic_ids
     catalogue = ids[1:].tolist()
-    past = model.embed_codes(ids[history]).flatten(0, 1)
+    past = model.code_tokens(ids[history]).flatten(0, 1)
     prompt = model.backbone.embed(model.history_prompt)
     past = torch.cat([prompt, past]).expand(len(items), -1, -1)
     codes = ids[items]
     totals = torch.zeros(len(items))
-    for level, head in enumerate(model.code_heads):
-        inputs = torch.cat([past, model.embed_codes(codes[:, :level])], dim=1)
+    for level, head in enumerate(model.code_tokens.heads):
+        inputs = torch.cat([past, model.code_tokens(codes[:, :level])], dim=1)
         logits = head(model.backbone(inputs)[:, -1])
         for n, row in enumerate(codes.tolist()):
             candidates = torch.arange(logits.size(1))

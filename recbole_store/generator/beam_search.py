@@ -4,8 +4,9 @@ Both ask a *step* for logits and know no model:
 
 ``step(level, parents, codes) -> logits``
     level 0: parents and codes are None; logits [B, 1, C_0] behind each user's history.
-    level l: beam k continues beam ``parents[:, k]`` of the step before with ``codes[:, k]``, a code
-    of level l - 1; logits [B, K, C_l] behind that.
+    level l: query k continues ``parents[:, k]``, one of the queries of level l - 1 in the order in
+    which they were asked, with ``codes[:, k]``, a code of level l - 1; logits [B, K, C_l] behind
+    that. At level 1 there is one such query, the history's end.
 """
 
 from __future__ import annotations
@@ -28,19 +29,120 @@ class Beams(NamedTuple):
 
     item_ids: Tensor  # int64 [B, K]; 0 where there was no further item
     log_probs: Tensor  # fp32 [B, K]; -inf where there was no further item
+    pruned: Tensor  # fp32 [B], the likeliest prefix that was left out; -inf where none was
+
+    def is_exact(self, k: int) -> Tensor:
+        """bool [B]: whether the first k are certainly the likeliest k of the whole catalogue.
+
+        Log-probabilities only fall along a path, however they are normalised, so a pruned prefix
+        bounds every item behind it. (Of items with equal log-probability either may be left out.)
+        """
+        n_found = self.log_probs.size(1)
+        if k > n_found:  # exact only where nothing was left out
+            return self.pruned == -torch.inf
+        return self.log_probs[:, k - 1] >= self.pruned
 
 
-def next_log_probs(logits: Tensor, children: Children, normalize_over: str) -> Tensor:
-    """Log-probability of each child [..., F], from the logits of all codes of its level [..., C].
+def path_scores(
+    logits: Tensor, children: Children, log_probs: Tensor, normalize_over: str
+) -> Tensor:
+    """Log-probability of each child's whole prefix, [..., F]; -inf for what is no child.
 
     ``level``: softmax over the level's codes, as the model was trained, forbidden ones masked
     afterwards. ``children``: softmax over the allowed codes alone, so that the probabilities of
-    all items sum to 1. Forbidden children get -inf.
+    all items sum to 1.
+
+    Args:
+        logits: [..., C], of all codes of the level.
+        log_probs: [...], of the prefixes so far.
     """
-    logits = logits.float()
-    of_child = logits.gather(-1, children.codes).masked_fill(~children.allowed, -torch.inf)
-    over = of_child if normalize_over == "children" else logits
-    return of_child - over.logsumexp(-1, keepdim=True)
+    logits, barred = logits.float(), ~children.allowed
+    if normalize_over == "level":
+        scores = logits - (logits.logsumexp(-1) - log_probs)[..., None]
+        return scores.gather(-1, children.codes).masked_fill_(barred, -torch.inf)
+    of_child = logits.gather(-1, children.codes).masked_fill_(barred, -torch.inf)
+    return of_child - (of_child.logsumexp(-1) - log_probs)[..., None]
+
+
+class Continued(NamedTuple):
+    """Prefixes [B, M] with all that may follow them."""
+
+    children: Children
+    scores: Tensor  # fp32 [B, M, F], log-probability of each child's whole prefix
+    queries: Tensor  # int64 [B, M], which of the step's queries asked for a prefix; else anything
+    n_queries: int
+
+    def follow(self, best: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Where chosen children lead: their prefix's query, their code and their node.
+
+        Args:
+            best: int64 [B, K], places in scores.flatten(1).
+        """
+        children, fan_out = self.children, self.scores.size(-1)
+        prefix = best // fan_out
+        codes = children.codes.flatten(1).gather(1, best)
+        # A place that is no child leads to the last one: in range, with log-probability -inf.
+        place = (best % fan_out).minimum(children.count.gather(1, prefix) - 1)
+        nodes = children.first.gather(1, prefix) + place
+        return self.queries.gather(1, prefix), codes, nodes
+
+
+def continue_prefixes(
+    step: Step,
+    trie: CodeTrie,
+    level: int,
+    queries: Tensor,
+    codes: Tensor,
+    nodes: Tensor,
+    log_probs: Tensor,
+    normalize_over: str,
+) -> Continued:
+    """Ask the step for what follows prefixes of ``level`` > 0 codes, [B, M].
+
+    Over children, the codes of an item that is alone behind its prefix are certain: such prefixes
+    are not asked for, which with few collisions spares most of the last levels' queries.
+
+    Args:
+        queries, codes: the query that led to each prefix, and its last code.
+    """
+    children = trie.children(level, nodes)
+    every = torch.arange(nodes.size(1), device=nodes.device).expand_as(nodes)
+    if normalize_over == "level":
+        scores = path_scores(step(level, queries, codes), children, log_probs, normalize_over)
+        return Continued(children, scores, every, every.size(1))
+    asks = ~trie.is_alone(level, nodes) & (log_probs > -torch.inf)
+    n_queries = int(asks.sum(1).max())
+    scores = torch.full(children.codes.shape, -torch.inf, device=nodes.device)
+    scores[..., 0] = log_probs  # right where the only child is certain, replaced elsewhere
+    first = asks.int().argsort(dim=1, descending=True, stable=True)  # those that ask come first
+    if n_queries > 0:
+        asking = first[:, :n_queries]
+        # Users who ask less than others repeat themselves behind any query there is.
+        behind = queries.masked_fill(~asks, 0).gather(1, asking)
+        logits = step(level, behind, codes.gather(1, asking))
+        of_asking = Children(*(_rows(part, asking) for part in children))
+        found = path_scores(logits, of_asking, log_probs.gather(1, asking), normalize_over)
+        scores.scatter_(1, asking[..., None].expand_as(found), found)
+    asked_as = torch.empty_like(first).scatter_(1, first, every)
+    return Continued(children, scores, asked_as, n_queries)
+
+
+def _rows(part: Tensor, places: Tensor) -> Tensor:
+    """part [B, M, ...] -> [B, K, ...], at places [B, K]."""
+    return part.gather(
+        1,
+        places.reshape(*places.shape, *[1] * (part.dim() - 2)).expand(
+            *places.shape, *part.shape[2:]
+        ),
+    )
+
+
+def begin(step: Step, trie: CodeTrie, normalize_over: str) -> Continued:
+    """What may follow each user's history: level 0."""
+    logits = step(0, None, None)
+    root = torch.zeros(logits.shape[:2], dtype=torch.long, device=logits.device)
+    children = trie.children(0, root)
+    return Continued(children, path_scores(logits, children, root.float(), normalize_over), root, 1)
 
 
 def beam_search(step: Step, trie: CodeTrie, num_beams: int, normalize_over: str = "level") -> Beams:
@@ -49,22 +151,22 @@ def beam_search(step: Step, trie: CodeTrie, num_beams: int, normalize_over: str 
     A beam carries the trie node of its prefix, so each level is one gather of the children, one
     top-k and one reorder, for all users and beams at once. Every finished beam is an item.
     """
-    parents = codes = None
-    nodes = log_probs = None
-    for level in range(trie.n_levels):
-        logits = step(level, parents, codes)
-        if nodes is None:
-            nodes = torch.zeros(logits.shape[:2], dtype=torch.long, device=logits.device)
-            log_probs = torch.zeros(logits.shape[:2], device=logits.device)
-        children = trie.children(level, nodes)
-        paths = log_probs[..., None] + next_log_probs(logits, children, normalize_over)
-        fan_out = paths.size(-1)
-        log_probs, best = paths.flatten(1).topk(min(num_beams, paths[0].numel()))  # [B, K]
-        parents = best // fan_out
-        codes = children.codes.flatten(1).gather(1, best)
-        nodes = children.nodes.flatten(1).gather(1, best)
-    items = trie.item[nodes].masked_fill(log_probs == -torch.inf, 0)
-    return Beams(items, log_probs)
+    longer = begin(step, trie, normalize_over)
+    pruned = torch.full_like(longer.scores[:, 0, 0], -torch.inf)
+    for level in range(1, trie.n_levels + 1):
+        scores = longer.scores.flatten(1)
+        # One more than the beam holds: it bounds all that is left out here.
+        log_probs, best = scores.topk(min(num_beams + 1, scores.size(1)))  # [B, K]
+        if log_probs.size(1) > num_beams:
+            pruned = torch.maximum(pruned, log_probs[:, num_beams])
+            log_probs, best = log_probs[:, :num_beams], best[:, :num_beams]
+        queries, codes, nodes = longer.follow(best)
+        if level < trie.n_levels:
+            longer = continue_prefixes(
+                step, trie, level, queries, codes, nodes, log_probs, normalize_over
+            )
+    items = trie.items(nodes).masked_fill_(log_probs == -torch.inf, 0)
+    return Beams(items, log_probs, pruned)
 
 
 def path_log_probs(
@@ -87,8 +189,8 @@ def path_log_probs(
         code = codes[..., level]
         chosen = logits.gather(-1, code[..., None]).squeeze(-1)
         if normalize_over == "children":
-            allowed = trie.children(level, nodes)
-            over = logits.gather(-1, allowed.codes).masked_fill(~allowed.allowed, -torch.inf)
+            children = trie.children(level, nodes)
+            over = logits.gather(-1, children.codes).masked_fill_(~children.allowed, -torch.inf)
             nodes = trie.child(level, nodes, code)
         else:
             over = logits

@@ -37,35 +37,51 @@ class CodeDecoder:
         self._history_end = hidden.gather(1, last)  # [B, 1, H]
         place = torch.arange(inputs.size(1), device=inputs.device)
         self._sees_history = place[None] < self.end[:, None]  # [B, S]
-        self._prefixes: Tensor | None = None  # int64 [B, K, l], codes of each beam
-        self._ancestors: Tensor | None = None  # bool [B, K, codes fed so far]
+        # Of each level's queries so far, in the order in which they were asked: codes of the
+        # prefix [B, n, l], and where in the cache, behind the history, each of these was fed.
+        self._prefixes: dict[int, Tensor] = {}
+        self._fed_at: dict[int, Tensor] = {}
+        self._n_fed = 0
 
     def __call__(self, level: int, parents: Tensor | None, codes: Tensor | None) -> Tensor:
-        """Logits of the next code; see the module's description of a step."""
+        """Logits of the next code; see :mod:`recbole_store.generator.beam_search`."""
         if level == 0:
             return self.heads[0](self._history_end)
-        self._extend(parents, codes)
-        n_beams = codes.size(1)
-        inputs = self.embed(self._prefixes)[..., -1, :]  # [B, K, H]
-        sees = torch.cat(
-            [self._sees_history[:, None].expand(-1, n_beams, -1), self._ancestors], dim=2
-        )
+        prefixes, fed_at = self._continue(level, parents, codes)
+        inputs = self.embed(prefixes)[..., -1, :]  # [B, K, H]
+        sees_fed = torch.zeros(
+            (*codes.shape, self._n_fed), dtype=torch.bool, device=codes.device
+        ).scatter_(2, fed_at, True)
+        sees_history = self._sees_history[:, None].expand(-1, codes.size(1), -1)
+        sees = torch.cat([sees_history, sees_fed], dim=2)
         mask = torch.zeros(sees.shape, dtype=inputs.dtype, device=inputs.device)
         mask.masked_fill_(~sees, torch.finfo(inputs.dtype).min)
-        positions = (self.end + level - 1)[:, None].expand(-1, n_beams)
+        positions = (self.end + level - 1)[:, None].expand(-1, codes.size(1))
         hidden = self.backbone(inputs, mask=mask[:, None], positions=positions, cache=self.cache)
         return self.heads[level](hidden)
 
-    def _extend(self, parents: Tensor, codes: Tensor) -> None:
-        """Let each beam take over its parent's codes and ancestors, and add its own."""
-        itself = torch.eye(codes.size(1), dtype=torch.bool, device=codes.device)
-        itself = itself.expand(self.n_users, -1, -1)
-        if self._prefixes is None:
-            self._prefixes, self._ancestors = codes[..., None], itself
-            return
+    def select(self, users: Tensor) -> None:
+        """Drop all users but the given ones, int64 [B']."""
+        self.n_users = len(users)
+        self.cache.batch_select_indices(users)
+        self.end, self._history_end = self.end[users], self._history_end[users]
+        self._sees_history = self._sees_history[users]
+        self._prefixes = {level: rows[users] for level, rows in self._prefixes.items()}
+        self._fed_at = {level: rows[users] for level, rows in self._fed_at.items()}
 
-        def of_parents(rows: Tensor) -> Tensor:
-            return rows.gather(1, parents[..., None].expand(-1, -1, rows.size(2)))
+    def _continue(self, level: int, parents: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Put codes [B, K] behind earlier queries, and remember them: both results [B, K, l]."""
+        fed_at = self._n_fed + torch.arange(codes.size(1), device=codes.device)
+        prefixes, fed_at = codes[..., None], fed_at.expand_as(codes)[..., None]
+        self._n_fed += codes.size(1)
+        if level > 1:
 
-        self._prefixes = torch.cat([of_parents(self._prefixes), codes[..., None]], dim=2)
-        self._ancestors = torch.cat([of_parents(self._ancestors), itself], dim=2)
+            def behind_parents(rows: Tensor, own: Tensor) -> Tensor:
+                chosen = rows.gather(1, parents[..., None].expand(-1, -1, rows.size(2)))
+                return torch.cat([chosen, own], dim=2)
+
+            prefixes = behind_parents(self._prefixes[level - 1], prefixes)
+            fed_at = behind_parents(self._fed_at[level - 1], fed_at)
+        for kept, new in ((self._prefixes, prefixes), (self._fed_at, fed_at)):
+            kept[level] = torch.cat([kept[level], new], dim=1) if level in kept else new
+        return prefixes, fed_at

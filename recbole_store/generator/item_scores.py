@@ -26,7 +26,7 @@ def dense_scores(beams: Beams, n_items: int) -> Tensor:
     # Whole numbers stay distinct in fp32 up to 2^24, more items than full ranking can hold.
     below = torch.where(lowest.isfinite(), lowest, 0.0).floor()
     behind = torch.arange(1, n_items + 1, device=below.device, dtype=torch.float32)
-    scores = below - behind
+    scores = below - behind  # the one tensor of this size
     # Ids without an item go to the padding column, which is reset afterwards.
     scores.scatter_(1, beams.item_ids, torch.where(found, beams.log_probs, -torch.inf))
     scores[:, 0] = (below - behind[-1] - 1).squeeze(1)

@@ -8,28 +8,30 @@ Reference:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor, nn
 
-from recbole_store.generator.beam_search import beam_search, path_log_probs
+from recbole_store.batches import similar_lengths
+from recbole_store.generator.beam_search import Beams, beam_search, path_log_probs
+from recbole_store.generator.candidates import group_candidates
 from recbole_store.generator.code_decoder import CodeDecoder
-from recbole_store.generator.code_sequence import CodeVocabulary, Window, make_window
+from recbole_store.generator.code_sequence import Window, make_window
+from recbole_store.generator.code_tokens import CodeTokens
 from recbole_store.generator.code_trie import CodeTrie
+from recbole_store.generator.exact_search import exact_search
 from recbole_store.generator.item_scores import dense_scores
-from recbole_store.llm import Backbone
+from recbole_store.llm import Backbone, Words
 from recbole_store.tokenizer.dense_tokens import TASK, DenseTokenizer
 from recbole_store.tokenizer.item_text import join_pieces
 from recbole_store.tokenizer.quantizers import Palette
 from recbole_store.tokenizer.semantic_ids import statistics
 
 USERS_PER_PREFILL = 64  # bounds the key-value cache, whatever eval_batch_size is
-
-# Length of a head's rows at the start. The LLM's last states are an order longer than its inputs
-# (40 against 3 in SmolLM2), so rows of a word embedding's length would start it far too sure.
-HEAD_NORM = 0.5
 
 
 class STORE(SequentialRecommender):
@@ -48,18 +50,22 @@ class STORE(SequentialRecommender):
         self.codebook_size = config["codebook_size"]
         self.num_beams = config["num_beams"]
         self.normalize_over = config["normalize_over"]
+        self.decoding = config["decoding"]
+        self.max_topk = max(config["topk"])
         self.align_weight = config["align_weight"]
         self.reconstruct_weight = config["reconstruct_weight"]
         self.learning_rates = (config["learning_rate"], config["code_learning_rate"])
         self.label_field = config["LABEL_FIELD"]
         self.label_list = config["LABEL_FIELD"] + config["LIST_SUFFIX"]
-        self.semantic_id_fields = tuple(f"semantic_id_{f}" for f in (self.ITEM_SEQ, self.ITEM_ID))
         self.texts = [join_pieces(pieces) for pieces in dataset.item_texts]
         self.pieces = dataset.item_texts
         self.items_with_text = [item for item, text in enumerate(self.texts) if text]
         # Rows of benchmark files overlap, so only their own target counts.
         self.only_last = dataset.window_rows is None
         self.n_windows = len(dataset)
+        # What a batch's loss is divided by, so that each target weighs the same in an epoch,
+        # whether it comes in a batch of long windows or of short ones.
+        self.targets_per_row = dataset.n_targets / max(len(dataset), 1)
         self._dataset_table = dataset.semantic_ids
 
         # define layers
@@ -75,29 +81,29 @@ class STORE(SequentialRecommender):
                 "target_modules": config["lora_target_modules"],
             },
             config["device"],
+            checkpointing=config["gradient_checkpointing"],
+            compiled=config["compile"],
         )
         hidden_size, word_norm = self.backbone.hidden_size, self.backbone.word_norm
         self.dense_tokenizer = DenseTokenizer(
             self.n_slots, hidden_size, word_norm, config["max_text_words"]
         )
-        self.vocabulary = CodeVocabulary(
-            [self.codebook_size] * self.n_slots + [config["disambiguation_size"]]
-        )
-        self.code_embedding = nn.Embedding(len(self.vocabulary), hidden_size)
-        self.code_heads = nn.ModuleList(
-            nn.Linear(hidden_size, size, bias=False) for size in self.vocabulary.sizes
-        )
+        sizes = [self.codebook_size] * self.n_slots + [config["disambiguation_size"]]
+        self.code_tokens = CodeTokens(sizes, hidden_size, word_norm)
         self.code_dropout = nn.Dropout(config["code_dropout"])
-        texts = self.backbone.words(self.texts, config["max_text_words"])
-        self.register_buffer("word_vocabulary", texts.ids.unique(), persistent=False)
+        words = self.backbone.words(self.texts, config["max_text_words"])
+        self.register_buffer("word_ids", words.ids.int(), persistent=False)
+        self.register_buffer("word_counts", words.lengths, persistent=False)
+        self.register_buffer("word_vocabulary", words.ids.unique(), persistent=False)
         prompt = self.backbone.words([config["history_prompt"]]).ids[0]
         self.register_buffer("history_prompt", prompt, persistent=False)
         align = self.backbone.words([" " + config["align_prompt"]]).ids[0]
         self.register_buffer("align_prompt", align, persistent=False)
+        task = self.backbone.words([TASK]).ids[0]
+        self.register_buffer("task_prompt", task, persistent=False)
 
         # What the tokenizer finds; shapes are known now, contents come with training or loading.
-        n_levels = self.vocabulary.n_levels
-        self.register_buffer("semantic_ids", torch.zeros(self.n_items, n_levels, dtype=torch.long))
+        self.register_buffer("semantic_ids", torch.zeros(self.n_items, len(sizes)).long())
         n_components = min(config["pca_dim"], hidden_size, self.n_items - 1)
         shapes = Palette.shapes(self.n_slots, self.codebook_size, n_components, hidden_size)
         for part, shape in zip(Palette._fields, shapes, strict=True):
@@ -105,37 +111,7 @@ class STORE(SequentialRecommender):
         self.trie: CodeTrie | None = None
         self.tokenizer_report: dict = {}
         self.retokenized_same: float | None = None  # with all weights tuned: share of items
-        self._align_order: list[int] = []
-
-        # parameters initialization
-        self._init_codes()
-
-    def _init_codes(self):
-        """Random directions, embeddings of the length that the LLM's word embeddings have."""
-        for head in self.code_heads:
-            nn.init.normal_(head.weight)
-            with torch.no_grad():
-                head.weight.copy_(F.normalize(head.weight, dim=-1) * HEAD_NORM)
-        nn.init.normal_(self.code_embedding.weight)
-        with torch.no_grad():
-            directions = F.normalize(self.code_embedding.weight, dim=-1)
-            self.code_embedding.weight.copy_(directions * self.backbone.word_norm)
-
-    def start_codes_from(self, means: Tensor, counts: Tensor) -> None:
-        """Start code embeddings and heads from the items that carry the codes.
-
-        Args:
-            means: [n_slots, C, H], mean dense token of each code's items; counts: [n_slots, C].
-                Codes without items and the disambiguation level, which means nothing, stay random.
-        """
-        directions = F.normalize(means, dim=-1).to(self.code_embedding.weight)
-        with torch.no_grad():
-            used_codes = (counts > 0).to(directions.device)
-            for level, (vectors, used) in enumerate(zip(directions, used_codes, strict=True)):
-                start = int(self.vocabulary.offsets[level])
-                embedding = self.code_embedding.weight[start : start + self.codebook_size]
-                embedding[used] = vectors[used] * self.backbone.word_norm
-                self.code_heads[level].weight[used] = vectors[used] * HEAD_NORM
+        self._text_batches: list[list[int]] = []
 
     def set_semantic_ids(self, semantic_ids: Tensor, palette: Palette) -> None:
         """Take the tokenizer's result: IDs of items 1 to N, int64 [N, L], and its codebooks."""
@@ -158,8 +134,7 @@ class STORE(SequentialRecommender):
         """Choose which adapter reads, and what trains: "tokenizer" or "recommender"."""
         self.backbone.use_stage(stage)
         self.dense_tokenizer.requires_grad_(stage == "tokenizer")
-        self.code_embedding.requires_grad_(stage == "recommender")
-        self.code_heads.requires_grad_(stage == "recommender")
+        self.code_tokens.requires_grad_(stage == "recommender")
 
     def parameter_groups(self) -> list[dict]:
         """What trains at present, with a learning rate each for the LLM and for the new parts."""
@@ -199,22 +174,12 @@ class STORE(SequentialRecommender):
     def forward(self, window: Window) -> Tensor:
         """Hidden states from which each code of each target is predicted, [B, T, L, H]."""
         n_rows, n_items, n_levels = window.codes.shape
-        tokens = self.code_dropout(self.embed_codes(window.codes))
+        tokens = self.code_dropout(self.code_tokens(window.codes))
         prompt = self.backbone.embed(self.history_prompt).expand(n_rows, -1, -1)
         inputs = torch.cat([prompt, tokens.flatten(1, 2)[:, :-1]], dim=1)
         # The state behind one code predicts the next, from the first item's last code on.
         first = prompt.size(1) + n_levels - 1
         return self.backbone(inputs)[:, first:].unflatten(1, (n_items - 1, n_levels))
-
-    def embed_codes(self, codes: Tensor) -> Tensor:
-        """Codes [..., l] of the first l levels -> input vectors [..., l, H].
-
-        A code means little without those before it, so each input is the sum of its prefix's
-        embeddings (at one scale): behind an item's last code the LLM reads the whole item at once.
-        """
-        embeddings = self.code_embedding(self.vocabulary.code_token_ids(codes))
-        depth = torch.arange(1, codes.size(-1) + 1, device=codes.device)
-        return embeddings.cumsum(-2) / depth.sqrt()[:, None]
 
     def calculate_loss(self, interaction):
         """Token-to-token on windows, plus the weighted text tasks on the next items in turn.
@@ -222,37 +187,49 @@ class STORE(SequentialRecommender):
         Returns:
             A tuple of losses, which RecBole sums and logs one by one.
         """
-        losses = [self.next_item_loss(interaction)]
+        losses: dict[str, Tensor] = {}
+        for task, loss in self.loss_pieces(interaction):
+            losses[task] = losses[task] + loss if task in losses else loss
+        return tuple(losses.values()) if len(losses) > 1 else losses["next_item"]
+
+    def loss_pieces(self, interaction, rows: int | None = None) -> Iterator[tuple[str, Tensor]]:
+        """The same loss, task by task and at most ``rows`` windows or items at a time.
+
+        Whoever calls backward on each piece before asking for the next one holds the activations
+        of one piece only.
+        """
+        lengths = interaction[self.ITEM_SEQ_LEN]
+        for part in torch.argsort(lengths).split(rows or len(lengths)):
+            yield "next_item", self.next_item_loss(interaction[part]) * (len(part) / len(lengths))
         if self.align_weight > 0 or self.reconstruct_weight > 0:
-            items = self._next_items(len(interaction))
-            if self.align_weight > 0:
-                losses.append(self.align_weight * self.align_loss(items))
-            if self.reconstruct_weight > 0:
-                losses.append(self.reconstruct_weight * self.reconstruct_loss(items))
-        return tuple(losses) if len(losses) > 1 else losses[0]
+            items = self._next_items(len(lengths))
+            for start in range(0, len(items), rows or len(items)):
+                part = items[start : start + (rows or len(items))]
+                share = len(part) / len(items)
+                if self.align_weight > 0:
+                    yield "align", self.align_weight * share * self.align_loss(part)
+                if self.reconstruct_weight > 0:
+                    loss = self.reconstruct_weight * share * self.reconstruct_loss(part)
+                    yield "reconstruct", loss
 
     def next_item_loss(self, interaction) -> Tensor:
-        """Token-to-token: mean cross-entropy over the codes of every target of the windows.
+        """Token-to-token: cross-entropy of the codes of every target of the windows.
 
-        Rows are read in groups of similar length, so that short histories are not padded to the
-        longest one.
+        It is the mean over the codes of as many targets as these rows have on average, so that it
+        is the mean over all targets once an epoch's batches are averaged.
         """
-        history, target = self._codes_of(interaction, 0), self._codes_of(interaction, 1)
-        lengths = interaction[self.ITEM_SEQ_LEN]
-        wanted = self._wanted_targets(interaction)
-        if not wanted.any():
-            return self.code_embedding.weight.sum() * 0.0
-        total, n_codes = 0.0, 0
-        for rows in torch.argsort(lengths).chunk(max(len(lengths) // 8, 1)):
-            window = make_window(history[rows], lengths[rows], target[rows])
-            is_target = window.is_target & wanted[rows, : window.codes.size(1) - 1]
-            hidden = self(window)
-            for level, head in enumerate(self.code_heads):
-                logits = head(hidden[:, :, level][is_target])
-                labels = window.codes[:, 1:, level][is_target]
-                total = total + F.cross_entropy(logits, labels, reduction="sum")
-            n_codes += int(is_target.sum()) * len(self.code_heads)
-        return total / n_codes
+        history, target = self._history_codes(interaction), self._item_codes(interaction)
+        window = make_window(history, interaction[self.ITEM_SEQ_LEN], target)
+        wanted = self._wanted_targets(interaction)[:, : window.codes.size(1) - 1]
+        is_target = window.is_target & wanted
+        hidden = self(window)
+        total = 0.0
+        for level, head in enumerate(self.code_tokens.heads):
+            logits = head(hidden[:, :, level][is_target])
+            labels = window.codes[:, 1:, level][is_target]
+            total = total + F.cross_entropy(logits, labels, reduction="sum")
+        n_rows = int(is_target.any(1).sum())  # sampled negatives, as rows of their own, are none
+        return total / max(n_rows * self.targets_per_row * window.codes.size(-1), 1)
 
     def _wanted_targets(self, interaction) -> Tensor:
         """bool [B, T]: whether item t + 1 of each window is to be learnt.
@@ -275,67 +252,70 @@ class STORE(SequentialRecommender):
 
     def align_loss(self, items: list[int]) -> Tensor:
         """Auxiliary text-to-token: an item's codes from its text, so that both stay tied."""
-        words = self.backbone.words(
-            [self.texts[item] for item in items], self.dense_tokenizer.max_words
-        )
-        words = words.followed_by(self.align_prompt)
+        words = self._words_of(items).followed_by(self.align_prompt)
         codes = self.semantic_ids[items]
-        tail = self.embed_codes(codes[:, :-1])
-        hidden = self.backbone.read_words_then(words, tail)  # [B, L, H]
+        hidden = self.backbone.read_words_then(words, self.code_tokens(codes[:, :-1]))  # [B, L, H]
         losses = [
             F.cross_entropy(head(hidden[:, level]), codes[:, level])
-            for level, head in enumerate(self.code_heads)
+            for level, head in enumerate(self.code_tokens.heads)
         ]
         return sum(losses) / len(losses)
 
     def reconstruct_loss(self, items: list[int]) -> Tensor:
         """Codes -> text: cross-entropy of an item's text, given its semantic ID."""
-        tokens = self.embed_codes(self.semantic_ids[items])
-        words = self.backbone.words(
-            [self.texts[item] for item in items], self.dense_tokenizer.max_words
-        )
+        tokens = self.code_tokens(self.semantic_ids[items])
         return self.backbone.text_loss(
-            tokens, self.backbone.words([TASK]), words, self.word_vocabulary
+            tokens, self.task_prompt, self._words_of(items), self.word_vocabulary
         )
+
+    def _words_of(self, items: list[int]) -> Words:
+        """Items' texts as word pieces, padded to the longest of them."""
+        lengths = self.word_counts[items]
+        return Words(self.word_ids[items, : int(lengths.max())].long(), lengths)
 
     def _next_items(self, n_windows: int) -> list[int]:
-        """Items with text for the text tasks: as many a batch as make one pass an epoch."""
-        share = n_windows / self.n_windows
-        wanted = max(round(share * len(self.items_with_text)), 1)
-        if len(self._align_order) < wanted:
-            permutation = torch.randperm(len(self.items_with_text)).tolist()
-            self._align_order += [self.items_with_text[i] for i in permutation]
-        taken, self._align_order = self._align_order[:wanted], self._align_order[wanted:]
-        return taken
+        """Items with text for the text tasks: as many a batch as make one pass an epoch.
 
-    def _codes_of(self, interaction, which: int) -> Tensor:
-        """Semantic IDs of the history (0) or of the item (1), as the transform attached them.
+        Items of a batch have texts of similar length, which spares padding.
+        """
+        n_items = max(round(n_windows / self.n_windows * len(self.items_with_text)), 1)
+        if not self._text_batches:
+            shuffled = torch.tensor(self.items_with_text)
+            shuffled = shuffled[torch.randperm(len(shuffled))]
+            self._text_batches = [
+                batch.tolist()
+                for batch in similar_lengths(self.word_counts.cpu()[shuffled], n_items, shuffled)
+            ]
+        return self._text_batches.pop()
+
+    def _history_codes(self, interaction) -> Tensor:
+        """Semantic IDs of the histories [B, T, L], as the transform attached them.
 
         RecBole's case studies skip the transform; then they come from the model's own table.
 
         Raises:
             RuntimeError: the data carries other semantic IDs than this model's.
         """
-        items = interaction[(self.ITEM_SEQ, self.ITEM_ID)[which]]
-        own = self.semantic_ids[items]
-        field = self.semantic_id_fields[which]
-        # Sampled candidates replace the item after the transform: only histories can be compared.
-        if which == 0 and field in interaction and not torch.equal(interaction[field], own):
+        own = self.semantic_ids[interaction[self.ITEM_SEQ]]
+        attached = f"semantic_id_{self.ITEM_SEQ}"
+        if attached in interaction and not torch.equal(interaction[attached], own):
             raise RuntimeError(
                 "The data set carries other semantic IDs than this model: prepare the data with "
                 "the config of the model's own checkpoint."
             )
         return own
 
+    def _item_codes(self, interaction) -> Tensor:
+        """Semantic IDs of the targets or candidates [B, L].
+
+        From the model's own table: sampled candidates replace the item after the transform.
+        """
+        return self.semantic_ids[interaction[self.ITEM_ID]]
+
     def _decoder(self, codes: Tensor, lengths: Tensor) -> CodeDecoder:
         prompt = self.backbone.embed(self.history_prompt)
         return CodeDecoder(
-            self.backbone,
-            self.embed_codes,
-            self.code_heads,
-            prompt,
-            codes,
-            lengths,
+            self.backbone, self.code_tokens, self.code_tokens.heads, prompt, codes, lengths
         )
 
     @torch.no_grad()
@@ -345,40 +325,43 @@ class STORE(SequentialRecommender):
         RecBole repeats a user's history for each candidate; rows with the same history share one
         prefill.
         """
-        codes, candidates = self._codes_of(interaction, 0), self._codes_of(interaction, 1)
-        key = torch.cat([interaction[self.ITEM_SEQ_LEN][:, None], interaction[self.ITEM_SEQ]], 1)
-        _, user = torch.unique(key, dim=0, return_inverse=True)
-        order = torch.argsort(user, stable=True)
-        scores = torch.empty(len(user), device=codes.device)
-        for users in user[order].unique_consecutive().split(USERS_PER_PREFILL):
-            rows = order[(user[order] >= users[0]) & (user[order] <= users[-1])]
-            group = user[rows] - users[0]
-            counts = torch.bincount(group)
-            starts = counts.cumsum(0) - counts
-            place = torch.arange(len(rows), device=rows.device) - starts[group]
-            paths = candidates.new_zeros(len(counts), int(counts.max()), candidates.size(1))
-            paths[:] = candidates[rows[starts]][:, None]  # padding repeats a real candidate
-            paths[group, place] = candidates[rows]
-            firsts = rows[starts]
-            decoder = self._decoder(codes[firsts], interaction[self.ITEM_SEQ_LEN][firsts])
-            # RecBole counts FLOPs before there is a trie.
-            over = "level" if self.trie is None else self.normalize_over
-            found = path_log_probs(decoder, paths, self.trie, over)
-            scores[rows] = found[group, place]
+        codes, candidates = self._history_codes(interaction), self._item_codes(interaction)
+        lengths = interaction[self.ITEM_SEQ_LEN]
+        scores = torch.empty(len(lengths), device=codes.device)
+        # RecBole counts FLOPs before there is a trie.
+        over = "level" if self.trie is None else self.normalize_over
+        histories = torch.cat([lengths[:, None], interaction[self.ITEM_SEQ]], 1)
+        for group in group_candidates(histories, USERS_PER_PREFILL):
+            decoder = self._decoder(codes[group.firsts], lengths[group.firsts])
+            found = path_log_probs(decoder, group.fold(candidates), self.trie, over)
+            scores[group.rows] = group.unfold(found)
         return scores
+
+    @torch.no_grad()
+    def recommend(self, interaction) -> Beams:
+        """The likeliest items of each user, best first: beam search, or exact, by ``decoding``."""
+        if self.trie is None:
+            raise RuntimeError("STORE has no semantic IDs yet: train it or load a checkpoint.")
+        codes, lengths = self._history_codes(interaction), interaction[self.ITEM_SEQ_LEN]
+        order = torch.argsort(lengths)  # histories of similar length need little padding
+        found = []
+        for rows in order.split(USERS_PER_PREFILL):
+            decoder = self._decoder(codes[rows], lengths[rows])
+            if self.decoding == "exact":
+                found.append(
+                    exact_search(
+                        decoder, self.trie, self.num_beams, self.max_topk, self.normalize_over
+                    )
+                )
+            else:
+                found.append(beam_search(decoder, self.trie, self.num_beams, self.normalize_over))
+        in_order = torch.argsort(order)
+        return Beams(*(torch.cat(parts)[in_order] for parts in zip(*found, strict=True)))
 
     @torch.no_grad()
     def full_sort_predict(self, interaction):
         """Scores of all items by constrained beam search, [B, n_items]."""
-        if self.trie is None:
-            raise RuntimeError("STORE has no semantic IDs yet: train it or load a checkpoint.")
-        codes, lengths = self._codes_of(interaction, 0), interaction[self.ITEM_SEQ_LEN]
-        scores = torch.empty(len(codes), self.n_items, device=codes.device)
-        for rows in torch.argsort(lengths).split(USERS_PER_PREFILL):
-            decoder = self._decoder(codes[rows], lengths[rows])
-            beams = beam_search(decoder, self.trie, self.num_beams, self.normalize_over)
-            scores[rows] = dense_scores(beams, self.n_items)
-        return scores
+        return dense_scores(self.recommend(interaction), self.n_items)
 
     def other_parameter(self):
         return {"tokenizer_report": self.tokenizer_report}

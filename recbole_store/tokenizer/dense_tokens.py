@@ -57,7 +57,7 @@ class DenseTokenizer(nn.Module):
         Args:
             vocabulary: sorted word-piece ids of the whole catalogue's texts.
         """
-        task, words = backbone.words([TASK]), backbone.words(texts, self.max_words)
+        task, words = backbone.words([TASK]).ids[0], backbone.words(texts, self.max_words)
         # Hidden states leave the LLM at another scale than its inputs have.
         inputs = F.normalize(dense, dim=-1) * self.word_norm
         return backbone.text_loss(inputs, task, words, vocabulary)

@@ -28,24 +28,8 @@ class MadeUpModel:
         return [rng.gauss(0, 2) for _ in range(self.sizes[len(prefix)])]
 
     def step(self):
-        """A fresh step function, which remembers each beam's prefix."""
-        prefixes: list[list[list[int]]] = [[[]] for _ in range(self.n_users)]
-
-        def step(level, parents, codes):
-            nonlocal prefixes
-            assert (parents is None) == (codes is None) == (level == 0)
-            if level > 0:
-                prefixes = [
-                    [before[p] + [c] for p, c in zip(ps, cs, strict=True)]
-                    for before, ps, cs in zip(
-                        prefixes, parents.tolist(), codes.tolist(), strict=True
-                    )
-                ]
-            assert {len(prefix) for rows in prefixes for prefix in rows} == {level}
-            rows = [[self.logits(user, p) for p in rows] for user, rows in enumerate(prefixes)]
-            return torch.tensor(rows)
-
-        return step
+        """A fresh step function, which remembers the prefix of each query."""
+        return _Step(self)
 
     def log_prob(self, user: int, codes: list[int], items: list[list[int]], over: str) -> float:
         """Log-likelihood of an item, by plain arithmetic."""
@@ -59,10 +43,47 @@ class MadeUpModel:
         return total
 
 
+class _Step:
+    """Knows by heart what was asked; n_queries counts the rows of all calls."""
+
+    def __init__(self, model: MadeUpModel):
+        self.model = model
+        self.users = list(range(model.n_users))
+        self.asked = [[[[]] for _ in self.users]] + [[[] for _ in self.users] for _ in model.sizes]
+        self.n_queries = 0
+
+    def __call__(self, level, parents, codes):
+        assert (parents is None) == (codes is None) == (level == 0)
+        if level == 0:
+            now = self.asked[0]
+        else:
+            now = [
+                [before[p] + [c] for p, c in zip(ps, cs, strict=True)]
+                for before, ps, cs in zip(
+                    self.asked[level - 1], parents.tolist(), codes.tolist(), strict=True
+                )
+            ]
+            for rows, new in zip(self.asked[level], now, strict=True):
+                rows += new
+        assert {len(prefix) for rows in now for prefix in rows} == {level}
+        self.n_queries += sum(map(len, now))
+        logits = self.model.logits
+        return torch.tensor(
+            [[logits(user, p) for p in rows] for user, rows in zip(self.users, now, strict=True)]
+        )
+
+    def select(self, users):
+        def chosen(rows):
+            return [rows[user] for user in users.tolist()]
+
+        self.users = chosen(self.users)
+        self.asked = [chosen(rows) for rows in self.asked]
+
+
 def catalogue(n_items: int = 17, sizes: list[int] = SIZES, seed: int = 5) -> torch.Tensor:
     rows = torch.cartesian_prod(*(torch.arange(size) for size in sizes))
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
-    return rows[order[:n_items]]
+    return rows.reshape(len(order), len(sizes))[order[:n_items]]
 
 
 def every_log_prob(model: MadeUpModel, codes: torch.Tensor, over: str) -> torch.Tensor:
@@ -190,3 +211,29 @@ def test_a_pruned_prefix_takes_its_items_along():
     trie = CodeTrie(torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]]), torch.tensor([1, 2, 3, 4]))
     assert beam_search(step_of(), trie, 1).item_ids[0, 0] in (1, 2)
     assert beam_search(step_of(), trie, 2).item_ids[0, 0] == 3
+
+
+@pytest.mark.parametrize("over", ["level", "children"])
+@pytest.mark.parametrize("k", [1, 3])
+def test_the_certificate_is_right(over, k):
+    """Where it is given, the first k are the true ones; where not, often they are not."""
+    codes = catalogue(60, [6, 6, 6], seed=0)
+    trie = CodeTrie(codes, torch.arange(60) + 1)
+    n_exact = n_wrong = 0
+    for seed in range(40):
+        model = MadeUpModel([6, 6, 6], N_USERS, seed)
+        beams = beam_search(model.step(), trie, k, over)
+        truth = every_log_prob(model, codes, over).topk(k)
+        exact = beams.is_exact(k)
+        same = (beams.item_ids[:, :k] == truth.indices + 1).all(1)
+        assert same[exact].all()
+        n_exact += int(exact.sum())
+        n_wrong += int((~same).sum())
+    assert n_exact > 10 and n_wrong > 10  # the data has both
+
+
+def test_nothing_pruned_is_exact_for_any_k(model):
+    trie = CodeTrie(catalogue(), torch.arange(1, 18))
+    assert beam_search(model.step(), trie, 17).is_exact(17).all()
+    assert beam_search(model.step(), trie, 17).is_exact(40).all()
+    assert not beam_search(model.step(), trie, 3).is_exact(4).any()

@@ -44,21 +44,22 @@ def test_children_of_a_worked_example():
     assert allowed_codes(trie, 1, walk(trie, [2])) == [1]
     assert allowed_codes(trie, 2, walk(trie, [0, 1])) == [0, 1]
     assert allowed_codes(trie, 2, walk(trie, [0, 3])) == [0]
-    assert int(trie.item[walk(trie, [2, 1, 0])]) == 7
-    assert int(trie.item[walk(trie, [0, 1, 1])]) == 9
+    assert int(trie.items(torch.tensor(walk(trie, [2, 1, 0])))) == 7
+    assert int(trie.items(torch.tensor(walk(trie, [0, 1, 1])))) == 9
 
 
 def test_children_of_many_nodes_at_once():
     trie = CodeTrie(CODES, ITEM_IDS)
     children = trie.children(1, torch.tensor([[0, 1], [1, 0]]))
-    assert children.codes.shape == children.nodes.shape == children.allowed.shape == (2, 2, 2)
+    assert children.codes.shape == children.allowed.shape == (2, 2, 2)
+    assert children.first.tolist() == [[0, 2], [2, 0]]
+    assert children.count.tolist() == [[2, 1], [1, 2]]
     assert children.allowed.tolist() == [
         [[True, True], [True, False]],
         [[True, False], [True, True]],
     ]
-    # What is not allowed may be looked up all the same.
-    assert (children.nodes < 3).all()
-    assert trie.children(2, children.nodes).codes.shape == (2, 2, 2, 2)
+    # What is no child may be looked up all the same.
+    assert ((children.codes >= 0) & (children.codes < 4)).all()
 
 
 def test_child_refuses_a_code_that_no_item_has():
@@ -70,6 +71,31 @@ def test_child_refuses_a_code_that_no_item_has():
 def test_two_items_with_the_same_codes_are_refused():
     with pytest.raises(ValueError, match="unique, but 2 of 4 repeat one"):
         CodeTrie(torch.tensor([[1, 2], [1, 2], [1, 2], [3, 4]]), torch.arange(1, 5))
+
+
+def test_a_negative_code_is_refused():
+    with pytest.raises(ValueError, match="negative"):
+        CodeTrie(torch.tensor([[1, 2], [0, -1]]), torch.arange(2))
+
+
+def test_codes_too_large_for_one_sorting_key():
+    """Eleven levels of about 2^20 codes: 220 bits a semantic ID."""
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.randint(2**20, (500, 11), generator=generator)
+    codes[1::2, :9] = codes[::2, :9]  # pairs that only their last levels tell apart
+    trie = CodeTrie(codes, torch.arange(500))
+    ranked = [int(item) for item in trie.items(torch.arange(500))]
+    assert ranked == sorted(range(500), key=lambda row: codes[row].tolist())
+
+
+def test_memory_of_an_item():
+    """Four levels of 256 codes: a few bytes a prefix, whatever types the codes come in."""
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.randint(256, (20_000, 4), generator=generator).unique(dim=0)
+    trie = CodeTrie(codes, torch.arange(len(codes)))
+    arrays = [trie._item, *trie._first_child, *trie._code, *trie._is_alone]
+    assert trie.n_bytes == sum(array.numel() * array.element_size() for array in arrays)
+    assert trie.n_bytes < 16 * len(trie)
 
 
 @pytest.mark.parametrize(
@@ -98,10 +124,13 @@ def test_random_tries_agree_with_sets_of_prefixes(n_items, sizes, seed):
     for level in range(len(sizes)):
         for prefix in {tuple(row[:level]) for row in rows}:
             follows = sorted({row[level] for row in rows if tuple(row[:level]) == prefix})
-            assert allowed_codes(trie, level, walk(trie, list(prefix))) == follows
-    assert sorted(trie.item.tolist()) == sorted(item_ids.tolist())
+            node = walk(trie, list(prefix))
+            assert allowed_codes(trie, level, node) == follows
+            alone = sum(tuple(row[:level]) == prefix for row in rows) == 1
+            assert bool(trie.is_alone(level, torch.tensor(node))) == alone
+    assert sorted(trie.items(torch.arange(n_items)).tolist()) == sorted(item_ids.tolist())
     for row, item_id in zip(rows, item_ids.tolist(), strict=True):
-        assert int(trie.item[walk(trie, row)]) == item_id
+        assert int(trie.items(torch.tensor(walk(trie, row)))) == item_id
 
 
 def test_nodes_of_a_level_are_numbered_without_gaps():

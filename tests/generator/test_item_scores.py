@@ -23,7 +23,7 @@ def beams() -> Beams:
     log_probs = torch.tensor(
         [[-0.5, -1.25, -9.75], [-3.5, -torch.inf, -torch.inf], [-torch.inf] * 3]
     )
-    return Beams(item_ids, log_probs)
+    return Beams(item_ids, log_probs, torch.full((3,), -torch.inf))
 
 
 def test_generated_items_keep_their_log_probability(beams):
@@ -64,7 +64,7 @@ def test_padding_is_last_even_before_recbole_resets_it(beams):
 
 def test_many_items_stay_distinct_below_a_very_unlikely_one():
     n_items = 100_000
-    beams = Beams(torch.tensor([[5, 9]]), torch.tensor([[-0.125, -60.7]]))
+    beams = Beams(torch.tensor([[5, 9]]), torch.tensor([[-0.125, -60.7]]), torch.tensor([-70.0]))
     scores = dense_scores(beams, n_items)
     assert len(scores.unique()) == n_items
     assert ranked_as_recbole_does(scores, 2).tolist() == [[5, 9]]

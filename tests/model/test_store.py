@@ -24,13 +24,13 @@ from recbole.utils import get_flops, init_seed
 from torch.testing import assert_close
 from transformers import AutoModelForCausalLM
 
+from recbole_store.generator.code_tokens import HEAD_NORM
 from recbole_store.model import store as store_module
 from recbole_store.tokenizer.dense_tokens import TASK, tokenizer_losses
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 STAGES = ("tokenizer", "recommender")
 FEW_USERS = {"user_inter_num_interval": "[12,inf)"}
-HEAD_NORM = store_module.HEAD_NORM
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def may_train(name: str, tuning: str, stage: str) -> bool:
         return tuning == "full"
     if name.startswith("dense_tokenizer."):
         return stage == "tokenizer"
-    assert name.startswith(("code_embedding.", "code_heads.")), f"Which stage trains {name}?"
+    assert name.startswith("code_tokens."), f"Which stage trains {name}?"
     return stage == "recommender"
 
 
@@ -169,7 +169,7 @@ def test_there_is_one_copy_of_the_llm(prepared, tiny_llm, tuning, tmp_path):
     if tuning == "lora":
         # Rank 4 beside q and o (32 to 32), k and v (32 to 16), in each stage's adapter.
         expected += 2 * layers * 4 * (2 * (32 + 32) + 2 * (32 + 16))
-    expected += 2 * len(model.vocabulary) * width  # code embeddings and heads
+    expected += 2 * len(model.code_tokens.vocabulary) * width  # code embeddings and heads
     expected += model.n_slots * width
     buffers = [name for name, _ in model.named_buffers() if name in model.state_dict()]
     expected += sum(model.state_dict()[name].numel() for name in buffers)
@@ -264,8 +264,8 @@ def test_stage_1_leaves_no_gradient_behind(prepared, monkeypatch, tmp_path):
 def test_codes_start_from_the_mean_dense_tokens_of_their_items(prepared):
     """Checked on the tokenizer's real result, mean by mean."""
     model = make_model(prepared, semantic_ids=False)
-    random_start = model.code_embedding.weight.detach().clone()
-    random_heads = [head.weight.detach().clone() for head in model.code_heads]
+    random_start = model.code_tokens.embedding.weight.detach().clone()
+    random_heads = [head.weight.detach().clone() for head in model.code_tokens.heads]
     make_trainer(prepared, model).tokenize_items(prepared.train.dataset)
     dense = model.encode(model.texts[1:])
     used = 0
@@ -273,8 +273,8 @@ def test_codes_start_from_the_mean_dense_tokens_of_their_items(prepared):
         centred = dense[:, level] - dense[:, level].mean(0)
         for code in range(model.codebook_size):
             carriers = model.semantic_ids[1:, level] == code
-            embedding = model.code_embedding.weight[level * model.codebook_size + code]
-            head = model.code_heads[level].weight[code]
+            embedding = model.code_tokens.embedding.weight[level * model.codebook_size + code]
+            head = model.code_tokens.heads[level].weight[code]
             if carriers.any():
                 direction = F.normalize(centred[carriers].mean(0), dim=0)
                 assert_close(embedding, direction * model.backbone.word_norm, **CLOSE)
@@ -283,36 +283,36 @@ def test_codes_start_from_the_mean_dense_tokens_of_their_items(prepared):
     assert used > model.codebook_size
     # The disambiguation level means nothing: it keeps its random start.
     last = model.n_slots * model.codebook_size
-    assert torch.equal(model.code_embedding.weight[last:], random_start[last:])
-    assert torch.equal(model.code_heads[-1].weight, random_heads[-1])
+    assert torch.equal(model.code_tokens.embedding.weight[last:], random_start[last:])
+    assert torch.equal(model.code_tokens.heads[-1].weight, random_heads[-1])
 
 
 def test_codes_without_items_keep_their_random_start(prepared):
     model = make_model(prepared)
-    before = model.code_embedding.weight.detach().clone()
+    before = model.code_tokens.embedding.weight.detach().clone()
     means = torch.zeros(model.n_slots, model.codebook_size, model.backbone.hidden_size)
     counts = torch.zeros(model.n_slots, model.codebook_size)
     means[1, 5, 3], counts[1, 5] = -0.25, 2
-    model.start_codes_from(means, counts)
+    model.code_tokens.start_from(means, counts)
     row = model.codebook_size + 5
     expected = torch.zeros(model.backbone.hidden_size)
     expected[3] = -model.backbone.word_norm
-    assert_close(model.code_embedding.weight[row].detach(), expected, **CLOSE)
+    assert_close(model.code_tokens.embedding.weight[row].detach(), expected, **CLOSE)
     others = torch.arange(len(before)) != row
-    assert torch.equal(model.code_embedding.weight[others], before[others])
+    assert torch.equal(model.code_tokens.embedding.weight[others], before[others])
 
 
 @torch.no_grad()
 def test_a_code_is_read_with_those_before_it(model):
     """Each input is the sum of its prefix's embeddings, whose length such sums do not change."""
     codes = torch.tensor([[3, 7, 1], [3, 2, 1]])
-    inputs = model.embed_codes(codes)
-    size, rows = model.codebook_size, model.code_embedding.weight
+    inputs = model.code_tokens(codes)
+    size, rows = model.codebook_size, model.code_tokens.embedding.weight
     expected = (rows[3] + rows[size + 7] + rows[2 * size + 1]) / 3**0.5
     assert_close(inputs[0, 2], expected, **CLOSE)
     assert_close(inputs[:, 0], rows[[3, 3]], **CLOSE)
     for level in range(3):
-        assert_close(model.embed_codes(codes[:, :level]), inputs[:, :level], **CLOSE)
+        assert_close(model.code_tokens(codes[:, :level]), inputs[:, :level], **CLOSE)
 
 
 # --- losses ---------------------------------------------------------------------------------
@@ -322,13 +322,23 @@ def next_item_losses(model, history: list[int], target: int) -> list[float]:
     """Per code of the target: minus its log-probability, by a forward pass of its own."""
     ids = model.semantic_ids
     prompt = model.backbone.embed(model.history_prompt)
-    past = torch.cat([prompt, model.embed_codes(ids[history]).flatten(0, 1)])
+    past = torch.cat([prompt, model.code_tokens(ids[history]).flatten(0, 1)])
     losses = []
-    for level, head in enumerate(model.code_heads):
-        inputs = torch.cat([past, model.embed_codes(ids[target, :level])])
+    for level, head in enumerate(model.code_tokens.heads):
+        inputs = torch.cat([past, model.code_tokens(ids[target, :level])])
         logits = head(model.backbone(inputs[None])[0, -1])
         losses.append(-logits.log_softmax(0)[ids[target, level]].item())
     return losses
+
+
+def averaged(model, losses: list[float], n_rows: int) -> torch.Tensor:
+    """Sum over the codes of as many targets as ``n_rows`` windows of the data have on average."""
+    return torch.tensor(losses).sum() / (n_rows * model.targets_per_row * 3)
+
+
+def test_averaged_over_an_epoch_each_target_weighs_the_same(prepared, model):
+    rows = first_rows(prepared.train, len(prepared.train.dataset))
+    assert model.targets_per_row == pytest.approx(rows["item_length"].float().mean().item())
 
 
 @torch.no_grad()
@@ -342,15 +352,16 @@ def test_a_window_s_loss_is_that_of_each_of_its_targets_in_turn(prepared, model)
             losses += next_item_losses(model, items[:place], items[place])
     assert len(losses) == 3 * batch["item_length"].sum()
     assert len(batch["item_length"].unique()) > 2
-    expected = torch.tensor(losses).mean()
+    expected = averaged(model, losses, n_rows)
     assert_close(model.calculate_loss(batch), expected, **CLOSE)
 
 
 @pytest.fixture
 def only_last(model):
-    model.only_last = True
-    yield model
-    model.only_last = False
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "only_last", True)
+        patch.setattr(model, "targets_per_row", 1.0)
+        yield model
 
 
 @torch.no_grad()
@@ -425,8 +436,8 @@ def test_labelled_data_train_on_every_target_labelled_1(tiny_llm, planted, tmp_p
                 if labels[place] > 0:
                     losses += next_item_losses(model, items[:place], items[place])
         assert 0 < (batch["label"] == 0).sum() < 12
-        expected = torch.tensor(losses).mean()
-        assert_close(model.calculate_loss(batch), expected, **CLOSE)
+        assert model.targets_per_row < batch["item_length"].float().mean()
+        assert_close(model.calculate_loss(batch), averaged(model, losses, 12), **CLOSE)
 
 
 @torch.no_grad()
@@ -437,8 +448,8 @@ def test_align_loss_reads_the_text_and_then_each_code_in_turn(model):
         words = model.backbone.words([model.texts[item]]).ids[0]
         words = model.backbone.embed(torch.cat([words, model.align_prompt]))
         codes = model.semantic_ids[item]
-        for level, head in enumerate(model.code_heads):
-            inputs = torch.cat([words, model.embed_codes(codes[:level])])
+        for level, head in enumerate(model.code_tokens.heads):
+            inputs = torch.cat([words, model.code_tokens(codes[:level])])
             logits = head(model.backbone(inputs[None])[0, -1])
             losses.append(-logits.log_softmax(0)[codes[level]])
     assert_close(model.align_loss(items), torch.stack(losses).mean(), **CLOSE)
@@ -452,7 +463,7 @@ def test_reconstruct_loss_reads_the_codes_and_then_each_word_in_turn(model):
     output = backbone.llm.get_output_embeddings().weight
     losses = []
     for item in items:
-        codes = model.embed_codes(model.semantic_ids[item])
+        codes = model.code_tokens(model.semantic_ids[item])
         words = backbone.words([model.texts[item]]).ids[0]
         for place, word in enumerate(words):
             inputs = torch.cat([codes, task, backbone.embed(words[:place])])

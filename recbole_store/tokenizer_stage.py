@@ -1,0 +1,281 @@
+"""STORE's first stage as a whole: texts -> trained tokenizer -> semantic IDs, cached."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+import torch
+from recbole.utils import init_seed
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from tqdm import tqdm
+
+from recbole_store.backbone_files import cache_folder
+from recbole_store.tokenizer.co_occurrence import co_occurrence, collaborative_factors
+from recbole_store.tokenizer.dense_tokens import collaborative_positives, tokenizer_losses
+from recbole_store.tokenizer.quantizers import Palette, code_means, fit_palette
+from recbole_store.tokenizer.semantic_ids import (
+    DisambiguationOverflow,
+    disambiguate,
+    write_table,
+)
+
+log = logging.getLogger(__name__)
+
+# Raised whenever the tokenizer stage comes to give other codes for the same settings.
+TOKENIZER_VERSION = 3
+
+# Settings that the tokenizer's result depends on, and so its cache.
+TOKENIZER_KEYS = (
+    "backbone",
+    "backbone_layers",
+    "tuning",
+    "lora_rank",
+    "lora_alpha",
+    "lora_dropout",
+    "lora_target_modules",
+    "tokenizer",
+    "n_levels",
+    "codebook_size",
+    "pca_dim",
+    "max_text_words",
+    "tokenizer_epochs",
+    "tokenizer_batch_size",
+    "tokenizer_learning_rate",
+    "token_to_text_weight",
+    "contrastive_weight",
+    "decorrelation_weight",
+    "temperature",
+    "attribute_dropout",
+    "collaborative_share",
+    "learner",
+    "weight_decay",
+    "warmup_steps",
+    "clip_grad_norm",
+    "seed",
+)
+
+
+class TokenizerStage:
+    """Trains the tokenizer of a STORE model, or takes it from the cache, and hands out the IDs.
+
+    Args:
+        config: RecBole's Config.
+        model: STORE.
+        new_optimizer: called with ``params`` and ``learning_rate``.
+    """
+
+    def __init__(self, config, model, new_optimizer):
+        self.config, self.model, self.new_optimizer = config, model, new_optimizer
+
+    def run(self, dataset, table: Path, show_progress: bool = False) -> None:
+        """Give every item of the training split's dataset its semantic ID.
+
+        Args:
+            table: file for raw ids, codes and texts.
+
+        Raises:
+            DisambiguationOverflow: too many items share their codes.
+        """
+        model = self.model
+        self._check_texts()
+        stage, cached = self._train_or_load(dataset, show_progress)
+        model.load_state_dict(stage["weights"], strict=False)
+        model.backbone.copy_adapter("tokenizer", "recommender")
+        model.code_tokens.start_from(stage["code_means"], stage["code_counts"])
+        model.set_semantic_ids(
+            self._semantic_ids(stage["codes"], dataset.item_counter), Palette(*stage["palette"])
+        )
+        model.tokenizer_report = {
+            **model.statistics(),
+            "items_without_text": model.n_items - 1 - len(model.items_with_text),
+            "reconstruction_loss": stage["reconstruction_loss"],
+            "tokenizer_s": stage["seconds"],
+            "tokenizer_cached": cached,
+        }
+        self._log(model.tokenizer_report)
+        raw_ids = list(dataset.field2id_token[dataset.iid_field][1:])
+        write_table(table, raw_ids, model.semantic_ids[1:], model.texts[1:])
+
+    def _check_texts(self) -> None:
+        # Items with one text share their codes for certain; say so before training, not after.
+        same_text = max(Counter(self.model.texts[1:]).values())
+        if same_text > self.config["disambiguation_size"]:
+            raise DisambiguationOverflow(
+                f"{same_text} items have the same text, but `disambiguation_size` is "
+                f"{self.config['disambiguation_size']}: raise it to {same_text} or more, or give "
+                f"`item_text` columns that tell items apart."
+            )
+
+    def _train_or_load(self, dataset, show_progress: bool) -> tuple[dict, bool]:
+        """What the stage found, and whether it came from the cache."""
+        counts = self._co_occurrence(dataset)
+        key = fingerprint(self.config, self.model, counts)
+        cached = cache_folder() / "tokenizers" / f"{dataset.dataset_name}-{key}.pt"
+        if cached.is_file():
+            log.info("Tokenizer: unchanged since an earlier run, taken from %s", cached)
+            return torch.load(cached, map_location="cpu", weights_only=True), True
+        start = time.perf_counter()
+        stage = self._train(counts, show_progress)
+        stage["seconds"] = time.perf_counter() - start
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        part = cached.with_suffix(f".{time.time_ns()}")
+        torch.save(stage, part)
+        part.rename(cached)  # a killed run leaves no half-written cache
+        return stage, False
+
+    def _semantic_ids(self, codes: Tensor, seen: Counter) -> Tensor:
+        """Codes [N, n_slots] and training counts -> semantic IDs [N, L].
+
+        Popular items first, so that the level's codes mean a rank among look-alikes.
+        """
+        order = sorted(range(len(codes)), key=lambda place: (-seen[place + 1], place))
+        ranked = disambiguate(codes[order], self.config["disambiguation_size"])
+        semantic_ids = torch.empty_like(ranked)
+        semantic_ids[order] = ranked
+        return semantic_ids
+
+    def _co_occurrence(self, dataset):
+        """How often training histories put items together, [n_items, n_items]; None if unused."""
+        if self.config["collaborative_share"] == 0 or self.config["contrastive_weight"] == 0:
+            return None
+        rows = dataset.inter_feat
+        return co_occurrence(
+            rows[self.model.ITEM_SEQ].numpy(),
+            rows[self.model.ITEM_SEQ_LEN].numpy(),
+            rows[self.model.ITEM_ID].numpy(),
+            self.model.n_items,
+        )
+
+    def _positives(self, factors: Tensor | None, items: list[int]) -> Tensor | None:
+        if factors is None:
+            return None
+        return collaborative_positives(
+            factors[items].to(self.model.device),
+            self.config["collaborative_share"],
+            self.config["temperature"],
+        )
+
+    def _train(self, counts, show_progress: bool) -> dict:
+        """Text-to-token and token-to-text on the LLM, then PCA and k-means."""
+        config, model = self.config, self.model
+        factors = None
+        if counts is not None:
+            factors = collaborative_factors(counts, config["pca_dim"], config["seed"])
+        init_seed(config["seed"], config["reproducibility"])
+        model.use_stage("tokenizer")
+        model.train()
+        optimizer = self.new_optimizer(
+            params=[weight for weight in model.parameters() if weight.requires_grad],
+            learning_rate=config["tokenizer_learning_rate"],
+        )
+        weights = (
+            config["token_to_text_weight"],
+            config["contrastive_weight"],
+            config["decorrelation_weight"],
+        )
+        rng = random.Random(config["seed"])
+        items, batch_size = list(model.items_with_text), config["tokenizer_batch_size"]
+        n_epochs = config["tokenizer_epochs"] if any(weights) else 0
+        steps = -(-len(items) // batch_size)
+        reconstruction = None
+        with tqdm(total=n_epochs * steps, disable=not show_progress, desc="Tokenizer") as bar:
+            for epoch in range(n_epochs):
+                rng.shuffle(items)
+                sums = [0.0, 0.0, 0.0]
+                for start in range(0, len(items), batch_size):
+                    batch = items[start : start + batch_size]
+                    losses = tokenizer_losses(
+                        model.dense_tokenizer,
+                        model.backbone,
+                        [model.pieces[item] for item in batch],
+                        model.word_vocabulary,
+                        self._positives(factors, batch),
+                        *weights,
+                        config["temperature"],
+                        config["attribute_dropout"],
+                        rng,
+                    )
+                    if torch.isnan(losses.total):
+                        raise ValueError("The tokenizer's training loss is nan.")
+                    optimizer.zero_grad()
+                    losses.total.backward()
+                    if config["clip_grad_norm"]:
+                        clip_grad_norm_(model.parameters(), **config["clip_grad_norm"])
+                    optimizer.step()
+                    sums = [s + loss.item() for s, loss in zip(sums, losses, strict=True)]
+                    bar.update()
+                total, reconstruction, contrastive = (s / steps for s in sums)
+                log.info(
+                    "tokenizer epoch %d   loss %.4f   reconstruction %.4f   contrastive %.4f",
+                    epoch,
+                    total,
+                    reconstruction,
+                    contrastive,
+                )
+        model.zero_grad()  # else stage 2 would clip by what stage 1 left behind
+        trained = {n for n, weight in model.named_parameters() if weight.requires_grad}
+        dense = model.encode(model.texts[1:]).cpu()
+        palette = fit_palette(
+            dense, config["codebook_size"], config["pca_dim"], seed=config["seed"]
+        )
+        codes = palette.assign(dense)
+        means, counts = code_means(dense, codes, config["codebook_size"])
+        return {
+            "weights": {n: w for n, w in model.state_dict().items() if n in trained},
+            "palette": list(palette),
+            "codes": codes,
+            "code_means": means,
+            "code_counts": counts,
+            "reconstruction_loss": reconstruction,
+        }
+
+    def _log(self, report: dict) -> None:
+        log.info(
+            "Tokenizer: %d items, %d without text; %d distinct IDs before disambiguation, at most "
+            "%d items on one",
+            report["items"],
+            report["items_without_text"],
+            report["distinct"],
+            report["largest_group"],
+        )
+        for level, (used, bits) in enumerate(
+            zip(report["utilisation"], report["entropy_bits"], strict=True)
+        ):
+            log.info("  level %d: %.0f%% of codes in use, %.2f bits", level, 100 * used, bits)
+        if report["reconstruction_loss"] is not None:
+            log.info("  reconstruction loss %.4f", report["reconstruction_loss"])
+
+
+def digest(*arrays) -> str:
+    """Hash of NumPy arrays' bytes."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(array.tobytes())
+    return found.hexdigest()
+
+
+def fingerprint(config, model, counts) -> str:
+    """Hash of all that the tokenizer's result depends on: texts, settings, the LLM's weights."""
+    weights = hashlib.sha256()
+    for name, weight in model.backbone.llm.state_dict().items():
+        # A sample of the numbers tells one model from another without hashing every byte of it;
+        # a sum would differ with the number of threads.
+        weights.update(f"{name}{tuple(weight.shape)}".encode())
+        weights.update(weight.detach().flatten()[::997].cpu().contiguous().numpy().tobytes())
+    content = {
+        "version": TOKENIZER_VERSION,
+        "settings": {key: config[key] for key in TOKENIZER_KEYS},
+        "bf16": model.backbone.bf16,
+        "texts": model.pieces,
+        "together": None if counts is None else digest(counts.indptr, counts.indices, counts.data),
+        "weights": weights.hexdigest(),
+    }
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
