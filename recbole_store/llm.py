@@ -30,6 +30,11 @@ class Words(NamedTuple):
     ids: Tensor  # int64 [B, W]
     lengths: Tensor  # int64 [B]
 
+    def of_rows(self, rows: Tensor) -> Words:
+        """Some of the texts, padded to the longest of them."""
+        lengths = self.lengths[rows]
+        return Words(self.ids[rows, : int(lengths.max())], lengths)
+
     def followed_by(self, ids: Tensor) -> Words:
         """Every text with the same word pieces [E] directly behind it."""
         padded = F.pad(self.ids, (0, len(ids)))

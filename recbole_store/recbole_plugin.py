@@ -24,6 +24,7 @@ from recbole_store.generator.code_sequence import window_rows
 from recbole_store.property_files import PLUGIN_MODELS, SettingsError, plugin_defaults
 from recbole_store.settings import check_ranges
 from recbole_store.tokenizer.item_text import read_item_texts
+from recbole_store.topk_collector import users_per_batch
 
 # Dataset keys that RecBole's cache of filtered datasets has to compare as well.
 DATASET_KEYS = ("exact_time_order", "item_text", "n_levels")
@@ -48,6 +49,7 @@ class STOREDataset(SequentialDataset):
                 f"`codebook_size` is {config['codebook_size']}, but {config['dataset']} has "
                 f"{self.item_num - 1} items: a codebook cannot be larger than the catalogue."
             )
+        config["eval_batch_size"] = users_per_batch(config, self.item_num)
         self.window_rows = None
         self.semantic_ids = torch.zeros(self.item_num, config["n_levels"] + 1, dtype=torch.long)
         self.item_texts = read_item_texts(

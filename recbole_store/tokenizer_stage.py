@@ -29,7 +29,7 @@ from recbole_store.tokenizer.semantic_ids import (
 log = logging.getLogger(__name__)
 
 # Raised whenever the tokenizer stage comes to give other codes for the same settings.
-TOKENIZER_VERSION = 3
+TOKENIZER_VERSION = 4
 
 # Settings that the tokenizer's result depends on, and so its cache.
 TOKENIZER_KEYS = (

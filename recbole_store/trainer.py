@@ -11,6 +11,7 @@ from recbole.utils import init_seed
 
 from recbole_store.batches import SimilarLengths
 from recbole_store.tokenizer_stage import TokenizerStage
+from recbole_store.topk_collector import TopKCollector, is_ranked_by_topk
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,34 @@ class STORETrainer(Trainer):
                 best = torch.load(self.saved_model_file, map_location=self.device)
                 self.model.load_state_dict(best["state_dict"])
             self._log_agreement()
+        return result
+
+    def __init__(self, config, model):
+        super().__init__(config, model)
+        self.eval_collector = TopKCollector(config)
+        self._by_topk = is_ranked_by_topk(config)
+        self._certain: list[torch.Tensor] = []
+
+    def _full_sort_batch_eval(self, batched_data):
+        """Hand the collector ranked items; a dense matrix of scores only where metrics need it."""
+        interaction, history_index, positive_u, positive_i = batched_data
+        if not self._by_topk or history_index is not None:
+            return super()._full_sort_batch_eval(batched_data)
+        beams = self.model.recommend(interaction.to(self.device))
+        self._certain.append(torch.stack([beams.is_exact(k) for k in self.config["topk"]], dim=1))
+        return interaction, beams, positive_u, positive_i
+
+    def evaluate(self, *args, **kwargs):
+        """RecBole's evaluation; says for how many users beam search is certain of its top-k."""
+        self._certain = []
+        result = super().evaluate(*args, **kwargs)
+        if self._certain:
+            shares = torch.cat(self._certain).float().mean(0).tolist()
+            self.model.certain = dict(zip(self.config["topk"], shares, strict=True))
+            log.info(
+                "Certainly the true top-k of the whole catalogue: %s",
+                ", ".join(f"{share:.1%} of users @{k}" for k, share in self.model.certain.items()),
+            )
         return result
 
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):

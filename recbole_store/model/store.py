@@ -111,6 +111,7 @@ class STORE(SequentialRecommender):
         self.trie: CodeTrie | None = None
         self.tokenizer_report: dict = {}
         self.retokenized_same: float | None = None  # with all weights tuned: share of items
+        self.certain: dict[int, float] = {}  # k: share of users with a certain top-k, last time
         self._text_batches: list[list[int]] = []
 
     def set_semantic_ids(self, semantic_ids: Tensor, palette: Palette) -> None:
@@ -159,13 +160,15 @@ class STORE(SequentialRecommender):
         was_training = self.training
         self.eval()
         self.use_stage("tokenizer")
-        parts = [
-            self.dense_tokenizer(self.backbone, texts[start : start + batch_size])
-            for start in range(0, len(texts), batch_size)
-        ]
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        dense = torch.empty(len(texts), self.n_slots, self.backbone.hidden_size)
+        for start in range(0, len(texts), batch_size):
+            places = order[start : start + batch_size]
+            found = self.dense_tokenizer(self.backbone, [texts[place] for place in places])
+            dense[places] = found.to(dense)
         self.use_stage("recommender")
         self.train(was_training)
-        return torch.cat(parts)
+        return dense.to(self.semantic_ids.device)
 
     def tokenize(self, texts: list[str]) -> Tensor:
         """Text-to-token for any items, new ones too: texts -> codes, int64 [N, n_slots]."""
@@ -270,8 +273,8 @@ class STORE(SequentialRecommender):
 
     def _words_of(self, items: list[int]) -> Words:
         """Items' texts as word pieces, padded to the longest of them."""
-        lengths = self.word_counts[items]
-        return Words(self.word_ids[items, : int(lengths.max())].long(), lengths)
+        part = Words(self.word_ids, self.word_counts).of_rows(items)
+        return part._replace(ids=part.ids.long())
 
     def _next_items(self, n_windows: int) -> list[int]:
         """Items with text for the text tasks: as many a batch as make one pass an epoch.
@@ -375,6 +378,7 @@ class STORE(SequentialRecommender):
         return {
             **self.tokenizer_report,
             "retokenized_same": self.retokenized_same,
+            "certain_topk": self.certain,
             "precision": "bf16" if self.backbone.bf16 else "fp32",
         }
 

@@ -18,6 +18,10 @@ from recbole_store.tokenizer.item_text import join_pieces
 
 TASK = "The text of this item:"
 
+# Texts of similar length that the LLM reads at once: enough for full use of the cores, and few
+# enough that the longest of them pads little.
+TEXTS_PER_PASS = 32
+
 
 class TokenizerLosses(NamedTuple):
     """Weighted terms of stage 1; a term with weight 0 is not computed and stays 0."""
@@ -46,8 +50,12 @@ class DenseTokenizer(nn.Module):
     def forward(self, backbone, texts: list[str]) -> Tensor:
         """Texts -> dense tokens [B, L, H]."""
         words = backbone.words(texts, self.max_words)
-        slots = self.slots.expand(len(texts), -1, -1)
-        return backbone.read_words_then(words, slots)[:, 1:]
+        groups = length_groups(words.lengths)
+        parts = []
+        for rows in groups:
+            slots = self.slots.expand(len(rows), -1, -1)
+            parts.append(backbone.read_words_then(words.of_rows(rows), slots)[:, 1:])
+        return torch.cat(parts)[torch.cat(groups).argsort()]
 
     def reconstruction_loss(
         self, backbone, dense: Tensor, texts: list[str], vocabulary: Tensor
@@ -60,7 +68,17 @@ class DenseTokenizer(nn.Module):
         task, words = backbone.words([TASK]).ids[0], backbone.words(texts, self.max_words)
         # Hidden states leave the LLM at another scale than its inputs have.
         inputs = F.normalize(dense, dim=-1) * self.word_norm
-        return backbone.text_loss(inputs, task, words, vocabulary)
+        total = 0.0
+        for rows in length_groups(words.lengths):
+            part = words.of_rows(rows)
+            loss = backbone.text_loss(inputs[rows], task, part, vocabulary)
+            total = total + loss * part.lengths.sum()
+        return total / words.lengths.sum()
+
+
+def length_groups(lengths: Tensor) -> list[Tensor]:
+    """Rows [B] in groups of similar length, which the LLM reads one after the other."""
+    return list(torch.argsort(lengths).split(TEXTS_PER_PASS))
 
 
 def drop_pieces(pieces: list[str], share: float, rng: random.Random) -> list[str]:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.decomposition import PCA
 from torch import Tensor
+
+# Items from which on PCA works on the covariance and k-means on mini-batches: the exact ways take
+# half a minute for so many, and grow.
+LARGE = 50_000
 
 
 class Palette(NamedTuple):
@@ -78,13 +83,22 @@ def fit_palette(dense: Tensor, codebook_size: int, pca_dim: int, seed: int) -> P
             tokens = tokens - shift[code]
         points = tokens.double().cpu().numpy()
         # No centring of PCA's own: the mean is off already.
-        axes = PCA(n_components, svd_solver="full").fit(points).components_
+        solver = "covariance_eigh" if n_items > LARGE else "full"
+        axes = PCA(n_components, svd_solver=solver).fit(points).components_
         palette.components[slot] = torch.from_numpy(axes)
-        projected = points @ axes.T
-        kmeans = KMeans(n_clusters=codebook_size, n_init=4, random_state=seed).fit(projected)
-        palette.codebooks[slot] = torch.from_numpy(kmeans.cluster_centers_)
+        centroids = _cluster(points @ axes.T, codebook_size, seed)
+        palette.codebooks[slot] = torch.from_numpy(centroids)
         codes.append(_nearest(tokens @ palette.components[slot].T, palette.codebooks[slot]))
     return palette
+
+
+def _cluster(points: np.ndarray, codebook_size: int, seed: int) -> np.ndarray:
+    """Centroids [C, P] of points [N, P]; of a large catalogue, by mini-batches."""
+    kind, options = KMeans, {}
+    if len(points) > LARGE:
+        kind, options = MiniBatchKMeans, {"batch_size": 64 * codebook_size}
+    kmeans = kind(n_clusters=codebook_size, n_init=4, random_state=seed, **options)
+    return kmeans.fit(points).cluster_centers_
 
 
 def _mean_per_code(tokens: Tensor, codes: Tensor, codebook_size: int) -> tuple[Tensor, Tensor]:
