@@ -56,11 +56,10 @@ def path_scores(
         logits: [..., C], of all codes of the level.
         log_probs: [...], of the prefixes so far.
     """
-    logits, barred = logits.float(), ~children.allowed
+    logits = logits.float()
     if normalize_over == "level":
-        scores = logits - (logits.logsumexp(-1) - log_probs)[..., None]
-        return scores.gather(-1, children.codes).masked_fill_(barred, -torch.inf)
-    of_child = logits.gather(-1, children.codes).masked_fill_(barred, -torch.inf)
+        return children.logits(logits - (logits.logsumexp(-1) - log_probs)[..., None])
+    of_child = children.logits(logits)
     return of_child - (of_child.logsumexp(-1) - log_probs)[..., None]
 
 
@@ -78,13 +77,8 @@ class Continued(NamedTuple):
         Args:
             best: int64 [B, K], places in scores.flatten(1).
         """
-        children, fan_out = self.children, self.scores.size(-1)
-        prefix = best // fan_out
-        codes = children.codes.flatten(1).gather(1, best)
-        # A place that is no child leads to the last one: in range, with log-probability -inf.
-        place = (best % fan_out).minimum(children.count.gather(1, prefix) - 1)
-        nodes = children.first.gather(1, prefix) + place
-        return self.queries.gather(1, prefix), codes, nodes
+        prefix, place = best // self.scores.size(-1), best % self.scores.size(-1)
+        return self.queries.gather(1, prefix), *self.children.follow(prefix, place)
 
 
 def continue_prefixes(
@@ -112,29 +106,19 @@ def continue_prefixes(
         return Continued(children, scores, every, every.size(1))
     asks = ~trie.is_alone(level, nodes) & (log_probs > -torch.inf)
     n_queries = int(asks.sum(1).max())
-    scores = torch.full(children.codes.shape, -torch.inf, device=nodes.device)
-    scores[..., 0] = log_probs  # right where the only child is certain, replaced elsewhere
+    scores = children.barred + log_probs[..., None]  # right where the only child is certain
     first = asks.int().argsort(dim=1, descending=True, stable=True)  # those that ask come first
     if n_queries > 0:
         asking = first[:, :n_queries]
         # Users who ask less than others repeat themselves behind any query there is.
         behind = queries.masked_fill(~asks, 0).gather(1, asking)
         logits = step(level, behind, codes.gather(1, asking))
-        of_asking = Children(*(_rows(part, asking) for part in children))
-        found = path_scores(logits, of_asking, log_probs.gather(1, asking), normalize_over)
+        found = path_scores(
+            logits, children.of_rows(asking), log_probs.gather(1, asking), normalize_over
+        )
         scores.scatter_(1, asking[..., None].expand_as(found), found)
     asked_as = torch.empty_like(first).scatter_(1, first, every)
     return Continued(children, scores, asked_as, n_queries)
-
-
-def _rows(part: Tensor, places: Tensor) -> Tensor:
-    """part [B, M, ...] -> [B, K, ...], at places [B, K]."""
-    return part.gather(
-        1,
-        places.reshape(*places.shape, *[1] * (part.dim() - 2)).expand(
-            *places.shape, *part.shape[2:]
-        ),
-    )
 
 
 def begin(step: Step, trie: CodeTrie, normalize_over: str) -> Continued:
@@ -190,7 +174,7 @@ def path_log_probs(
         chosen = logits.gather(-1, code[..., None]).squeeze(-1)
         if normalize_over == "children":
             children = trie.children(level, nodes)
-            over = logits.gather(-1, children.codes).masked_fill_(~children.allowed, -torch.inf)
+            over = children.logits(logits)
             nodes = trie.child(level, nodes, code)
         else:
             over = logits

@@ -7,32 +7,82 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+# Most that a level's table may take for each item of the catalogue.
+TABLE_BYTES = 16
+
 # The smallest type that holds a number, so that ten million items fit: (largest number, type).
 _TYPES = ((2**8, torch.uint8), (2**15, torch.int16), (2**31, torch.int32), (2**63, torch.int64))
 
 
-class Children(NamedTuple):
-    """What may follow each of a batch of nodes; F is the largest number of children at a level.
+class ListedChildren(NamedTuple):
+    """What may follow a batch of nodes, as lists of codes; F is the level's largest fan-out.
 
     A node's children are neighbours at the next depth: child f has the id ``first + f``.
     """
 
-    codes: Tensor  # int64 [..., F], ascending; from count on they mean nothing but are in range
+    codes: Tensor  # int64 [..., F], ascending; behind the children they mean nothing
+    barred: Tensor  # fp32 [..., F], 0 for children and -inf behind them
     first: Tensor  # int64 [...], id of the first child
     count: Tensor  # int64 [...], 1 to F
 
+    def logits(self, logits: Tensor) -> Tensor:
+        """Logits of the level's codes [..., C] -> of the children [..., F], -inf for others."""
+        return logits.gather(-1, self.codes) + self.barred
+
+    def follow(self, parent: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes and nodes [B, K] of chosen children.
+
+        Args:
+            parent: int64 [B, K], which of the nodes [B, M].
+            place: int64 [B, K], which of its F children; behind the last one the last is meant.
+        """
+        place = place.minimum(self.count.gather(1, parent) - 1)
+        codes = self.codes.flatten(1).gather(1, parent * self.codes.size(-1) + place)
+        return codes, self.first.gather(1, parent) + place
+
+    def of_rows(self, rows: Tensor) -> ListedChildren:
+        """Those of some nodes, int64 [B, M'] of [B, M]."""
+        return ListedChildren(*(_rows(part, rows) for part in self))
+
+
+class TabledChildren(NamedTuple):
+    """What may follow a batch of nodes, one place for each code; F is the level's codes."""
+
+    barred: Tensor  # fp32 [..., F], 0 for children, -inf for other codes
+    child: Tensor  # int32 [nodes of the depth, F], ids at the next depth, 0 for none
+    nodes: Tensor  # int64 [...]
+
     @property
-    def allowed(self) -> Tensor:
-        """bool [..., F], which of ``codes`` are children."""
-        place = torch.arange(self.codes.size(-1), device=self.codes.device)
-        return place < self.count[..., None]
+    def codes(self) -> Tensor:
+        return torch.arange(self.barred.size(-1), device=self.nodes.device).expand_as(self.barred)
+
+    def logits(self, logits: Tensor) -> Tensor:
+        return logits[..., : self.barred.size(-1)] + self.barred
+
+    def follow(self, parent: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+        return place, self.child[self.nodes.gather(1, parent), place].long()
+
+    def of_rows(self, rows: Tensor) -> TabledChildren:
+        return TabledChildren(_rows(self.barred, rows), self.child, _rows(self.nodes, rows))
+
+
+Children = ListedChildren | TabledChildren
+
+
+def _rows(part: Tensor, rows: Tensor) -> Tensor:
+    """part [B, M, ...] -> [B, M', ...]."""
+    if part.dim() == 2:
+        return part.gather(1, rows)
+    return part.gather(1, rows[..., None].expand(-1, -1, part.size(2)))
 
 
 class CodeTrie:
     """Trie over semantic IDs. A node is an int: its place among the sorted prefixes of its length.
 
     It is built by one sort and a few passes over sorted arrays, and holds per prefix one code and
-    one offset in the smallest type that fits: 8 to 16 bytes an item for four levels of 256 codes.
+    one offset in the smallest type that fits. Where a level's nodes have most of the codes as
+    children, a table of nodes x codes is faster, and kept if it costs no more than TABLE_BYTES an
+    item. With four levels of 256 codes an item takes 10 to 30 bytes.
 
     Args:
         codes: int64 [N, L], one row an item, all different.
@@ -62,6 +112,7 @@ class CodeTrie:
         self._code: list[Tensor] = []  # depth d: code of each node at depth d + 1
         self._fan_out: list[int] = []
         self._is_alone: list[Tensor] = []  # depth d: whether one item alone has the prefix
+        self._table: list[tuple[Tensor, Tensor] | None] = []  # depth d: barred and child
         for level in range(self.n_levels):
             code = codes[order, level]
             is_new[1:] |= code[1:] != code[:-1]
@@ -72,6 +123,7 @@ class CodeTrie:
             self._first_child.append(_compact(first))
             self._code.append(_compact(code[child_starts]))
             self._fan_out.append(int(first.diff().max()))
+            self._table.append(self._make_table(level, n_items))
             starts = child_starts
         if len(starts) < n_items:
             raise ValueError(
@@ -84,7 +136,8 @@ class CodeTrie:
     @property
     def n_bytes(self) -> int:
         """Memory of all arrays, in bytes."""
-        arrays = [self._item, *self._first_child, *self._code, *self._is_alone]
+        tables = [array for table in self._table if table for array in table]
+        arrays = [self._item, *self._first_child, *self._code, *self._is_alone, *tables]
         return sum(array.nbytes for array in arrays)
 
     def items(self, leaves: Tensor) -> Tensor:
@@ -97,12 +150,37 @@ class CodeTrie:
         Args:
             nodes: int64 [...], ids at depth ``level``; 0 is the root at level 0.
         """
+        table = self._table[level]
+        if table is None:
+            return self._list(level, nodes)
+        barred, child = table
+        return TabledChildren(barred[nodes], child, nodes)
+
+    def _list(self, level: int, nodes: Tensor) -> ListedChildren:
         first = self._first_child[level][nodes].long()
         count = self._first_child[level][nodes + 1].long() - first
         place = torch.arange(self._fan_out[level], device=nodes.device)
         # Behind its own children a node reads its neighbours', up to the level's last.
         child = (first[..., None] + place).clamp_(max=len(self._code[level]) - 1)
-        return Children(self._code[level][child].long(), first, count)
+        codes = self._code[level].index_select(0, child.flatten()).view(child.shape).long()
+        # On a CPU the logarithm of 0 and 1 is several times faster than filling under a mask.
+        barred = (place < count[..., None]).float().log_()
+        return ListedChildren(codes, barred, first, count)
+
+    def _make_table(self, level: int, n_items: int) -> tuple[Tensor, Tensor] | None:
+        """Which codes follow each node, and where they lead; None where lists serve better."""
+        first, code = self._first_child[level].long(), self._code[level].long()
+        n_nodes, n_codes = len(first) - 1, int(code.max()) + 1
+        # fp32 and int32; lists as short as a quarter of the codes are as fast.
+        if n_nodes * n_codes * 8 > TABLE_BYTES * n_items or self._fan_out[level] * 4 < n_codes:
+            return None
+        child = torch.arange(len(code), device=code.device)
+        cell = torch.repeat_interleave(first.diff()).mul_(n_codes).add_(code)
+        barred = torch.full((n_nodes * n_codes,), -torch.inf, device=code.device)
+        barred[cell] = 0.0
+        leads_to = torch.zeros(n_nodes * n_codes, dtype=torch.int32, device=code.device)
+        leads_to[cell] = child.int()
+        return barred.view(n_nodes, n_codes), leads_to.view(n_nodes, n_codes)
 
     def is_alone(self, level: int, nodes: Tensor) -> Tensor:
         """bool [...]: whether one item alone has the prefix, so that its other codes are known."""
@@ -114,8 +192,8 @@ class CodeTrie:
         Raises:
             ValueError: if a code does not follow its prefix.
         """
-        children = self.children(level, nodes)
-        match = children.allowed & (children.codes == codes[..., None])
+        children = self._list(level, nodes)
+        match = (children.barred == 0) & (children.codes == codes[..., None])
         if not bool(match.any(-1).all()):
             raise ValueError(f"Codes at level {level} that no item has behind its prefix.")
         return children.first + match.int().argmax(-1)

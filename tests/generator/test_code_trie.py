@@ -8,6 +8,7 @@ import random
 import pytest
 import torch
 
+from recbole_store.generator import code_trie
 from recbole_store.generator.code_trie import CodeTrie
 
 ROOT_NODE = torch.tensor(0)
@@ -19,7 +20,7 @@ ITEM_IDS = torch.tensor([7, 5, 9, 4])
 
 def allowed_codes(trie: CodeTrie, level: int, node: int) -> list[int]:
     children = trie.children(level, torch.tensor(node))
-    return children.codes[children.allowed].tolist()
+    return children.codes[children.barred == 0].tolist()
 
 
 def walk(trie: CodeTrie, codes: list[int]) -> int:
@@ -48,18 +49,43 @@ def test_children_of_a_worked_example():
     assert int(trie.items(torch.tensor(walk(trie, [0, 1, 1])))) == 9
 
 
-def test_children_of_many_nodes_at_once():
+@pytest.fixture(params=["lists", "tables"])
+def form(request, monkeypatch):
+    """Every level as lists of children, or, where they are not too few, as a table."""
+    room = 0 if request.param == "lists" else 10**6
+    monkeypatch.setattr(code_trie, "TABLE_BYTES", room)
+    return request.param
+
+
+def test_children_of_many_nodes_at_once(form):
     trie = CodeTrie(CODES, ITEM_IDS)
     children = trie.children(1, torch.tensor([[0, 1], [1, 0]]))
-    assert children.codes.shape == children.allowed.shape == (2, 2, 2)
-    assert children.first.tolist() == [[0, 2], [2, 0]]
-    assert children.count.tolist() == [[2, 1], [1, 2]]
-    assert children.allowed.tolist() == [
-        [[True, True], [True, False]],
-        [[True, False], [True, True]],
-    ]
+    logits = torch.arange(4.0).expand(2, 2, 4) + 10
+    barred = -torch.inf
+    if form == "lists":  # codes 1 and 3, code 1
+        assert children.logits(logits).tolist() == [
+            [[11, 13], [11, barred]],
+            [[11, barred], [11, 13]],
+        ]
+    else:
+        only_1, both = [barred, 11, barred, barred], [barred, 11, barred, 13]
+        assert children.logits(logits).tolist() == [[both, only_1], [only_1, both]]
     # What is no child may be looked up all the same.
     assert ((children.codes >= 0) & (children.codes < 4)).all()
+
+
+def test_following_children(form):
+    """User 0 goes on from [0] by 3 and from [2] by 1; user 1 from [0] by 1, and again."""
+    trie = CodeTrie(CODES, ITEM_IDS)
+    children = trie.children(1, torch.tensor([[0, 1], [1, 0]]))
+    parent = torch.tensor([[0, 1], [1, 1]])
+    place = torch.tensor([[1, 0], [0, 0]] if form == "lists" else [[3, 1], [1, 1]])
+    for chosen in (children, children.of_rows(torch.tensor([[0, 1], [0, 1]]))):
+        codes, nodes = chosen.follow(parent, place)
+        assert codes.tolist() == [[3, 1], [1, 1]]
+        assert nodes.tolist() == [[1, 2], [0, 0]]
+    turned = children.of_rows(torch.tensor([[1, 0], [1, 0]]))
+    assert turned.follow(1 - parent, place)[1].tolist() == [[1, 2], [0, 0]]
 
 
 def test_child_refuses_a_code_that_no_item_has():
@@ -88,14 +114,27 @@ def test_codes_too_large_for_one_sorting_key():
     assert ranked == sorted(range(500), key=lambda row: codes[row].tolist())
 
 
-def test_memory_of_an_item():
+def test_memory_of_an_item(form):
     """Four levels of 256 codes: a few bytes a prefix, whatever types the codes come in."""
     generator = torch.Generator().manual_seed(0)
     codes = torch.randint(256, (20_000, 4), generator=generator).unique(dim=0)
     trie = CodeTrie(codes, torch.arange(len(codes)))
-    arrays = [trie._item, *trie._first_child, *trie._code, *trie._is_alone]
+    tables = [array for table in trie._table if table for array in table]
+    arrays = [trie._item, *trie._first_child, *trie._code, *trie._is_alone, *tables]
     assert trie.n_bytes == sum(array.numel() * array.element_size() for array in arrays)
-    assert trie.n_bytes < 16 * len(trie)
+    assert bool(tables) == (form == "tables")
+    if form == "lists":
+        assert trie.n_bytes < 16 * len(trie)
+
+
+def test_a_table_costs_little_or_is_not_made():
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.randint(64, (50_000, 3), generator=generator).unique(dim=0)
+    trie = CodeTrie(codes, torch.arange(len(codes)))
+    made = [table is not None for table in trie._table]
+    assert made == [True, True, False]  # 1 x 64, 64 x 64 and 4,096 x 64 cells of 8 bytes
+    for table in filter(None, trie._table):
+        assert sum(array.nbytes for array in table) <= code_trie.TABLE_BYTES * len(trie)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +155,7 @@ def test_shapes_that_make_no_trie_are_refused(codes, item_ids):
     [(1, [4, 4]), (9, [9]), (40, [7, 3, 11]), (64, [4, 4, 4]), (25, [1, 30, 2])],
 )
 @pytest.mark.parametrize("seed", [0, 1])
-def test_random_tries_agree_with_sets_of_prefixes(n_items, sizes, seed):
+def test_random_tries_agree_with_sets_of_prefixes(n_items, sizes, seed, form):
     codes = random_codes(n_items, sizes, seed)
     item_ids = torch.randperm(1000, generator=torch.Generator().manual_seed(seed))[:n_items]
     trie = CodeTrie(codes, item_ids)

@@ -7,9 +7,17 @@ import torch
 from test_beam_search import CLOSE, N_USERS, MadeUpModel, catalogue, every_log_prob
 from torch.testing import assert_close
 
+from recbole_store.generator import code_trie
 from recbole_store.generator.beam_search import beam_search, path_log_probs
 from recbole_store.generator.code_trie import CodeTrie
 from recbole_store.generator.exact_search import exact_search
+
+
+@pytest.fixture(params=["lists", "tables"])
+def form(request, monkeypatch):
+    """Children of a trie come in two forms, with the same meaning."""
+    monkeypatch.setattr(code_trie, "TABLE_BYTES", 0 if request.param == "lists" else 10**6)
+
 
 OVER = pytest.mark.parametrize("over", ["level", "children"])
 
@@ -38,7 +46,7 @@ def ranked(log_probs: torch.Tensor, item_ids: torch.Tensor, k: int):
 @pytest.mark.parametrize("num_beams", [1, 3, 10])
 @pytest.mark.parametrize("sizes", [[6, 6, 6], [20, 9], [40], [3, 4, 3, 5]])
 @pytest.mark.parametrize("make", [MadeUpModel, Coarse, Uniform])
-def test_equals_scoring_every_item(make, sizes, num_beams, over):
+def test_equals_scoring_every_item(make, sizes, num_beams, over, form):
     codes = catalogue(38, sizes, seed=2)
     item_ids = 100 - torch.arange(38)
     trie = CodeTrie(codes, item_ids)

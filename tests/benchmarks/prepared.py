@@ -1,0 +1,66 @@
+"""Models on ml-100k as a run of them would have them, without training."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from recbole.data import data_preparation
+from recbole.utils import get_model, get_trainer, init_seed
+
+from recbole_store.run import build
+from recbole_store.settings import resolve
+from recbole_store.tokenizer.semantic_ids import disambiguate
+
+
+class Prepared(NamedTuple):
+    config: object
+    model: object
+    trainer: object
+    train: object
+    valid: object
+    test: object
+
+
+def prepare(name: str, dataset: str = "ml-100k", **settings) -> Prepared:
+    """A model with RecBole's loaders and trainer; STORE without semantic IDs."""
+    merged = resolve(name, dataset, [], {}) | {"show_progress": False, "checkpoint_dir": "saved"}
+    config, data = build(name, dataset, merged | settings)
+    loaders = data_preparation(config, data)
+    init_seed(config["seed"], config["reproducibility"])
+    model = get_model(name)(config, loaders[0].dataset).to(config["device"])
+    trainer = get_trainer(config["MODEL_TYPE"], name)(config, model)
+    return Prepared(config, model, trainer, *loaders)
+
+
+def random_semantic_ids(model, seed: int = 0) -> None:
+    """Give a STORE semantic IDs that mean nothing: timings do not depend on what they mean."""
+    generator = torch.Generator().manual_seed(seed)
+    sizes = model.code_tokens.vocabulary.sizes
+    codes = [torch.randint(size, (model.n_items - 1,), generator=generator) for size in sizes[:-1]]
+    model.set_semantic_ids(disambiguate(torch.stack(codes, 1), sizes[-1]), model.palette)
+
+
+def start_training(prepared: Prepared):
+    """One training step as a function of a batch, as RecBole's epoch takes it."""
+    model, trainer = prepared.model, prepared.trainer
+    if hasattr(model, "use_stage"):
+        model.use_stage("recommender")
+    optimizer = trainer._build_optimizer(params=parameters(model))
+    model.train()
+
+    def step(batch) -> float:
+        optimizer.zero_grad()
+        losses = model.calculate_loss(batch)
+        loss = sum(losses) if isinstance(losses, tuple) else losses
+        loss.backward()
+        if trainer.clip_grad_norm:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), **trainer.clip_grad_norm)
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def parameters(model):
+    return model.parameter_groups() if hasattr(model, "parameter_groups") else model.parameters()
