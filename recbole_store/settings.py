@@ -117,6 +117,11 @@ def check_ranges(settings: dict) -> None:
             f"`num_beams` is {settings['num_beams']}, but the largest `topk` is {max(topk)}: "
             f"raise num_beams to {max(topk)} or more, since each beam yields one item."
         )
+    if settings.get("micro_batch_size") and settings.get("enable_scaler"):
+        raise SettingsError(
+            "`enable_scaler` scales the last micro-batch alone: leave it out, or micro_batch_size. "
+            "bf16 (`precision`) needs no scaler."
+        )
     check_valid_metric(settings, topk)
 
 

@@ -96,7 +96,7 @@ def _cluster(points: np.ndarray, codebook_size: int, seed: int) -> np.ndarray:
     """Centroids [C, P] of points [N, P]; of a large catalogue, by mini-batches."""
     kind, options = KMeans, {}
     if len(points) > LARGE:
-        kind, options = MiniBatchKMeans, {"batch_size": 64 * codebook_size}
+        kind, options = MiniBatchKMeans, {"batch_size": 32 * codebook_size}
     kmeans = kind(n_clusters=codebook_size, n_init=4, random_state=seed, **options)
     return kmeans.fit(points).cluster_centers_
 

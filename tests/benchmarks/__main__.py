@@ -16,11 +16,19 @@ import time
 from pathlib import Path
 
 from machine import THREADS, describe
-from table import show_in_readme, unknown_names
+from table import RESULTS, show_in_readme
 
 FOLDER = Path(__file__).resolve().parent
-RESULTS = FOLDER.parent.parent / "results" / "bench.json"
-PARTS = ("decode", "trie", "tokenizer", "epoch", "windows", "growth", "catalogue")
+# Part: what its figures' names begin with.
+PARTS = {
+    "decode": ("decode_",),
+    "trie": ("trie_",),
+    "catalogue": ("eval_",),
+    "tokenizer": ("tokenizer_",),
+    "epoch": ("store_", "train_", "exact_"),
+    "windows": ("window_",),
+    "growth": ("growth_",),
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -38,13 +46,12 @@ def main(arguments: list[str]) -> int:
         for part in chosen:
             print(f"{part} ...", flush=True)
             started = time.perf_counter()
-            kept = {name: v for name, v in kept.items() if not name.startswith(f"{part}_")}
-            kept |= machine | run_part(part)
-            kept[f"{part}_part_s"] = time.perf_counter() - started
+            measured = run_part(part)
+            kept = {name: v for name, v in kept.items() if not name.startswith(PARTS[part])}
+            kept |= machine | measured
+            kept[f"{PARTS[part][0]}part_s"] = time.perf_counter() - started
             text = json.dumps(dict(sorted(kept.items())), indent=1)
             RESULTS.write_text(text + "\n")
-        if unknown := unknown_names(kept):
-            print(f"Without a description in table.py: {', '.join(unknown)}")
     show_in_readme()
     return 0
 
@@ -53,15 +60,16 @@ def run_part(part: str) -> dict[str, float]:
     """The figures of one part, from a process of its own: memory and threads are its own, too."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "figures.json"
-        threads = {"OMP_NUM_THREADS": str(THREADS), "TOKENIZERS_PARALLELISM": "false"}
+        quiet = {"PYTHONWARNINGS": "ignore", "TOKENIZERS_PARALLELISM": "false"}
+        threads = {"OMP_NUM_THREADS": str(THREADS)}
         subprocess.run(
             [sys.executable, str(FOLDER / f"{part}.py"), str(out)],
             check=True,
             cwd=folder,
-            env={**os.environ, **threads},
+            env={**os.environ, **threads, **quiet},
         )
         figures = json.loads(out.read_text())
-    assert all(name.startswith(f"{part}_") for name in figures), sorted(figures)
+    assert all(name.startswith(PARTS[part]) for name in figures), sorted(figures)
     return figures
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
+import recbole
 import torch
+import yaml
 from recbole.data import data_preparation
 from recbole.utils import get_model, get_trainer, init_seed
 
 from recbole_store.run import build
 from recbole_store.settings import resolve
 from recbole_store.tokenizer.semantic_ids import disambiguate
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Prepared(NamedTuple):
@@ -24,13 +29,31 @@ class Prepared(NamedTuple):
 
 def prepare(name: str, dataset: str = "ml-100k", **settings) -> Prepared:
     """A model with RecBole's loaders and trainer; STORE without semantic IDs."""
-    merged = resolve(name, dataset, [], {}) | {"show_progress": False, "checkpoint_dir": "saved"}
+    merged = resolve(name, "ml-100k", [], {}) | {"show_progress": False, "checkpoint_dir": "saved"}
     config, data = build(name, dataset, merged | settings)
     loaders = data_preparation(config, data)
     init_seed(config["seed"], config["reproducibility"])
     model = get_model(name)(config, loaders[0].dataset).to(config["device"])
     trainer = get_trainer(config["MODEL_TYPE"], name)(config, model)
     return Prepared(config, model, trainer, *loaders)
+
+
+def ml_100k_of(users: int, folder: Path) -> dict:
+    """Settings for a data set of ml-100k's first users, all their ratings; made in ``folder``."""
+    source = Path(recbole.__file__).parent / "dataset_example" / "ml-100k"
+    target = folder / f"users-{users}"
+    target.mkdir(parents=True)
+    name = target.name
+    header, *rows = (source / "ml-100k.inter").read_text().splitlines()
+    rows = [row for row in rows if int(row.split("\t")[0]) <= users]
+    (target / f"{name}.inter").write_text("\n".join([header, *rows]) + "\n")
+    (target / f"{name}.item").write_bytes((source / "ml-100k.item").read_bytes())
+    properties = ROOT / "properties" / "dataset" / "ml-100k.yaml"
+    return {
+        **yaml.safe_load(properties.read_text()),
+        "dataset": name,
+        "data_path": str(folder),
+    }
 
 
 def random_semantic_ids(model, seed: int = 0) -> None:

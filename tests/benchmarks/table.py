@@ -1,6 +1,115 @@
-def show_in_readme():
-    pass
+"""README's table of results/bench.json: what each figure is, and what was aimed at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+RESULTS = ROOT / "results" / "bench.json"
+START, END = "<!-- bench -->", "<!-- end of bench -->"
+
+# Name: what it is, how it is written, and the aim.
+ROWS = {
+    "decode_speedup_vs_hf_generate_k50_t120": (
+        "users/s against `generate`, 50 beams, 120 prompt tokens",
+        "{:.0f}x",
+        "20x",
+    ),
+    "decode_speedup_vs_hf_generate_k20_t120": ("the same, 20 beams", "{:.0f}x", ""),
+    "decode_speedup_vs_hf_generate_k10_t120": ("the same, 10 beams", "{:.0f}x", ""),
+    "decode_speedup_vs_hf_generate_k50_t200": ("50 beams, 200 prompt tokens", "{:.0f}x", ""),
+    "decode_speedup_vs_hf_generate_k20_t200": ("20 beams, 200 prompt tokens", "{:.0f}x", ""),
+    "decode_speedup_vs_hf_generate_k10_t200": ("10 beams, 200 prompt tokens", "{:.0f}x", ""),
+    "decode_same_top10": ("users with the same top 10 as `generate`, in order", "{:.0%}", "100%"),
+    "decode_over_level_vs_children_k50_t120": (
+        "time with `normalize_over: level`, over that with `children`",
+        "{:.2f}x",
+        "",
+    ),
+    "exact_equals_full_scoring": (
+        "users whose exact top 10 is that of scoring every item",
+        "{:.0%}",
+        "100%",
+    ),
+    "exact_beam_was_certain_top10": (
+        "users for whom beam search was certain of its top 10",
+        "{:.0%}",
+        "",
+    ),
+    "exact_beam_was_right_top10": ("users for whom it was right", "{:.0%}", ""),
+    "exact_time_over_beam": ("time of `decoding: exact` over beam search's", "{:.2f}x", ""),
+    "trie_step_ratio_1e7_vs_1e4": (
+        "one constrained step, 10 million items over 10 thousand",
+        "{:.2f}x",
+        "1.5x",
+    ),
+    "trie_bytes_per_item": ("the trie's memory an item, 10 million items", "{:.0f} B", "60 B"),
+    "trie_build_s_1e7": ("building it", "{:.1f} s", ""),
+    "eval_peak_gb_1e6_items_topk": (
+        "peak memory of evaluating against 1 million items",
+        "{:.1f} GB",
+        "4 GB",
+    ),
+    "eval_peak_gb_1e6_items_dense": (
+        "the same, with a metric that needs all scores",
+        "{:.1f} GB",
+        "4 GB",
+    ),
+    "window_speedup_vs_prefix_rows": (
+        "seeing every target of ml-100k, windows against one row a prefix",
+        "{:.0f}x",
+        "10x",
+    ),
+    "window_valid_loss_gap": (
+        "loss a code after as many targets, windows less prefix rows",
+        "{:+.3f}",
+        "",
+    ),
+    "store_epoch_over_sasrec_epoch": (
+        "an epoch of STORE over one of RecBole's SASRec",
+        "{:.2f}x",
+        "1x",
+    ),
+    "train_fraction_of_peak": (
+        "training's FLOPs over the peak of a matrix product",
+        "{:.0%}",
+        "40% (GPU)",
+    ),
+    "train_fp32_fraction_of_peak": ("the same in fp32", "{:.0%}", ""),
+    "train_tokens_per_s": ("training tokens a second", "{:.0f}", ""),
+    "tokenizer_train_items_per_s": ("items a second, training the tokenizer", "{:.0f}", ""),
+    "tokenizer_items_per_s": ("items a second, tokenizing", "{:.0f}", ""),
+    "tokenizer_kmeans_speedup_minibatch_40k": (
+        "mini-batch k-means against k-means, 40 thousand items",
+        "{:.0f}x",
+        "",
+    ),
+    "growth_epoch_straightness": (
+        "training time against interactions, squared correlation",
+        "{:.4f}",
+        "1",
+    ),
+    "growth_eval_straightness": ("evaluation time against users", "{:.4f}", "1"),
+}
 
 
-def unknown_names(k):
-    return []
+def render(figures: dict) -> str:
+    """The table, in Markdown."""
+    lines = ["| | measured | aim |", "| --- | ---: | ---: |"]
+    for name, (meaning, form, aim) in ROWS.items():
+        if name in figures:
+            lines.append(f"| {meaning} | {form.format(figures[name])} | {aim} |")
+    lines.append("")
+    lines.append(f"{figures['machine']}, torch {figures['torch']}.")
+    return "\n".join(lines)
+
+
+def show_in_readme() -> None:
+    """Write the table between README's markers."""
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    before, rest = text.split(START)
+    _, after = rest.split(END)
+    table = render(json.loads(RESULTS.read_text()))
+    readme.write_text(f"{before}{START}\n{table}\n{END}{after}", encoding="utf-8")
