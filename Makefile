@@ -1,13 +1,14 @@
 # make run     STORE on ml-100k, with the committed results of the other models beside it
 # make test    the test suite
 # make results remake the committed results and the table in README (hours: SASRec to early stopping)
+# make bench   speed and memory: results/bench.json and README's table; ONLY=decode runs one part
 # make check   lint and format
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: run test results check
+.PHONY: run test results bench check
 
 run: $(READY)
 	$(BIN)/python run_recbole_store.py --model=STORE --dataset=ml-100k --beside=results/ml-100k
@@ -18,6 +19,10 @@ test: $(READY)
 results: $(READY)
 	$(BIN)/python run_recbole_store.py --model=STORE,SASRec,Pop --dataset=ml-100k --keep=results/ml-100k
 	$(BIN)/python -m recbole_store.result_table results/ml-100k README.md
+
+bench: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	$(BIN)/python tests/benchmarks $(ONLY)
 
 check: $(READY)
 	$(BIN)/python -m pip install --quiet ruff==0.17.6

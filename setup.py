@@ -47,5 +47,5 @@ setup(
         "pyyaml",
         "tqdm",
     ],
-    extras_require={"test": ["pytest"]},
+    extras_require={"test": ["pytest"], "bench": ["matplotlib"]},
 )

@@ -50,15 +50,17 @@ class Backbone(nn.Module):
         n_layers: keep the first n transformer layers; None keeps all.
         tuning: ``lora`` (an adapter a stage), ``full`` (all layers, word embeddings frozen) or
             ``frozen``.
-        precision: ``auto``, ``bf16`` or ``fp32``; bf16 is autocast over fp32 weights.
+        precision: of training; ``auto``, ``bf16`` or ``fp32``; bf16 is autocast over fp32 weights.
         lora: rank, alpha, dropout and target_modules (None: peft's choice for the architecture).
         checkpointing: recompute activations in the backward pass: less memory, a third more time.
         compiled: compile training's forward and backward passes with torch.compile.
+        eval_precision: of decoding and tokenizing. In bf16, how a batch is put together changes
+            scores in the third digit, and so ranks and codes.
 
     Attributes:
         hidden_size: H.
         word_norm: mean L2 norm of the word embeddings, the scale of a usual input.
-        bf16: whether forward passes run in bfloat16.
+        bf16, eval_bf16: whether forward passes run in bfloat16, in training and in evaluation.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Backbone(nn.Module):
         device,
         checkpointing: bool = False,
         compiled: bool = False,
+        eval_precision: str = "fp32",
     ):
         super().__init__()
         self.tuning = tuning
@@ -79,6 +82,7 @@ class Backbone(nn.Module):
         words = self.llm.get_input_embeddings().weight
         self.word_norm = words.detach().norm(dim=-1).mean().item()
         self.bf16 = use_bf16(precision, torch.device(device))
+        self.eval_bf16 = use_bf16(eval_precision, torch.device(device))
         self.llm.requires_grad_(False)
         if tuning == "lora":
             adapter = LoraConfig(
@@ -154,8 +158,9 @@ class Backbone(nn.Module):
         """
         # Decoding's shapes change with every batch and level: only training is compiled.
         eagerly = self.compiled and not self.training
+        bf16 = self.bf16 if self.training else self.eval_bf16
         with (
-            torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=self.bf16),
+            torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=bf16),
             torch.compiler.set_stance("force_eager") if eagerly else contextlib.nullcontext(),
         ):
             output = self.llm.base_model(

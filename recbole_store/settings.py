@@ -89,6 +89,7 @@ _RANGES = {
     "clip_grad_norm": (lambda v: set(v) <= {"max_norm", "norm_type"}, "{max_norm: number}"),
     "tuning": (lambda v: v in ("lora", "full", "frozen"), "one of lora, full, frozen"),
     "precision": (lambda v: v in ("auto", "bf16", "fp32"), "one of auto, bf16, fp32"),
+    "eval_precision": (lambda v: v in ("auto", "bf16", "fp32"), "one of auto, bf16, fp32"),
     "decoding": (lambda v: v in ("beam", "exact"), "one of beam, exact"),
     "normalize_over": (lambda v: v in ("level", "children"), "one of level, children"),
     "tokenizer": (lambda v: v in ("palette",), "palette"),

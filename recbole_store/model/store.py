@@ -83,6 +83,7 @@ class STORE(SequentialRecommender):
             config["device"],
             checkpointing=config["gradient_checkpointing"],
             compiled=config["compile"],
+            eval_precision=config["eval_precision"],
         )
         hidden_size, word_norm = self.backbone.hidden_size, self.backbone.word_norm
         self.dense_tokenizer = DenseTokenizer(
@@ -380,6 +381,7 @@ class STORE(SequentialRecommender):
             "retokenized_same": self.retokenized_same,
             "certain_topk": self.certain,
             "precision": "bf16" if self.backbone.bf16 else "fp32",
+            "eval_precision": "bf16" if self.backbone.eval_bf16 else "fp32",
         }
 
     def statistics(self) -> dict:

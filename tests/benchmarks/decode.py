@@ -20,6 +20,7 @@ from recbole_store.llm import Backbone, load
 LLM, LAYERS = "smollm2-135m", 4
 N_ITEMS, N_LEVELS, CODEBOOK = 12_000, 4, 256
 OUR_USERS, THEIR_USERS, THEIR_BATCH = 64, 8, 4
+PROMPTS, BEAMS = (120, 200), (10, 20, 50)
 TIE = 1e-5
 
 
@@ -121,9 +122,9 @@ def measure() -> dict[str, float]:
     setting = Setting()
     generate = Generate(setting)
     figures, same = {}, []
-    for n_tokens in (120, 200):
+    for n_tokens in PROMPTS:
         histories = setting.histories(n_tokens)
-        for num_beams in (10, 20, 50):
+        for num_beams in BEAMS:
 
             def ours(histories=histories, num_beams=num_beams):
                 return setting.ours(histories, num_beams)
@@ -141,11 +142,11 @@ def measure() -> dict[str, float]:
             first = Beams(*(part[:THEIR_USERS] for part in ours()))
             same.append(same_top(first, theirs(), 10))
     figures["decode_same_top10"] = sum(same) / len(same)
-    histories = setting.histories(120)
+    histories, most = setting.histories(PROMPTS[0]), BEAMS[-1]
     children, level = alternate(
-        lambda: setting.ours(histories, 50), lambda: setting.ours(histories, 50, "level")
+        lambda: setting.ours(histories, most), lambda: setting.ours(histories, most, "level")
     )
-    figures["decode_over_level_vs_children_k50_t120"] = level / children
+    figures[f"decode_over_level_vs_children_k{most}_t{PROMPTS[0]}"] = level / children
     return figures
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 import torch
-from machine import alternate, figures_to_file, peak_gflops, peak_memory_gb
+from machine import alternate, figures_to_file, peak_gflops
 from prepared import Prepared, prepare, start_training
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
@@ -20,6 +20,7 @@ from recbole_store.generator.exact_search import exact_search
 N_PROFILED = 10
 TOP = 10
 FULLY_SCORED = 24  # users whose every item is scored
+TIE = 1e-4  # log-probabilities; fp32 sums of other batch shapes differ by less
 
 
 def epoch_seconds(prepared: Prepared) -> float:
@@ -86,7 +87,7 @@ def decoding(store: Prepared) -> dict[str, float]:
     every = model.semantic_ids[1:].expand(FULLY_SCORED, -1, -1)
     scores = path_log_probs(model._decoder(history, lengths), every)
     best = scores.topk(TOP)
-    tied = (best.values - found.log_probs).abs() < 1e-5
+    tied = (best.values - found.log_probs).abs() < TIE
     equal = ((best.indices + 1 == found.item_ids) | tied).all(1) & tied.all(1)
     lengths = rows[model.ITEM_SEQ_LEN].sort().values
     padded = sum(len(part) * int(part.max()) for part in lengths.split(64))
@@ -117,7 +118,7 @@ def measure() -> dict[str, float]:
     for precision in ("fp32", "bf16"):
         name = "train" if precision == default else f"train_{precision}"
         figures |= {f"{name}_{key}": value for key, value in training(store, precision).items()}
-    return figures | {"train_peak_memory_gb": peak_memory_gb()}
+    return figures
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from recbole_store.generator.code_trie import CodeTrie
 
 N_LEVELS, CODEBOOK = 4, 256
 N_USERS, NUM_BEAMS = 64, 50
+EXPONENTS = (4, 5, 6, 7)
 
 
 def catalogue(n_items: int) -> torch.Tensor:
@@ -24,7 +25,7 @@ def catalogue(n_items: int) -> torch.Tensor:
 
 def measure() -> dict[str, float]:
     figures, tries = {}, {}
-    for exponent in (4, 5, 6, 7):
+    for exponent in EXPONENTS:
         codes = catalogue(10**exponent)
         item_ids = torch.arange(1, len(codes) + 1)
         (build_s,) = alternate(lambda c=codes, i=item_ids: CodeTrie(c, i), rounds=1)
@@ -47,8 +48,9 @@ def measure() -> dict[str, float]:
     seconds = alternate(*(lambda t=t: ten_searches(t) for t in tries.values()), rounds=15)
     for exponent, total in zip(tries, seconds, strict=True):
         figures[f"trie_step_ms_1e{exponent}"] = 1000 * total / 10 / N_LEVELS
-    figures["trie_step_ratio_1e7_vs_1e4"] = seconds[-1] / seconds[0]
-    figures["trie_bytes_per_item"] = figures["trie_bytes_per_item_1e7"]
+    most, least = EXPONENTS[-1], EXPONENTS[0]
+    figures[f"trie_step_ratio_1e{most}_vs_1e{least}"] = seconds[-1] / seconds[0]
+    figures["trie_bytes_per_item"] = figures[f"trie_bytes_per_item_1e{most}"]
     return figures
 
 

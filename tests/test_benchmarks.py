@@ -1,0 +1,85 @@
+"""The benchmarks themselves, on small sizes: what they compare really is the same."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import runpy
+import sys
+
+import pytest
+import torch
+from conftest import ROOT
+
+FOLDER = ROOT / "tests" / "benchmarks"
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Import a benchmark, which runs as a script in its own folder."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    before = set(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(FOLDER)):
+            del sys.modules[name]
+
+
+def test_hugging_face_s_generate_finds_the_same_items(benchmark, monkeypatch, tiny_llm):
+    decode = benchmark("decode")
+    small = {
+        "LLM": str(tiny_llm),
+        "LAYERS": None,
+        "N_ITEMS": 400,
+        "CODEBOOK": 12,
+        "OUR_USERS": 6,
+        "THEIR_USERS": 6,
+        "THEIR_BATCH": 3,
+        "PROMPTS": (20,),
+        "BEAMS": (10, 15),
+    }
+    for name, value in small.items():
+        monkeypatch.setattr(decode, name, value)
+    figures = decode.measure()
+    assert figures["decode_same_top10"] == 1
+    assert figures["decode_speedup_vs_hf_generate_k10_t20"] > 0
+
+
+def test_the_comparison_with_generate_can_fail(benchmark):
+    decode = benchmark("decode")
+    items, log_probs = torch.tensor([[4, 2, 9]]), torch.tensor([[-1.0, -2.0, -2.000001]])
+    found = decode.Beams(items, log_probs, log_probs[:, -1])
+    assert decode.same_top(found, found, 3) == 1
+    tied = found._replace(item_ids=torch.tensor([[4, 9, 2]]))
+    assert decode.same_top(found, tied, 3) == 1
+    other = found._replace(item_ids=torch.tensor([[2, 4, 9]]))
+    assert decode.same_top(found, other, 3) == 0
+    less = found._replace(log_probs=log_probs - 0.1)
+    assert decode.same_top(found, less, 3) == 0
+
+
+def test_trie_figures(benchmark, monkeypatch):
+    trie = benchmark("trie")
+    monkeypatch.setattr(trie, "EXPONENTS", (2, 3))
+    figures = trie.measure()
+    assert 0 < figures["trie_bytes_per_item"] < 60
+    assert figures["trie_step_ratio_1e3_vs_1e2"] > 0
+    codes = trie.catalogue(1000)
+    assert codes.shape == (1000, 4) == codes.unique(dim=0).shape
+    assert codes.max() < 256
+
+
+def test_readme_shows_the_committed_figures(benchmark):
+    table = benchmark("table")
+    figures = json.loads(table.RESULTS.read_text())
+    assert set(table.ROWS) <= set(figures), set(table.ROWS) - set(figures)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = readme.split(table.START)[1].split(table.END)[0]
+    assert shown.strip() == table.render(figures)
+
+
+def test_unknown_parts_are_named(benchmark, capsys):
+    benchmark("machine")
+    script = runpy.run_path(str(FOLDER / "__main__.py"), run_name="benchmarks")
+    assert script["main"](["decoding"]) == 2
+    assert "No part decoding: there are decode, trie" in capsys.readouterr().out
