@@ -115,20 +115,23 @@ class TokenizerStage:
 
     def _train_or_load(self, dataset, show_progress: bool) -> tuple[dict, bool]:
         """What the stage found, and whether it came from the cache."""
-        counts = self._co_occurrence(dataset)
-        key = fingerprint(self.config, self.model, counts)
-        cached = cache_folder() / "tokenizers" / f"{dataset.dataset_name}-{key}.pt"
+        cached = self.cache_file(dataset)
         if cached.is_file():
             log.info("Tokenizer: unchanged since an earlier run, taken from %s", cached)
             return torch.load(cached, map_location="cpu", weights_only=True), True
         start = time.perf_counter()
-        stage = self._train(counts, show_progress)
+        stage = self._train(self._co_occurrence(dataset), show_progress)
         stage["seconds"] = time.perf_counter() - start
         cached.parent.mkdir(parents=True, exist_ok=True)
         part = cached.with_suffix(f".{time.time_ns()}")
         torch.save(stage, part)
         part.rename(cached)  # a killed run leaves no half-written cache
         return stage, False
+
+    def cache_file(self, dataset) -> Path:
+        """Where the result is kept: another file for whatever else it depends on."""
+        key = fingerprint(self.config, self.model, self._co_occurrence(dataset))
+        return cache_folder() / "tokenizers" / f"{dataset.dataset_name}-{key}.pt"
 
     def _semantic_ids(self, codes: Tensor, seen: Counter) -> Tensor:
         """Codes [N, n_slots] and training counts -> semantic IDs [N, L].

@@ -20,7 +20,7 @@ from recbole_store.batches import SimilarLengths
 
 N_BATCHES = 30
 PREFIX_ROWS = 32  # a step; one takes as long as a step of windows, or longer
-N_USERS, EPOCHS, HISTORY = 100, 3, 20
+N_USERS, EPOCHS, HISTORY = 100, 2, 20
 
 
 def prepare_rows(prefix_rows: bool, **settings) -> Prepared:
