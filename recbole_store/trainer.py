@@ -66,17 +66,16 @@ class STORETrainer(Trainer):
         self._certain.append(torch.stack([beams.is_exact(k) for k in self.config["topk"]], dim=1))
         return interaction, beams, positive_u, positive_i
 
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, eval_data, load_best_model=True, **kwargs):
         """RecBole's evaluation; says for how many users beam search is certain of its top-k."""
         self._certain = []
-        result = super().evaluate(*args, **kwargs)
+        result = super().evaluate(eval_data, load_best_model, **kwargs)
         if self._certain:
             shares = torch.cat(self._certain).float().mean(0).tolist()
             self.model.certain = dict(zip(self.config["topk"], shares, strict=True))
-            log.info(
-                "Certainly the true top-k of the whole catalogue: %s",
-                ", ".join(f"{share:.1%} of users @{k}" for k, share in self.model.certain.items()),
-            )
+            if load_best_model:  # the test, not each epoch's validation
+                said = (f"@{k} for {share:.0%}" for k, share in self.model.certain.items())
+                log.info("Top-k certain to be that of the whole catalogue: %s", ", ".join(said))
         return result
 
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
