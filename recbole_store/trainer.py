@@ -22,6 +22,12 @@ class STORETrainer(Trainer):
     Early stopping, checkpoints of the best epoch and TensorBoard are RecBole's own.
     """
 
+    def __init__(self, config, model):
+        super().__init__(config, model)
+        self.eval_collector = TopKCollector(config)
+        self._by_topk = is_ranked_by_topk(config)
+        self._certain: list[torch.Tensor] = []
+
     def _build_optimizer(self, **kwargs):
         """RecBole's choice of optimizer, with a learning rate each for LLM and code tokens."""
         kwargs.setdefault("params", self.model.parameter_groups())
@@ -46,16 +52,12 @@ class STORETrainer(Trainer):
         result = super().fit(train_data, valid_data, verbose=verbose, saved=saved, **kwargs)
         if self.config["tuning"] == "full":
             if saved:  # the best epoch, which is what will be tested
-                best = torch.load(self.saved_model_file, map_location=self.device)
+                best = torch.load(
+                    self.saved_model_file, map_location=self.device, weights_only=False
+                )
                 self.model.load_state_dict(best["state_dict"])
             self._log_agreement()
         return result
-
-    def __init__(self, config, model):
-        super().__init__(config, model)
-        self.eval_collector = TopKCollector(config)
-        self._by_topk = is_ranked_by_topk(config)
-        self._certain: list[torch.Tensor] = []
 
     def _full_sort_batch_eval(self, batched_data):
         """Hand the collector ranked items; a dense matrix of scores only where metrics need it."""
