@@ -527,6 +527,28 @@ def test_beam_search_predict_and_teacher_forcing_agree(prepared, model, monkeypa
         assert_close(predicted.exp().sum(1), torch.ones(n_rows), **CLOSE)
 
 
+@pytest.mark.parametrize("over", ["level", "children"])
+def test_exact_decoding_ranks_as_scoring_every_item_does(prepared, model, monkeypatch, over):
+    """With so few beams that beam search alone misses items."""
+    n_rows, k, items = 40, 5, list(range(1, model.n_items))
+    monkeypatch.setattr(model, "num_beams", k)
+    monkeypatch.setattr(model, "max_topk", k)
+    monkeypatch.setattr(model, "normalize_over", over)
+    batch = first_rows(prepared.train, n_rows)
+    every = model.predict(candidates_of(prepared.train, n_rows, items)).view(n_rows, -1)
+    best = every.topk(k)
+    plain = model.recommend(batch)
+    assert not plain.is_exact(k).all()
+    monkeypatch.setattr(model, "decoding", "exact")
+    exact = model.recommend(batch)
+    assert exact.is_exact(k).all()
+    assert_close(exact.log_probs, best.values, **CLOSE)
+    assert (exact.item_ids == best.indices + 1).float().mean() > 0.95  # but for near ties
+    assert (plain.log_probs < best.values - 1e-4).any()  # else the test says nothing
+    dense = model.full_sort_predict(batch)
+    assert torch.equal(dense.topk(k).indices, exact.item_ids)
+
+
 def test_a_batch_scores_as_its_rows_alone(prepared, model):
     n_rows = 5
     batch = first_rows(prepared.train, n_rows)
