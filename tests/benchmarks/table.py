@@ -80,8 +80,8 @@ ROWS = {
     "train_tokens_per_s": ("training tokens a second", "{:.0f}", ""),
     "tokenizer_train_items_per_s": ("items a second, training the tokenizer", "{:.0f}", ""),
     "tokenizer_items_per_s": ("items a second, tokenizing", "{:.0f}", ""),
-    "tokenizer_kmeans_speedup_minibatch_20k": (
-        "mini-batch k-means against k-means, 20 thousand items",
+    "tokenizer_kmeans_speedup_minibatch_50k": (
+        "mini-batch k-means against k-means, 50 thousand items",
         "{:.0f}x",
         "",
     ),
