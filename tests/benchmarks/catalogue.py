@@ -13,7 +13,7 @@ import torch
 from machine import THREADS, figures_to_file, peak_memory_gb
 from prepared import prepare
 
-N_ITEMS, N_USERS, CODEBOOK = 1_000_000, 1_000, 256
+N_ITEMS, N_USERS, CODEBOOK = 1_000_000, 256, 256
 METRICS = {"topk": ["Recall", "NDCG"], "dense": ["Recall", "NDCG", "GAUC"]}
 
 

@@ -19,7 +19,7 @@ from recbole_store.llm import Backbone, load
 
 LLM, LAYERS = "smollm2-135m", 4
 N_ITEMS, N_LEVELS, CODEBOOK = 12_000, 4, 256
-OUR_USERS, THEIR_USERS, THEIR_BATCH = 64, 6, 3
+OUR_USERS, THEIR_USERS, THEIR_BATCH = 64, 4, 2
 PROMPTS, BEAMS = (120, 200), (10, 20, 50)
 TIE = 1e-5
 
@@ -144,7 +144,9 @@ def measure() -> dict[str, float]:
     figures["decode_same_top10"] = sum(same) / len(same)
     histories, most = setting.histories(PROMPTS[0]), BEAMS[-1]
     children, level = alternate(
-        lambda: setting.ours(histories, most), lambda: setting.ours(histories, most, "level")
+        lambda: setting.ours(histories, most),
+        lambda: setting.ours(histories, most, "level"),
+        rounds=1,
     )
     figures[f"decode_over_level_vs_children_k{most}_t{PROMPTS[0]}"] = level / children
     return figures

@@ -33,11 +33,11 @@ ROWS = {
         "100%",
     ),
     "exact_beam_was_certain_top10": (
-        "users for whom beam search was certain of its top 10",
+        "users for whom 20 beams were certain of their top 10, after one epoch",
         "{:.0%}",
         "",
     ),
-    "exact_beam_was_right_top10": ("users for whom it was right", "{:.0%}", ""),
+    "exact_beam_was_right_top10": ("users for whom they were right", "{:.0%}", ""),
     "exact_time_over_beam": ("time of `decoding: exact` over beam search's", "{:.2f}x", ""),
     "trie_step_ratio_1e7_vs_1e4": (
         "one constrained step, 10 million items over 10 thousand",
@@ -77,6 +77,8 @@ ROWS = {
         "40% (GPU)",
     ),
     "train_fp32_fraction_of_peak": ("the same in fp32", "{:.0%}", ""),
+    "train_time_share_matrix_products": ("training's time in matrix products", "{:.0%}", ""),
+    "train_time_share_attention": ("training's time in attention", "{:.0%}", ""),
     "train_tokens_per_s": ("training tokens a second", "{:.0f}", ""),
     "tokenizer_train_items_per_s": ("items a second, training the tokenizer", "{:.0f}", ""),
     "tokenizer_items_per_s": ("items a second, tokenizing", "{:.0f}", ""),
