@@ -58,6 +58,17 @@ def test_micro_batches_give_the_batch_s_gradient(prepared, plain, rows):
         assert_close(gradient, expected[name], **CLOSE)
 
 
+def test_micro_batches_of_sampled_negatives_alone_weigh_nothing(prepared):
+    """Rows that negative sampling appends have label 0 and no target; pieces may hold only such."""
+    model = make_model(prepared, align_weight=0.0, reconstruct_weight=0.0).eval()
+    trainer = make_trainer(prepared, model, micro_batch_size=2)
+    batch = first_rows(prepared.train, 8)
+    batch.interaction["label"] = torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    whole, pieces = model.calculate_loss(batch), trainer._accumulated_loss(batch)
+    assert whole > 0
+    assert_close(pieces, whole, **CLOSE)
+
+
 def test_checkpointing_recomputes_and_changes_nothing(prepared, plain):
     expected, expected_losses, _ = plain
     calls = []

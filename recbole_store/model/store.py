@@ -203,8 +203,10 @@ class STORE(SequentialRecommender):
         of one piece only.
         """
         lengths = interaction[self.ITEM_SEQ_LEN]
+        learnt = self._wanted_targets(interaction).any(1)
         for part in torch.argsort(lengths).split(rows or len(lengths)):
-            yield "next_item", self.next_item_loss(interaction[part]) * (len(part) / len(lengths))
+            share = learnt[part].sum() / learnt.sum().clamp(min=1)
+            yield "next_item", self.next_item_loss(interaction[part]) * share
         if self.align_weight > 0 or self.reconstruct_weight > 0:
             items = self._next_items(len(lengths))
             for start in range(0, len(items), rows or len(items)):

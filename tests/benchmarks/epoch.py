@@ -87,8 +87,9 @@ def decoding(store: Prepared) -> dict[str, float]:
     every = model.semantic_ids[1:].expand(FULLY_SCORED, -1, -1)
     scores = path_log_probs(model._decoder(history, lengths), every)
     best = scores.topk(TOP)
-    tied = (best.values - found.log_probs).abs() < TIE
-    equal = ((best.indices + 1 == found.item_ids) | tied).all(1) & tied.all(1)
+    # By what full scoring says of the found items, so that equally likely ones may change places.
+    of_found = scores.gather(1, found.item_ids - 1)
+    equal = ((of_found - best.values).abs() < TIE).all(1)
     lengths = rows[model.ITEM_SEQ_LEN].sort().values
     padded = sum(len(part) * int(part.max()) for part in lengths.split(64))
     return {
