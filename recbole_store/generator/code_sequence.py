@@ -89,3 +89,37 @@ def make_window(history: Tensor, lengths: Tensor, target: Tensor) -> Window:
     codes = torch.nn.functional.pad(history[:, :n_items], (0, 0, 0, 1))
     codes[torch.arange(len(codes), device=codes.device), lengths] = target
     return Window(codes, lengths)
+
+
+def wanted_targets(
+    lengths: Tensor,
+    max_items: int,
+    only_last: bool,
+    label: Tensor | None = None,
+    earlier_labels: Tensor | None = None,
+) -> Tensor:
+    """Which items of a batch of windows are to be learnt.
+
+    Labels in the data belong to single items; the label of a sampled negative, which has no list of
+    labels, belongs to its row.
+
+    Args:
+        lengths: items in each history, int64 [B].
+        max_items: T.
+        only_last: only each row's own target counts, as rows overlap.
+        label: of each row's target, [B]; above 0 it is to be learnt.
+        earlier_labels: of the items of the history, [B, T].
+
+    Returns:
+        bool [B, T]: whether item t + 1 is real and wanted; the row's target is item lengths.
+    """
+    place = torch.arange(max_items, device=lengths.device)
+    is_last = place[None] == lengths[:, None] - 1
+    wanted = (place[None] < lengths[:, None]) & (is_last | (not only_last))
+    if label is None:
+        return wanted
+    last = label[:, None] > 0
+    if earlier_labels is None:
+        return wanted & last
+    earlier = torch.nn.functional.pad(earlier_labels[:, 1:] > 0, (0, 1))
+    return wanted & torch.where(is_last, last, earlier)

@@ -20,7 +20,7 @@ from recbole_store.batches import similar_lengths
 from recbole_store.generator.beam_search import Beams, beam_search, path_log_probs
 from recbole_store.generator.candidates import group_candidates
 from recbole_store.generator.code_decoder import CodeDecoder
-from recbole_store.generator.code_sequence import Window, make_window
+from recbole_store.generator.code_sequence import Window, make_window, wanted_targets
 from recbole_store.generator.code_tokens import CodeTokens
 from recbole_store.generator.code_trie import CodeTrie
 from recbole_store.generator.exact_search import exact_search
@@ -238,23 +238,13 @@ class STORE(SequentialRecommender):
         return total / max(n_rows * self.targets_per_row * window.codes.size(-1), 1)
 
     def _wanted_targets(self, interaction) -> Tensor:
-        """bool [B, T]: whether item t + 1 of each window is to be learnt.
-
-        Labels in the data belong to single items; the label of a sampled negative, which has no
-        list of labels, belongs to its row.
-        """
-        lengths = interaction[self.ITEM_SEQ_LEN]
-        place = torch.arange(interaction[self.ITEM_SEQ].size(1), device=lengths.device)
-        is_last = place[None] == lengths[:, None] - 1
-        wanted = (place[None] < lengths[:, None]) & (is_last | (not self.only_last))
-        if self.label_field in interaction:
-            last = interaction[self.label_field][:, None] > 0
-            if self.label_list in interaction:
-                earlier = F.pad(interaction[self.label_list][:, 1:] > 0, (0, 1))
-                wanted = wanted & torch.where(is_last, last, earlier)
-            else:
-                wanted = wanted & last
-        return wanted
+        labels = (self.label_field, self.label_list)
+        return wanted_targets(
+            interaction[self.ITEM_SEQ_LEN],
+            interaction[self.ITEM_SEQ].size(1),
+            self.only_last,
+            *(interaction[field] if field in interaction else None for field in labels),
+        )
 
     def align_loss(self, items: list[int]) -> Tensor:
         """Auxiliary text-to-token: an item's codes from its text, so that both stay tied."""
