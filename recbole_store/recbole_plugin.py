@@ -14,79 +14,20 @@ from recbole import trainer as recbole_trainer
 from recbole.config import Config
 from recbole.data import dataset as recbole_dataset
 from recbole.data import transform as recbole_transform
-from recbole.data.dataset import Dataset, SequentialDataset
+from recbole.data.dataset import Dataset
 from recbole.data.interaction import Interaction
 from recbole.evaluator import collector as recbole_collector
 from recbole.model.general_recommender.pop import Pop
 from recbole.utils import argument_list
 
-from recbole_store.generator.code_sequence import window_rows
-from recbole_store.property_files import PLUGIN_MODELS, SettingsError, plugin_defaults
-from recbole_store.settings import check_ranges
-from recbole_store.tokenizer.item_text import read_item_texts
-from recbole_store.topk_collector import users_per_batch
+from recbole_store.datasets import STOREDataset, WindowDataset
+from recbole_store.property_files import PLUGIN_MODELS, TOKENIZED_MODELS, plugin_defaults
 
 # Dataset keys that RecBole's cache of filtered datasets has to compare as well.
 DATASET_KEYS = ("exact_time_order", "item_text", "n_levels")
 
-
-class STOREDataset(SequentialDataset):
-    """RecBole's sequential dataset with item texts, semantic IDs and training windows.
-
-    Attributes:
-        item_texts: per item_id a list of text pieces, one a column; empty for padding (0).
-        semantic_ids: int64 [n_items, L], all zero until the tokenizer has run. The splits are
-            shallow copies that share it, so it is only ever written in place.
-        window_rows: rows that make up the training windows; None for other splits.
-        n_targets: items to predict; negatives, by the data's label, do not count.
-    """
-
-    def __init__(self, config):
-        check_ranges(config.final_config_dict)  # RecBole's own routes check nothing
-        super().__init__(config)
-        if config["codebook_size"] > self.item_num - 1:
-            raise SettingsError(
-                f"`codebook_size` is {config['codebook_size']}, but {config['dataset']} has "
-                f"{self.item_num - 1} items: a codebook cannot be larger than the catalogue."
-            )
-        config["eval_batch_size"] = users_per_batch(config, self.item_num)
-        self.window_rows = None
-        self.semantic_ids = torch.zeros(self.item_num, config["n_levels"] + 1, dtype=torch.long)
-        self.item_texts = read_item_texts(
-            config["data_path"],
-            config["dataset"],
-            self.field2id_token[self.iid_field],
-            id_column=self.iid_field,
-            pieces=config["item_text"],
-            separator=config["field_separator"],
-            encoding=config["encoding"] or "utf-8",
-        )
-
-    def build(self):
-        """RecBole's splits; the training split is then read through windows.
-
-        RecBole keeps one row a target. One row of ``MAX_ITEM_LIST_LENGTH`` items plus its target
-        holds that many targets, so every such row, counted back from each user's last, covers
-        every target exactly once. Benchmark files come as separate rows and stay so.
-        """
-        train, *others = super().build()
-        if self.config["benchmark_filename"] is None:
-            users = train.inter_feat[self.uid_field].numpy()
-            train.window_rows = torch.from_numpy(window_rows(users, self.max_item_list_len))
-        return [train, *others]
-
-    @property
-    def n_targets(self) -> int:
-        if self.label_field in self.inter_feat:
-            return int((self.inter_feat[self.label_field] > 0).sum())
-        return len(self.inter_feat)
-
-    def __len__(self):
-        return super().__len__() if self.window_rows is None else len(self.window_rows)
-
-    def __getitem__(self, index, join=True):
-        rows = index if self.window_rows is None else self.window_rows[index]
-        return super().__getitem__(rows, join)
+# Model name -> its data set.
+DATASETS = {"STORE": STOREDataset, "SASRecAll": WindowDataset}
 
 
 class SemanticIdTransform:
@@ -120,10 +61,12 @@ def register() -> None:
     _add_default_properties()
     _add_transform()
     argument_list.dataset_arguments += DATASET_KEYS
-    recbole_dataset.STOREDataset = STOREDataset
-    # Both import RecBole's model package, so they come after the parts it reads are in place.
-    store = importlib.import_module("recbole_store.model.store")
-    sys.modules["recbole.model.sequential_recommender.store"] = store
+    for name, dataset in DATASETS.items():
+        setattr(recbole_dataset, f"{name}Dataset", dataset)
+    # These import RecBole's model package, so they come after the parts it reads are in place.
+    for name in PLUGIN_MODELS:
+        model = importlib.import_module(f"recbole_store.model.{name.lower()}")
+        sys.modules[f"recbole.model.sequential_recommender.{name.lower()}"] = model
     recbole_trainer.STORETrainer = importlib.import_module("recbole_store.trainer").STORETrainer
 
 
@@ -216,11 +159,11 @@ def _add_default_properties() -> None:
 
 
 def _add_transform() -> None:
-    """Let ``transform: user_defined`` attach semantic IDs, for the plugin's models only."""
+    """Let ``transform: user_defined`` attach semantic IDs, for models of semantic IDs only."""
     user_defined = recbole_transform.UserDefinedTransform
 
     def dispatch(config):
-        ours = config["model"] in PLUGIN_MODELS
+        ours = config["model"] in TOKENIZED_MODELS
         return SemanticIdTransform(config) if ours else user_defined(config)
 
     recbole_transform.UserDefinedTransform = dispatch

@@ -21,7 +21,7 @@ from recbole.utils import get_model, get_trainer, init_seed
 from recbole_store.bad_input import BAD_INPUT
 from recbole_store.environment import git_commit, hardware, keep_freed_memory, versions
 from recbole_store.llm import read_config
-from recbole_store.property_files import PLUGIN_MODELS, SettingsError
+from recbole_store.property_files import SettingsError
 from recbole_store.run_log import EpochLog, quiet_libraries, start_logging
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def check_start(model_name: str, dataset_name: str, settings: dict) -> None:
     config, dataset = build(model_name, dataset_name, settings)
     with recbole_refusals(model_name, dataset_name):
         data_preparation(config, dataset)
-    if model_name in PLUGIN_MODELS:
+    if config["backbone"]:
         read_config(config["backbone"], config["backbone_layers"])
 
 
@@ -183,7 +183,7 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
         "git_commit": commit,
         "run_dir": str(run_dir),
     }
-    if model_name in PLUGIN_MODELS:
+    if hasattr(model, "report"):
         result["store"] = model.report()
         if result["store"]["tokenizer_cached"]:  # the same time, whatever ran before
             result["times"]["fit_s"] += result["store"]["tokenizer_s"]

@@ -252,7 +252,7 @@ def resolve(
                 + "."
             )
     given = read_properties(profile) if profile else {}
-    if model not in PLUGIN_MODELS:
+    if model != "STORE":
         given = {key: value for key, value in given.items() if key == "MAX_ITEM_LIST_LENGTH"}
     for path in files:
         given.update(read_properties(path))

@@ -18,9 +18,10 @@ from recbole.utils import get_model, get_trainer
 from recbole.utils.argument_list import dataset_arguments
 
 import recbole_store
+from recbole_store.datasets import STOREDataset
 from recbole_store.generator.code_sequence import window_rows
 from recbole_store.property_files import plugin_defaults
-from recbole_store.recbole_plugin import DATASET_KEYS, SemanticIdTransform, STOREDataset
+from recbole_store.recbole_plugin import DATASET_KEYS, SemanticIdTransform
 from recbole_store.run import build, run_model
 from recbole_store.settings import resolve
 

@@ -1,0 +1,59 @@
+"""SASRecAll: SASRec's network on windows, with the loss of every position."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from planted_store import histories_of
+from recbole.data import data_preparation
+from recbole.utils import get_model, init_seed
+
+from recbole_store.run import build, run_model
+from recbole_store.settings import resolve
+
+
+def settings(planted, **changes) -> dict:
+    typed = {"data_path": str(planted), "MAX_ITEM_LIST_LENGTH": "5", "gpu_id": "", **changes}
+    resolved = resolve("SASRecAll", "planted", [], {k: str(v) for k, v in typed.items()})
+    return {**resolved, "show_progress": False}
+
+
+def prepared(planted, **changes):
+    config, dataset = build("SASRecAll", "planted", settings(planted, **changes))
+    loaders = data_preparation(config, dataset)
+    init_seed(config["seed"], True)
+    return get_model("SASRecAll")(config, loaders[0].dataset), loaders
+
+
+def test_its_loss_is_that_of_one_row_a_target(planted):
+    model, (train, *_) = prepared(planted)
+    model.eval()
+    histories, targets = histories_of(train, 40)
+    rows = [
+        ((history + [target])[:n], (history + [target])[n])
+        for history, target in zip(histories, targets, strict=True)
+        for n in range(1, len(history) + 1)
+    ]
+    by_row = []
+    for history, target in rows:
+        last = model(torch.tensor([history]), torch.tensor([len(history)]))
+        logits = last @ model.item_embedding.weight.T
+        by_row.append(F.cross_entropy(logits, torch.tensor([target])))
+    windows = train.dataset[torch.arange(40)]
+    assert len(set(map(len, histories))) > 1  # padding took part
+    torch.testing.assert_close(model.calculate_loss(windows), torch.stack(by_row).mean())
+
+
+def test_windows_hold_every_target_once(planted):
+    _, (train, valid, _) = prepared(planted)
+    histories, _ = histories_of(train, len(train.dataset))
+    assert sum(map(len, histories)) == len(train.dataset.inter_feat)
+    assert valid.dataset.window_rows is None
+
+
+def test_it_learns_what_follows_what(planted, tmp_path):
+    short = settings(
+        planted, epochs=15, hidden_size=32, hidden_dropout_prob=0.1, train_batch_size=16
+    )
+    result = run_model("SASRecAll", "planted", short, tmp_path / "run")
+    assert result["test"]["recall@1"] > 0.5  # chance is 1 in 60
