@@ -8,12 +8,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from functools import wraps
 
 import torch
 from recbole import trainer as recbole_trainer
 from recbole.config import Config
 from recbole.data import dataset as recbole_dataset
 from recbole.data import transform as recbole_transform
+from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.data.dataset import Dataset
 from recbole.data.interaction import Interaction
 from recbole.evaluator import collector as recbole_collector
@@ -22,6 +24,7 @@ from recbole.utils import argument_list
 
 from recbole_store.datasets import STOREDataset, WindowDataset
 from recbole_store.property_files import PLUGIN_MODELS, TOKENIZED_MODELS, plugin_defaults
+from recbole_store.seen_items import hidden_pairs
 
 # Dataset keys that RecBole's cache of filtered datasets has to compare as well.
 DATASET_KEYS = ("exact_time_order", "item_text", "n_levels")
@@ -56,6 +59,7 @@ def register() -> None:
     _stop_anomaly_mode()
     _load_own_checkpoints()
     _sort_by_exact_time()
+    _filter_histories()
     _mend_collector()
     _mend_pop()
     _add_default_properties()
@@ -99,6 +103,35 @@ def _sort_by_exact_time() -> None:
             )
 
     Dataset._load_inter_feat = load_in_time_order
+
+
+def _filter_histories() -> None:
+    """Let ``filter_history`` say, for every model, whether a user's earlier items are ranked.
+
+    Where it is not set, RecBole decides: general models hide them, sequential ones do not.
+    """
+    build, collate = Dataset.build, FullSortEvalDataLoader.collate_fn
+
+    @wraps(build)
+    def build_with_earlier_splits(self):
+        splits = build(self)
+        for place, split in enumerate(splits):
+            split.earlier_splits = splits[:place]
+            split.seen_items = None
+        return splits
+
+    @wraps(collate)  # a saved dataloader remembers the method by its name
+    def collate_with_history(self, index):
+        interaction, history, positive_u, positive_i = collate(self, index)
+        wanted = self.config["filter_history"]
+        if wanted is not None:
+            history = None
+            if wanted:
+                history = hidden_pairs(self._dataset, interaction, positive_u, positive_i)
+        return interaction, history, positive_u, positive_i
+
+    Dataset.build = build_with_earlier_splits
+    FullSortEvalDataLoader.collate_fn = collate_with_history
 
 
 def _mend_collector() -> None:

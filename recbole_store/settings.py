@@ -84,19 +84,22 @@ _RANGES = {
     "learning_rate": (lambda v: v > 0, "above 0"),
     "code_learning_rate": (lambda v: v > 0, "above 0"),
     "tokenizer_learning_rate": (lambda v: v > 0, "above 0"),
+    "max_hours": (lambda v: v > 0, "above 0, or null for no limit"),
     "warmup_steps": (lambda v: v >= 0, "at least 0"),
     "learner": (lambda v: v in LEARNERS, f"one of {', '.join(LEARNERS)}"),
     "clip_grad_norm": (lambda v: set(v) <= {"max_norm", "norm_type"}, "{max_norm: number}"),
     "tuning": (lambda v: v in ("lora", "full", "frozen"), "one of lora, full, frozen"),
     "precision": (lambda v: v in ("auto", "bf16", "fp32"), "one of auto, bf16, fp32"),
     "eval_precision": (lambda v: v in ("auto", "bf16", "fp32"), "one of auto, bf16, fp32"),
-    "decoding": (lambda v: v in ("beam", "exact"), "one of beam, exact"),
+    "decoding": (lambda v: v in ("beam", "exact", "free"), "one of beam, exact, free"),
     "normalize_over": (lambda v: v in ("level", "children"), "one of level, children"),
     "tokenizer": (lambda v: v in ("palette",), "palette"),
 }
 # RecBole's keys without which it fails; its files declare none of its keys as "or null".
 _NEEDED = ("data_path", "checkpoint_dir", "metrics", "topk", "valid_metric", "eval_args", "seed")
-_NEVER_NULL = {*_NEEDED, *_RANGES} - {"backbone_layers", "clip_grad_norm", "micro_batch_size"}
+_NEVER_NULL = {*_NEEDED, *_RANGES} - {
+    *("backbone_layers", "clip_grad_norm", "micro_batch_size", "max_hours")
+}
 
 
 def check_ranges(settings: dict) -> None:

@@ -10,6 +10,7 @@ from recbole.trainer import Trainer
 from recbole.utils import init_seed
 
 from recbole_store.batches import SimilarLengths
+from recbole_store.generator.item_scores import dense_scores
 from recbole_store.tokenizer_stage import TokenizerStage
 from recbole_store.topk_collector import TopKCollector, is_ranked_by_topk
 
@@ -49,24 +50,22 @@ class STORETrainer(Trainer):
             self.model.trained_parameters / 1e6,
             "bf16" if self.model.backbone.bf16 else "fp32",
         )
-        result = super().fit(train_data, valid_data, verbose=verbose, saved=saved, **kwargs)
-        if self.config["tuning"] == "full":
-            if saved:  # the best epoch, which is what will be tested
-                best = torch.load(
-                    self.saved_model_file, map_location=self.device, weights_only=False
-                )
-                self.model.load_state_dict(best["state_dict"])
-            self._log_agreement()
-        return result
+        return super().fit(train_data, valid_data, verbose=verbose, saved=saved, **kwargs)
 
     def _full_sort_batch_eval(self, batched_data):
         """Hand the collector ranked items; a dense matrix of scores only where metrics need it."""
-        interaction, history_index, positive_u, positive_i = batched_data
-        if not self._by_topk or history_index is not None:
-            return super()._full_sort_batch_eval(batched_data)
-        beams = self.model.recommend(interaction.to(self.device))
+        interaction, hidden, positive_u, positive_i = batched_data
+        if hidden is not None:
+            hidden = tuple(part.to(self.device) for part in hidden)
+        beams = self.model.recommend(interaction.to(self.device), hidden)
         self._certain.append(torch.stack([beams.is_exact(k) for k in self.config["topk"]], dim=1))
-        return interaction, beams, positive_u, positive_i
+        if self._by_topk:
+            return interaction, beams, positive_u, positive_i
+        scores = dense_scores(beams, self.tot_item_num)
+        scores[:, 0] = -torch.inf
+        if hidden is not None:
+            scores[hidden] = -torch.inf
+        return interaction, scores, positive_u, positive_i
 
     def evaluate(self, eval_data, load_best_model=True, **kwargs):
         """RecBole's evaluation; says for how many users beam search is certain of its top-k."""
@@ -76,6 +75,8 @@ class STORETrainer(Trainer):
             shares = torch.cat(self._certain).float().mean(0).tolist()
             self.model.certain = dict(zip(self.config["topk"], shares, strict=True))
             if load_best_model:  # the test, not each epoch's validation
+                if self.config["tuning"] == "full":
+                    self._log_agreement()
                 said = (f"@{k} for {share:.0%}" for k, share in self.model.certain.items())
                 log.info("Top-k certain to be that of the whole catalogue: %s", ", ".join(said))
         return result

@@ -53,3 +53,18 @@ class ExcludedItems(NamedTuple):
     def select(self, users: Tensor) -> ExcludedItems:
         """Those of some of the users, int64 [B']."""
         return ExcludedItems(self.places[users])
+
+
+def pairs_of_rows(
+    pairs: tuple[Tensor, Tensor] | None, rows: Tensor
+) -> tuple[Tensor, Tensor] | None:
+    """Of pairs of a row and an item_id, those of some rows, numbered by their place in ``rows``.
+
+    Example: pairs ([0, 0, 2], [5, 7, 9]), rows [2, 0] -> ([0, 1, 1], [9, 5, 7])
+    """
+    if pairs is None:
+        return None
+    of_pair, items = pairs
+    is_row, place = (of_pair[:, None] == rows).max(1)
+    order = place[is_row].argsort(stable=True)
+    return place[is_row][order], items[is_row][order]

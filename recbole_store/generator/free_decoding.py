@@ -53,12 +53,22 @@ class FreeCodes:
         return torch.where(self._keys[place] == leaves, self._item_ids[place], 0)
 
 
-def free_beam_search(step: Step, free: FreeCodes, num_beams: int) -> Beams:
-    """Beam search without constraint; beams that are no item are dropped, so fewer may be left."""
+def free_beam_search(
+    step: Step, free: FreeCodes, num_beams: int, hidden: tuple[Tensor, Tensor] | None = None
+) -> Beams:
+    """Beam search without constraint; beams that are no item are dropped, so fewer may be left.
+
+    Args:
+        hidden: users (0 to B - 1) and item_ids that are dropped as well, int64 [n] each.
+    """
     beams = beam_search(step, free, num_beams, normalize_over="level")
-    log_probs = beams.log_probs.masked_fill(beams.item_ids == 0, -torch.inf)
+    items = beams.item_ids
+    if hidden is not None:
+        room = int(torch.cat([items.flatten(), hidden[1]]).max()) + 1
+        keys = torch.arange(len(items), device=items.device)[:, None] * room + items
+        items = items.masked_fill(torch.isin(keys, hidden[0] * room + hidden[1]), 0)
+    log_probs = beams.log_probs.masked_fill(items == 0, -torch.inf)
     log_probs, order = log_probs.sort(dim=1, descending=True, stable=True)
     # What was left out is not known item by item: never certain.
-    return Beams(
-        beams.item_ids.gather(1, order), log_probs, torch.full_like(beams.pruned, torch.inf)
-    )
+    never = torch.full_like(beams.pruned, torch.inf)
+    return Beams(items.gather(1, order), log_probs, never)

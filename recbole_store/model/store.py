@@ -24,6 +24,8 @@ from recbole_store.generator.code_sequence import Window, make_window, wanted_ta
 from recbole_store.generator.code_tokens import CodeTokens
 from recbole_store.generator.code_trie import CodeTrie
 from recbole_store.generator.exact_search import exact_search
+from recbole_store.generator.excluded_items import ExcludedItems, pairs_of_rows
+from recbole_store.generator.free_decoding import FreeCodes, free_beam_search
 from recbole_store.generator.item_scores import dense_scores
 from recbole_store.llm import Backbone, Words
 from recbole_store.tokenizer.dense_tokens import TASK, DenseTokenizer
@@ -110,6 +112,7 @@ class STORE(SequentialRecommender):
         for part, shape in zip(Palette._fields, shapes, strict=True):
             self.register_buffer(f"palette_{part}", torch.zeros(shape))
         self.trie: CodeTrie | None = None
+        self.free_codes: FreeCodes | None = None
         self.tokenizer_report: dict = {}
         self.retokenized_same: float | None = None  # with all weights tuned: share of items
         self.certain: dict[int, float] = {}  # k: share of users with a certain top-k, last time
@@ -126,6 +129,9 @@ class STORE(SequentialRecommender):
         """Build the trie, and let the data set attach these semantic IDs to its batches."""
         item_ids = torch.arange(1, self.n_items, device=self.semantic_ids.device)
         self.trie = CodeTrie(self.semantic_ids[1:], item_ids)
+        self.free_codes = FreeCodes(
+            self.semantic_ids[1:], item_ids, self.code_tokens.vocabulary.sizes
+        )
         self._dataset_table.copy_(self.semantic_ids)
 
     @property
@@ -334,8 +340,13 @@ class STORE(SequentialRecommender):
         return scores
 
     @torch.no_grad()
-    def recommend(self, interaction) -> Beams:
-        """The likeliest items of each user, best first: beam search, or exact, by ``decoding``."""
+    def recommend(self, interaction, hidden: tuple[Tensor, Tensor] | None = None) -> Beams:
+        """The likeliest items of each user, best first, found as ``decoding`` says.
+
+        Args:
+            hidden: rows of the batch, ascending, and item_ids that they must not get; others take
+                their places.
+        """
         if self.trie is None:
             raise RuntimeError("STORE has no semantic IDs yet: train it or load a checkpoint.")
         codes, lengths = self._history_codes(interaction), interaction[self.ITEM_SEQ_LEN]
@@ -343,16 +354,20 @@ class STORE(SequentialRecommender):
         found = []
         for rows in order.split(USERS_PER_PREFILL):
             decoder = self._decoder(codes[rows], lengths[rows])
-            if self.decoding == "exact":
-                found.append(
-                    exact_search(
-                        decoder, self.trie, self.num_beams, self.max_topk, self.normalize_over
-                    )
-                )
-            else:
-                found.append(beam_search(decoder, self.trie, self.num_beams, self.normalize_over))
+            found.append(self._search(decoder, pairs_of_rows(hidden, rows)))
         in_order = torch.argsort(order)
         return Beams(*(torch.cat(parts)[in_order] for parts in zip(*found, strict=True)))
+
+    def _search(self, decoder: CodeDecoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
+        if self.decoding == "free":
+            return free_beam_search(decoder, self.free_codes, self.num_beams, hidden)
+        excluded = None
+        if hidden is not None:
+            excluded = ExcludedItems.of(self.trie, *hidden, decoder.n_users)
+        arguments = (decoder, self.trie, self.num_beams)
+        if self.decoding == "exact":
+            return exact_search(*arguments, self.max_topk, self.normalize_over, excluded)
+        return beam_search(*arguments, self.normalize_over, excluded)
 
     @torch.no_grad()
     def full_sort_predict(self, interaction):
@@ -371,7 +386,6 @@ class STORE(SequentialRecommender):
         return {
             **self.tokenizer_report,
             "retokenized_same": self.retokenized_same,
-            "certain_topk": self.certain,
             "precision": "bf16" if self.backbone.bf16 else "fp32",
             "eval_precision": "bf16" if self.backbone.eval_bf16 else "fp32",
         }
