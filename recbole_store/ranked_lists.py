@@ -149,3 +149,15 @@ def example_histories(dataset) -> tuple[np.ndarray, np.ndarray]:
         items = items[:-1][-EXAMPLE_HISTORY:]  # all but the test's, which is the last
         histories[row, EXAMPLE_HISTORY - len(items) :] = items
     return raw[chosen].astype(str), histories
+
+
+def write_items(path: Path, dataset, model) -> None:
+    """Write ``items.npz``: raw ids, semantic IDs [N, L] and principal components [N, <= 32]."""
+    points = model.points[1:].cpu()
+    _, _, axes = torch.pca_lowrank(points, q=min(32, *points.shape))
+    np.savez_compressed(
+        path,
+        raw_ids=dataset.field2id_token[dataset.iid_field][1:].astype(str),
+        semantic_ids=model.semantic_ids[1:].cpu().numpy().astype(np.int32),
+        points=((points - points.mean(0)) @ axes).numpy().astype(np.float32),
+    )

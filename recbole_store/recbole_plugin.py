@@ -22,12 +22,13 @@ from recbole.evaluator import collector as recbole_collector
 from recbole.model.general_recommender.pop import Pop
 from recbole.utils import argument_list
 
+from recbole_store.cold_items import withhold
 from recbole_store.datasets import STOREDataset, WindowDataset
 from recbole_store.property_files import PLUGIN_MODELS, TOKENIZED_MODELS, plugin_defaults
 from recbole_store.seen_items import hidden_pairs
 
 # Dataset keys that RecBole's cache of filtered datasets has to compare as well.
-DATASET_KEYS = ("exact_time_order", "item_text", "n_levels")
+DATASET_KEYS = ("exact_time_order", "item_text", "n_levels", "cold_items")
 
 # Model name -> its data set.
 DATASETS = {"STORE": STOREDataset, "SASRecAll": WindowDataset}
@@ -59,7 +60,7 @@ def register() -> None:
     _stop_anomaly_mode()
     _load_own_checkpoints()
     _sort_by_exact_time()
-    _filter_histories()
+    _choose_what_is_ranked()
     _mend_collector()
     _mend_pop()
     _add_default_properties()
@@ -105,19 +106,25 @@ def _sort_by_exact_time() -> None:
     Dataset._load_inter_feat = load_in_time_order
 
 
-def _filter_histories() -> None:
+def _choose_what_is_ranked() -> None:
     """Let ``filter_history`` say, for every model, whether a user's earlier items are ranked.
 
-    Where it is not set, RecBole decides: general models hide them, sequential ones do not.
+    Where it is not set, RecBole decides: general models hide them, sequential ones do not. Also,
+    let ``cold_items`` take some of the test's items out of all that comes before it.
     """
     build, collate = Dataset.build, FullSortEvalDataLoader.collate_fn
 
     @wraps(build)
     def build_with_earlier_splits(self):
         splits = build(self)
+        cold = torch.zeros(0, dtype=torch.long)
+        if self.config["cold_items"]:
+            cold = withhold(splits, self.config["cold_items"], self.config["seed"])
         for place, split in enumerate(splits):
-            split.earlier_splits = splits[:place]
-            split.seen_items = None
+            split.earlier_splits, split.seen_items = splits[:place], None
+            split.cold_items = cold
+            # Validation comes before there are cold items.
+            split.also_hidden = cold if place == 1 and len(cold) else None
         return splits
 
     @wraps(collate)  # a saved dataloader remembers the method by its name
@@ -125,9 +132,7 @@ def _filter_histories() -> None:
         interaction, history, positive_u, positive_i = collate(self, index)
         wanted = self.config["filter_history"]
         if wanted is not None:
-            history = None
-            if wanted:
-                history = hidden_pairs(self._dataset, interaction, positive_u, positive_i)
+            history = hidden_pairs(self._dataset, interaction, positive_u, positive_i, wanted)
         return interaction, history, positive_u, positive_i
 
     Dataset.build = build_with_earlier_splits

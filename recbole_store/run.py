@@ -20,11 +20,17 @@ from recbole.data import create_dataset, data_preparation
 from recbole.utils import ModelType, get_model, get_trainer, init_seed
 
 from recbole_store.bad_input import BAD_INPUT
+from recbole_store.cold_evaluation import test_cold
 from recbole_store.environment import git_commit, hardware, keep_freed_memory, versions
 from recbole_store.evaluation import test_model
 from recbole_store.llm import read_config
 from recbole_store.property_files import SettingsError
-from recbole_store.ranked_lists import Popularity, example_histories, write_lists
+from recbole_store.ranked_lists import (
+    Popularity,
+    example_histories,
+    write_items,
+    write_lists,
+)
 from recbole_store.run_log import EpochLog, quiet_libraries, start_logging
 
 log = logging.getLogger(__name__)
@@ -141,6 +147,7 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
     epochs = EpochLog(trainer)
 
     fit_s = fit(trainer, train_data, valid_data, config)
+    cold = test_cold(trainer, test_data, config) if config["cold_items"] else None
     tested = test_model(trainer, test_data, config)
     if tested.lists:
         popularity.take_off(valid_data._dataset, test_data._dataset)
@@ -156,6 +163,7 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
         "valid": dict(trainer.best_valid_result or {}),
         "test": tested.own,
         "tests": tested.metrics,
+        "cold": cold,
         "certain_topk": tested.certain,
         "converged": converged(trainer, config),
         "protocol": {
@@ -190,6 +198,8 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
         "git_commit": commit,
         "run_dir": str(run_dir),
     }
+    if hasattr(model, "points"):
+        write_items(run_dir / "items.npz", dataset, model)
     if hasattr(model, "report"):
         result["store"] = model.report()
         if result["store"]["tokenizer_cached"]:  # the same time, whatever ran before

@@ -64,18 +64,39 @@ def history_field(dataset) -> str | None:
 
 
 def hidden_pairs(
-    dataset, interaction, positive_u: Tensor, positive_i: Tensor
-) -> tuple[Tensor, Tensor]:
+    dataset, interaction, positive_u: Tensor, positive_i: Tensor, filter_history: bool = True
+) -> tuple[Tensor, Tensor] | None:
     """What to hide from a batch's ranking: rows and item_ids, int64 [n] each, rows ascending.
 
-    That is all a user had in the splits before, and the row's own history; never a target.
+    That is all a user had in the splits before, and the row's own history, never a target; and the
+    items that ``dataset.also_hidden`` hides from everybody.
 
     Args:
         dataset: of the evaluation, with ``earlier_splits``.
         interaction: B rows.
         positive_u, positive_i: row and item_id of each target.
+
+    Returns:
+        None where nothing is hidden.
     """
-    if getattr(dataset, "seen_items", None) is None:
+    n_rows, n_items = len(interaction), dataset.item_num
+    pairs = []
+    if filter_history:
+        pairs.append(_history_pairs(dataset, interaction))
+    if dataset.also_hidden is not None:
+        rows = torch.arange(n_rows).repeat_interleave(len(dataset.also_hidden))
+        pairs.append((rows, dataset.also_hidden.repeat(n_rows)))
+    if not pairs:
+        return None
+    keys = torch.cat([rows * n_items + items for rows, items in pairs]).unique()
+    targets = positive_u.cpu() * n_items + positive_i.cpu()
+    keys = keys[~torch.isin(keys, targets)]
+    return keys // n_items, keys % n_items
+
+
+def _history_pairs(dataset, interaction) -> tuple[Tensor, Tensor]:
+    """Rows and item_ids of what the users had before."""
+    if dataset.seen_items is None:
         dataset.seen_items = seen_in_splits(
             dataset.earlier_splits, dataset.user_num, dataset.item_num
         )
@@ -85,7 +106,4 @@ def hidden_pairs(
         own_rows, places = history.nonzero(as_tuple=True)
         rows = torch.cat([rows, own_rows])
         items = torch.cat([items, history[own_rows, places]])
-    keys = (rows * dataset.item_num + items).unique()
-    targets = positive_u.cpu() * dataset.item_num + positive_i.cpu()
-    keys = keys[~torch.isin(keys, targets)]
-    return keys // dataset.item_num, keys % dataset.item_num
+    return rows, items

@@ -29,7 +29,7 @@ from recbole_store.tokenizer.semantic_ids import (
 log = logging.getLogger(__name__)
 
 # Raised whenever the tokenizer stage comes to give other codes for the same settings.
-TOKENIZER_VERSION = 4
+TOKENIZER_VERSION = 5
 
 # Settings that the tokenizer's result depends on, and so its cache.
 TOKENIZER_KEYS = (
@@ -89,6 +89,7 @@ class TokenizerStage:
         model.load_state_dict(stage["weights"], strict=False)
         model.backbone.copy_adapter("tokenizer", "recommender")
         model.code_tokens.start_from(stage["code_means"], stage["code_counts"])
+        model.set_points(stage["points"])
         model.set_semantic_ids(
             self._semantic_ids(stage["codes"], dataset.item_counter), Palette(*stage["palette"])
         )
@@ -138,7 +139,10 @@ class TokenizerStage:
 
         Popular items first, so that the level's codes mean a rank among look-alikes.
         """
-        order = sorted(range(len(codes)), key=lambda place: (-seen[place + 1], place))
+        cold = set(self.model.cold_items.tolist())
+        order = sorted(
+            range(len(codes)), key=lambda place: (place + 1 in cold, -seen[place + 1], place)
+        )
         ranked = disambiguate(codes[order], self.config["disambiguation_size"])
         semantic_ids = torch.empty_like(ranked)
         semantic_ids[order] = ranked
@@ -225,15 +229,21 @@ class TokenizerStage:
         model.zero_grad()  # else stage 2 would clip by what stage 1 left behind
         trained = {n for n, weight in model.named_parameters() if weight.requires_grad}
         dense = model.encode(model.texts[1:]).cpu()
-        palette = fit_palette(
-            dense, config["codebook_size"], config["pca_dim"], seed=config["seed"]
+        is_known = torch.ones(len(dense), dtype=torch.bool)
+        is_known[model.cold_items - 1] = (
+            False  # cold items are tokenized, but nothing is fitted to them
         )
-        codes = palette.assign(dense)
-        means, counts = code_means(dense, codes, config["codebook_size"])
+        known = dense[is_known]
+        palette = fit_palette(
+            known, config["codebook_size"], config["pca_dim"], seed=config["seed"]
+        )
+        codes, points = palette.read(dense)
+        means, counts = code_means(known, codes[is_known], config["codebook_size"])
         return {
             "weights": {n: w for n, w in model.state_dict().items() if n in trained},
             "palette": list(palette),
             "codes": codes,
+            "points": points,
             "code_means": means,
             "code_counts": counts,
             "reconstruction_loss": reconstruction,
@@ -277,6 +287,7 @@ def fingerprint(config, model, counts) -> str:
         "settings": {key: config[key] for key in TOKENIZER_KEYS},
         "bf16": (model.backbone.bf16, model.backbone.eval_bf16),
         "texts": model.pieces,
+        "cold": model.cold_items.tolist(),
         "together": None if counts is None else digest(counts.indptr, counts.indices, counts.data),
         "weights": weights.hexdigest(),
     }

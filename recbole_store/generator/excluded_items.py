@@ -65,6 +65,9 @@ def pairs_of_rows(
     if pairs is None:
         return None
     of_pair, items = pairs
-    is_row, place = (of_pair[:, None] == rows).max(1)
-    order = place[is_row].argsort(stable=True)
-    return place[is_row][order], items[is_row][order]
+    place_of_row = of_pair.new_full((int(torch.cat([of_pair, rows]).max()) + 1,), -1)
+    place_of_row[rows] = torch.arange(len(rows), device=rows.device)
+    places = place_of_row[of_pair]
+    places, items = places[places >= 0], items[places >= 0]
+    order = places.argsort(stable=True)
+    return places[order], items[order]

@@ -26,7 +26,9 @@ from recbole_store.generator.code_trie import CodeTrie
 from recbole_store.generator.exact_search import exact_search
 from recbole_store.generator.excluded_items import ExcludedItems, pairs_of_rows
 from recbole_store.generator.free_decoding import FreeCodes, free_beam_search
+from recbole_store.generator.item_head import ItemHead, fuse
 from recbole_store.generator.item_scores import dense_scores
+from recbole_store.generator.reserved_places import reserve_places
 from recbole_store.llm import Backbone, Words
 from recbole_store.tokenizer.dense_tokens import TASK, DenseTokenizer
 from recbole_store.tokenizer.item_text import join_pieces
@@ -55,13 +57,18 @@ class STORE(SequentialRecommender):
         self.decoding = config["decoding"]
         self.max_topk = max(config["topk"])
         self.align_weight = config["align_weight"]
+        self.item_weight = config["item_weight"]
+        self.fusion = config["fusion"]
         self.reconstruct_weight = config["reconstruct_weight"]
         self.learning_rates = (config["learning_rate"], config["code_learning_rate"])
         self.label_field = config["LABEL_FIELD"]
         self.label_list = config["LABEL_FIELD"] + config["LIST_SUFFIX"]
         self.texts = [join_pieces(pieces) for pieces in dataset.item_texts]
         self.pieces = dataset.item_texts
-        self.items_with_text = [item for item, text in enumerate(self.texts) if text]
+        self.cold_items = dataset.cold_items
+        cold = set(self.cold_items.tolist())
+        # What the tokenizer and the text tasks learn from.
+        self.items_with_text = [i for i, text in enumerate(self.texts) if text and i not in cold]
         # Rows of benchmark files overlap, so only their own target counts.
         self.only_last = dataset.window_rows is None
         self.n_windows = len(dataset)
@@ -97,7 +104,8 @@ class STORE(SequentialRecommender):
         words = self.backbone.words(self.texts, config["max_text_words"])
         self.register_buffer("word_ids", words.ids.int(), persistent=False)
         self.register_buffer("word_counts", words.lengths, persistent=False)
-        self.register_buffer("word_vocabulary", words.ids.unique(), persistent=False)
+        vocabulary = words.ids[self.items_with_text].unique()
+        self.register_buffer("word_vocabulary", vocabulary, persistent=False)
         prompt = self.backbone.words([config["history_prompt"]]).ids[0]
         self.register_buffer("history_prompt", prompt, persistent=False)
         align = self.backbone.words([" " + config["align_prompt"]]).ids[0]
@@ -111,6 +119,21 @@ class STORE(SequentialRecommender):
         shapes = Palette.shapes(self.n_slots, self.codebook_size, n_components, hidden_size)
         for part, shape in zip(Palette._fields, shapes, strict=True):
             self.register_buffer(f"palette_{part}", torch.zeros(shape))
+        # What is left of the items' dense tokens, cold ones too: principal components.
+        n_points = self.n_slots * n_components
+        self.register_buffer("points", torch.zeros(self.n_items, n_points))
+        self.item_head: ItemHead | None = None
+        if self.item_weight > 0:
+            self.item_head = ItemHead(
+                self.n_items,
+                n_points,
+                hidden_size,
+                config["item_head_size"],
+                config["own_vector_dropout"],
+                self.cold_items,
+            )
+        self.has_joined = False  # whether cold items are in the tree of items
+        self.reserved = 0.0  # share of places for cold items, once they have
         self.trie: CodeTrie | None = None
         self.free_codes: FreeCodes | None = None
         self.tokenizer_report: dict = {}
@@ -125,14 +148,29 @@ class STORE(SequentialRecommender):
             getattr(self, f"palette_{part}").copy_(values)
         self._index_items()
 
+    def set_points(self, points: Tensor) -> None:
+        """Take the principal components of items 1 to N, fp32 [N, P], scaled to 1 on average."""
+        self.points[1:] = (points / points.square().mean().sqrt()).to(self.points)
+
+    def _by_item(self, states: Tensor) -> Tensor:
+        """The item head's logits [..., n_items]."""
+        return self.item_head(states, self.points, hide_cold=not self.has_joined)
+
     def _index_items(self):
         """Build the trie, and let the data set attach these semantic IDs to its batches."""
-        item_ids = torch.arange(1, self.n_items, device=self.semantic_ids.device)
-        self.trie = CodeTrie(self.semantic_ids[1:], item_ids)
-        self.free_codes = FreeCodes(
-            self.semantic_ids[1:], item_ids, self.code_tokens.vocabulary.sizes
-        )
+        is_known = torch.ones(self.n_items, dtype=torch.bool, device=self.device)
+        is_known[0] = False
+        is_known[self.cold_items] = self.has_joined
+        item_ids = is_known.nonzero().squeeze(1)
+        codes = self.semantic_ids[item_ids]
+        self.trie = CodeTrie(codes, item_ids)
+        self.free_codes = FreeCodes(codes, item_ids, self.code_tokens.vocabulary.sizes)
         self._dataset_table.copy_(self.semantic_ids)
+
+    def join(self) -> None:
+        """Let cold items into the catalogue, by the codes that stage 1 reads from their texts."""
+        self.has_joined = True
+        self._index_items()
 
     @property
     def palette(self) -> Palette:
@@ -143,6 +181,8 @@ class STORE(SequentialRecommender):
         self.backbone.use_stage(stage)
         self.dense_tokenizer.requires_grad_(stage == "tokenizer")
         self.code_tokens.requires_grad_(stage == "recommender")
+        if self.item_head is not None:
+            self.item_head.requires_grad_(stage == "recommender")
 
     def parameter_groups(self) -> list[dict]:
         """What trains at present, with a learning rate each for the LLM and for the new parts."""
@@ -241,7 +281,18 @@ class STORE(SequentialRecommender):
             labels = window.codes[:, 1:, level][is_target]
             total = total + F.cross_entropy(logits, labels, reduction="sum")
         n_rows = int(is_target.any(1).sum())  # sampled negatives, as rows of their own, are none
-        return total / max(n_rows * self.targets_per_row * window.codes.size(-1), 1)
+        n_targets = max(n_rows * self.targets_per_row, 1)
+        loss = total / (n_targets * window.codes.size(-1))
+        if self.item_head is not None:
+            items = torch.nn.functional.pad(interaction[self.ITEM_SEQ], (0, 1))
+            items[torch.arange(len(items)), interaction[self.ITEM_SEQ_LEN]] = interaction[
+                self.ITEM_ID
+            ]
+            labels = items[:, 1 : is_target.size(1) + 1][is_target]
+            logits = self._by_item(hidden[:, :, 0][is_target])
+            item_loss = F.cross_entropy(logits, labels, reduction="sum") / n_targets
+            loss = loss + self.item_weight * item_loss
+        return loss
 
     def _wanted_targets(self, interaction) -> Tensor:
         labels = (self.label_field, self.label_list)
@@ -336,6 +387,10 @@ class STORE(SequentialRecommender):
         for group in group_candidates(histories, USERS_PER_PREFILL):
             decoder = self._decoder(codes[group.firsts], lengths[group.firsts])
             found = path_log_probs(decoder, group.fold(candidates), self.trie, over)
+            if self.item_head is not None and self.fusion > 0:
+                by_item = self._by_item(decoder.history_end[:, 0]).log_softmax(-1)
+                items = group.fold(interaction[self.ITEM_ID][:, None]).squeeze(-1)
+                found = (1 - self.fusion) * found + self.fusion * by_item.gather(1, items)
             scores[group.rows] = group.unfold(found)
         return scores
 
@@ -359,15 +414,44 @@ class STORE(SequentialRecommender):
         return Beams(*(torch.cat(parts)[in_order] for parts in zip(*found, strict=True)))
 
     def _search(self, decoder: CodeDecoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
+        beams = self._find(decoder, hidden)
+        if self.reserved and self.has_joined:
+            warm = torch.ones(self.n_items, dtype=torch.bool, device=self.device)
+            warm[self.cold_items] = False
+            warm = warm.nonzero().squeeze(1)
+            rows = torch.arange(decoder.n_users, device=self.device).repeat_interleave(len(warm))
+            pairs = (rows, warm.repeat(decoder.n_users))
+            if hidden is not None:
+                pairs = tuple(torch.cat(parts) for parts in zip(pairs, hidden, strict=True))
+            decoder.restart()
+            beams = reserve_places(beams, self._find(decoder, pairs), self.reserved)
+        return beams
+
+    def _find(self, decoder: CodeDecoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
         if self.decoding == "free":
             return free_beam_search(decoder, self.free_codes, self.num_beams, hidden)
         excluded = None
         if hidden is not None:
             excluded = ExcludedItems.of(self.trie, *hidden, decoder.n_users)
+        if self.item_head is not None and self.fusion > 0:
+            return self._fused_search(decoder, hidden, excluded)
         arguments = (decoder, self.trie, self.num_beams)
         if self.decoding == "exact":
             return exact_search(*arguments, self.max_topk, self.normalize_over, excluded)
         return beam_search(*arguments, self.normalize_over, excluded)
+
+    def _fused_search(self, decoder: CodeDecoder, hidden, excluded) -> Beams:
+        """Beam search's items and the item head's best, ranked by both scores."""
+        by_item = self._by_item(decoder.history_end[:, 0]).log_softmax(-1)
+        if hidden is not None:
+            by_item[hidden] = -torch.inf
+        beams = beam_search(decoder, self.trie, self.num_beams, self.normalize_over, excluded)
+        best, others = by_item.topk(beams.item_ids.size(1))
+        # Where fewer items are left, an item that beam search has found already.
+        others = others.where(best > -torch.inf, beams.item_ids[:, :1])
+        decoder.restart()
+        found = path_log_probs(decoder, self.semantic_ids[others], self.trie, self.normalize_over)
+        return fuse(beams, Beams(others, found, beams.pruned), by_item, self.fusion)
 
     @torch.no_grad()
     def full_sort_predict(self, interaction):

@@ -38,13 +38,22 @@ class Palette(NamedTuple):
 
     def assign(self, dense: Tensor) -> Tensor:
         """Dense tokens [N, L, H] -> the nearest codes, int64 [N, L]."""
+        return self.read(dense)[0]
+
+    def read(self, dense: Tensor) -> tuple[Tensor, Tensor]:
+        """Dense tokens [N, L, H] -> the nearest codes [N, L], and the points they are nearest to.
+
+        Points are all slots' principal components behind each other, [N, L * P].
+        """
         codes: list[Tensor] = []
+        points: list[Tensor] = []
         for slot in range(dense.size(1)):
             tokens = dense[:, slot] - self.mean[slot]
             for earlier, code in enumerate(codes):
                 tokens = tokens - self.shifts[slot, earlier, code]
-            codes.append(_nearest(tokens @ self.components[slot].T, self.codebooks[slot]))
-        return torch.stack(codes, dim=1)
+            points.append(tokens @ self.components[slot].T)
+            codes.append(_nearest(points[-1], self.codebooks[slot]))
+        return torch.stack(codes, dim=1), torch.cat(points, dim=1)
 
 
 def _nearest(points: Tensor, centroids: Tensor) -> Tensor:
