@@ -60,14 +60,14 @@ def parse_datasets(text: str) -> list[str]:
 def plan(
     labels: list[tuple[str, str]], datasets: list[str], first_seed: int, n_seeds: int
 ) -> list[Run]:
-    """All runs, every label with the first seed before any with the next.
+    """All runs, everything with the first seed before anything with the next.
 
-    So a comparison that is cut short is a comparison of all labels with fewer seeds.
+    So a comparison that is cut short is one of all labels with fewer seeds.
     """
     return [
         Run(dataset, model, variant, seed)
-        for dataset in datasets
         for seed in range(first_seed, first_seed + n_seeds)
+        for dataset in datasets
         for model, variant in labels
     ]
 

@@ -99,9 +99,7 @@ def progress(place: int, runs: list[Run], spent: float, seconds: dict) -> str:
     if left and not unknown:
         parts.append(f"about {duration(left)} left")
     elif left:
-        parts.append(
-            f"at least {duration(left)} left, not counting {unknown} runs of unknown length"
-        )
+        parts.append(f"at least {duration(left)} left and {unknown} of unknown length")
     return said + ("; " + ", ".join(parts) if parts else "")
 
 
