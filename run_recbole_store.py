@@ -7,6 +7,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+SCRIPT = Path(__file__).resolve()
+
 EPILOG = """\
 Any RecBole or STORE property can be set as --key=value (a YAML value, never evaluated as code):
   %(prog)s --model=STORE --dataset=ml-100k --num_beams=50 --topk=[10,50]
@@ -32,9 +34,8 @@ class Parser(argparse.ArgumentParser):
 
 def variants() -> list[str]:
     """Every MODEL:VARIANT that has a property file, found without importing the package."""
-    here = Path(__file__).resolve().parent
-    installed = here / "recbole_store" / "properties"
-    root = installed if installed.is_dir() else here / "properties"
+    installed = SCRIPT.parent / "recbole_store" / "properties"
+    root = installed if installed.is_dir() else SCRIPT.parent / "properties"
     stems = [file.stem for file in (root / "variant").glob("*.yaml")]
     return sorted(stem.replace("-", ":", 1) for stem in stems)
 
@@ -143,7 +144,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         if request.is_single:
             return run_single(request)
-        return run_compared(request, Path(__file__).resolve())
+        return run_compared(request, SCRIPT)
     except BAD_INPUT as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -39,14 +39,16 @@ _DATA_SUFFIXES = {".inter", ".item", ".user", ".kg", ".link", ".net", ".jsonl"}
 def hashed_settings(model: str, dataset: str, settings: dict) -> dict:
     """The settings that a run's figures depend on, RecBole's defaults included.
 
-    Keys of other models, which a comparison may set for all, are left out: the model reads none.
+    Left out are keys of other models, which a comparison may set for all, and keys that are null,
+    which to RecBole is the same as not set; so a new key that is null by default changes no hash.
 
     Args:
         settings: as resolved by :func:`recbole_store.settings.resolve`.
     """
     known = known_types([model], dataset).keys() - NOT_HASHED.keys()
     complete = with_recbole_defaults(model, settings)
-    return {key: _canonical(complete[key]) for key in sorted(complete.keys() & known)}
+    kept = sorted(key for key in complete.keys() & known if complete[key] is not None)
+    return {key: _canonical(complete[key]) for key in kept}
 
 
 def _canonical(value):

@@ -72,6 +72,13 @@ def test_a_default_of_recbole_s_may_be_stated():
     assert hash_of("BPR", learning_rate="0.002") != hash_of("BPR")
 
 
+def test_null_is_not_set():
+    settings = resolve("Pop", "ml-100k", [], {})
+    without = protocol_hash("Pop", "ml-100k", settings)
+    assert protocol_hash("Pop", "ml-100k", {**settings, "clip_grad_norm": None}) == without
+    assert protocol_hash("Pop", "ml-100k", {**settings, "clip_grad_norm": {}}) != without
+
+
 def test_keys_of_other_models_of_the_comparison_do_not_count():
     both = ["Pop", "SASRec"]
     assert hash_of("Pop", models=both, n_heads="4") == hash_of("Pop")

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from recbole_store import result_table, settings
-from recbole_store.comparison import read_results
+from recbole_store import settings
+from recbole_store.comparison.groups import comparable_groups
+from recbole_store.comparison.plan import parse_datasets, parse_labels
+from recbole_store.comparison.readme import MARKS, readme_text
+from recbole_store.comparison.results_folder import read_runs, remake
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -36,25 +39,31 @@ def test_a_run_s_arguments_are_understood(line, monkeypatch):
     typed = dict(run_recbole_store.typed_properties(unknown, parser.error))
     if arguments.dataset != "ml-100k":  # the reader's own data: everything but the files is checked
         monkeypatch.setattr(settings, "check_dataset", lambda *_: None)
-    models = arguments.model.split(",")
-    for model in models:
-        assert settings.resolve(model, arguments.dataset, [], typed, models)
+    labels = parse_labels(arguments.model)
+    models = [model for model, _ in labels]
+    for model, variant in labels:
+        for dataset in parse_datasets(arguments.dataset):
+            assert settings.resolve(model, dataset, [], typed, models, variant=variant)
     if arguments.beside:
         assert (ROOT / arguments.beside).is_dir()
 
 
-def test_the_table_is_that_of_the_committed_results():
-    results = read_results(ROOT / "results" / "ml-100k")
-    assert {"STORE", "SASRec", "Pop"} <= {result["model"] for result in results}
-    table = result_table.as_markdown(*result_table.rows(results))
-    assert f"{result_table.MARKS[0]}\n{table}\n{result_table.MARKS[1]}" in README
+def test_the_tables_are_those_of_the_committed_results():
+    runs = read_runs(ROOT / "results")
+    assert {"STORE", "SASRec", "Pop"} <= {kept.label for kept in runs}
+    assert f"{MARKS[0]}\n{readme_text(runs)}\n{MARKS[1]}" in README
 
 
-def test_every_committed_result_followed_one_protocol():
-    results = read_results(ROOT / "results" / "ml-100k")
-    protocols = [
-        {k: v for k, v in result["protocol"].items() if k != "max_item_list_length"}
-        for result in results
-    ]
-    assert all(protocol == protocols[0] for protocol in protocols)
-    assert len({result["seed"] for result in results}) == 1
+def test_the_committed_tables_are_made_of_the_committed_runs(tmp_path):
+    for kept in (ROOT / "results").glob("*/*-seed*.*"):
+        folder = tmp_path / kept.parent.name
+        folder.mkdir(exist_ok=True)
+        (folder / kept.name).write_bytes(kept.read_bytes())
+    remake(tmp_path)
+    for name in ("results.csv", "pairs.csv", "protocol.json"):
+        assert (tmp_path / name).read_text() == (ROOT / "results" / name).read_text(), name
+
+
+def test_every_committed_result_of_a_data_set_followed_one_protocol():
+    groups = comparable_groups(read_runs(ROOT / "results"))
+    assert len(groups) == len({group[0].run.dataset for group in groups})
