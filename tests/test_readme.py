@@ -2,10 +2,12 @@
 
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+import run_recbole_store
 from recbole_store import settings
 from recbole_store.comparison.groups import comparable_groups
 from recbole_store.comparison.plan import parse_datasets, parse_labels
@@ -16,7 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 LINES = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
-RUNS = [line for line in LINES if "run_recbole_store.py" in line]
+WORDS = [shlex.split(line.partition("run_recbole_store.py")[2]) for line in LINES]
+COMMANDS = [words for words in WORDS if words and words[0] in run_recbole_store.COMMANDS]
+RUNS = [words for words in WORDS if words and words not in COMMANDS]
 
 
 def test_the_make_targets_exist():
@@ -29,13 +33,10 @@ def test_ci_runs_the_test_command_of_readme():
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
 
-@pytest.mark.parametrize("line", RUNS)
-def test_a_run_s_arguments_are_understood(line, monkeypatch):
-    import run_recbole_store
-
-    words = shlex.split(line)
+@pytest.mark.parametrize("words", RUNS, ids=" ".join)
+def test_a_run_s_arguments_are_understood(words, monkeypatch):
     parser = run_recbole_store.parser()
-    arguments, unknown = parser.parse_known_args(words[words.index("run_recbole_store.py") + 1 :])
+    arguments, unknown = parser.parse_known_args(words)
     typed = dict(run_recbole_store.typed_properties(unknown, parser.error))
     if arguments.dataset != "ml-100k":  # the reader's own data: everything but the files is checked
         monkeypatch.setattr(settings, "check_dataset", lambda *_: None)
@@ -46,6 +47,11 @@ def test_a_run_s_arguments_are_understood(line, monkeypatch):
             assert settings.resolve(model, dataset, [], typed, models, variant=variant)
     if arguments.beside:
         assert (ROOT / arguments.beside).is_dir()
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_command_s_arguments_are_understood(words):
+    assert import_module(run_recbole_store.COMMANDS[words[0]]).parser().parse_args(words[1:])
 
 
 def test_the_tables_are_those_of_the_committed_results():

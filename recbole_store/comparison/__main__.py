@@ -12,8 +12,7 @@ from recbole_store.comparison.tables import console_text
 from recbole_store.property_files import SettingsError
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Returns the exit status: 0 done, 2 bad input."""
+def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="recbole-store results",
         description="Remake results.csv, pairs.csv and protocol.json from the runs that a results "
@@ -21,7 +20,12 @@ def main(argv: list[str] | None = None) -> int:
     )
     p.add_argument("folder", nargs="?", type=Path, default=Path("results"), metavar="DIR")
     p.add_argument("--readme", type=Path, metavar="FILE", help="put the tables between its marks")
-    arguments = p.parse_args(argv)
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit status: 0 done, 2 bad input."""
+    arguments = parser().parse_args(argv)
     try:
         if not arguments.folder.is_dir():
             raise SettingsError(f"There is no results folder {arguments.folder}.")
