@@ -180,6 +180,15 @@ def test_pairs():
     assert row[3].startswith("+0.")
 
 
+def test_a_verdict_that_needs_a_word_gets_one():
+    """Better for 5 of 40 users: 2.36 standard errors, p .023 alone, above .05 among three pairs."""
+    other = [1] * 5 + [0] * 35
+    runs = [planted("A", other), planted("B", [0] * 40), planted("C", [0] * 40)]
+    table = pair_table(runs, "")
+    assert [row[2] for row in table.rows] == ["unclear", "unclear", "tie"]
+    assert "`unclear`" in table.notes[1]
+
+
 def test_nothing_to_pair():
     assert pair_table([planted("A")], "") is None
     assert pair_table([bare("A", {}, **{"ndcg@10": 1}), planted("B")], "") is None
@@ -198,8 +207,8 @@ def test_of_many_pairs_those_with_the_best_on_validation_are_shown(monkeypatch):
     runs += [planted("Best", GOOD, valid={"ndcg@10": 0.3})]
     table = pair_table(runs, "")
     assert [row[:3] for row in table.rows] == [
-        ["Best", "A", "Best is better"],
         ["Best", "B", "Best is better"],
+        ["Best", "A", "Best is better"],
     ]
     assert all(row[3].startswith("+") for row in table.rows), "seen from the best"
     assert "3 pairs" in table.notes[0] and "pairs.csv" in table.notes[1]
