@@ -104,7 +104,8 @@ def test_a_run_that_fails_does_not_stop_the_others(model, says, command, capfd):
 
 
 INTERRUPTED = f"""
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in background jobs
 from pathlib import Path
 from recbole_store.comparison.plan import Run
 from recbole_store.comparison.runner import run_all
