@@ -18,12 +18,15 @@ from recbole_store.comparison.rank_metrics import per_user
 from recbole_store.property_files import SettingsError
 
 FILTERS = ("unfiltered", "filtered")  # items of the history stay candidates, or do not
+CANDIDATES = "candidates"  # the test of an evaluation that does not rank the whole catalogue
 LISTED = 10  # length of the lists whose coverage, Gini index and popularity are computed
 _NEEDED = ("model", "dataset", "seed", "valid_metric", "valid", "test", "protocol", "times")
 
 
-def condense(ranked: dict) -> dict[str, np.ndarray]:
+def condense(ranked: dict) -> dict[str, np.ndarray] | None:
     """A run folder's ``ranked.npz`` -> the small arrays that a results folder keeps.
+
+    None if a user has several targets, as without leave-one-out: no rank gives its metrics then.
 
     Args:
         ranked: of U test users, K items each and a catalogue of n_items.
@@ -34,6 +37,8 @@ def condense(ranked: dict) -> dict[str, np.ndarray]:
         ``recommended_unfiltered`` and ``recommended_filtered`` [n_items] (how often an item is
         among a user's first 10), and ``depth`` (K: ranks up to it are complete).
     """
+    if len(np.unique(ranked["users"])) < len(ranked["users"]):
+        return None
     item_counts = np.asarray(ranked["item_counts"])
     targets = np.asarray(ranked["raw_ids"])[ranked["targets"]]
     pairs = "\n".join(f"{u}\t{t}" for u, t in zip(ranked["users"], targets, strict=True))
@@ -109,7 +114,12 @@ class KeptRun:
 
     @property
     def own_slice(self) -> str:
-        """The slice that the run's ``test`` metrics are of."""
+        """The slice that the run's ``test`` metrics are of.
+
+        ``candidates/all`` if its evaluation ranked sampled or labelled candidates.
+        """
+        if CANDIDATES in self.result.get("tests", {}):
+            return f"{CANDIDATES}/all"
         return f"{FILTERS[self.is_filtered]}/all"
 
     @property

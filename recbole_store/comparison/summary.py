@@ -64,7 +64,8 @@ def summarise(runs: list[KeptRun]) -> Summary:
 def _error(runs: list[KeptRun], slice_name: str, metric: str, value: float) -> float | None:
     name = metric.partition("@")[0]
     if name in ("recall", "ndcg", "mrr"):
-        values = mean_over_seeds(runs, slice_name, metric)
+        alike = len({kept.users_digest for kept in runs}) == 1  # not if seeds draw cold items
+        values = mean_over_seeds(runs, slice_name, metric) if alike else None
         if values is not None:
             return mean_and_error(values)[1]
     if name == "recall" and slice_name == runs[0].own_slice and runs[0].arrays is None:

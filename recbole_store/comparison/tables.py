@@ -69,11 +69,12 @@ def _metric_columns(every: list[Summary], kept: KeptRun, valid_metric: str) -> l
         return [(m, (s, m)) for s, m in sorted(available) if s == own and m != "n_users"]
     columns = []
     for slice_name in (own, other):
-        suffix = " (filtered)" if slice_name.startswith("filtered") else ""
-        for name in SHOWN if slice_name == own else SHOWN[:2]:
-            key = (slice_name, f"{name.lower()}@{cutoff}")
+        name = slice_name.partition("/")[0]
+        suffix = "" if name == "unfiltered" else f" ({name})"
+        for metric in SHOWN if slice_name == own else SHOWN[:2]:
+            key = (slice_name, f"{metric.lower()}@{cutoff}")
             if key in available:
-                columns.append((f"{name}@{cutoff}{suffix}", key))
+                columns.append((f"{metric}@{cutoff}{suffix}", key))
     return columns
 
 

@@ -25,7 +25,9 @@ def figures(kept: KeptRun) -> dict[tuple[str, str], float]:
     for slice_name, metrics in recbole_figures(kept).items():
         found |= {(slice_name, name): value for name, value in metrics.items()}
     found |= _from_ranks(kept)
-    for slice_name, metrics in kept.result.get("cold", {}).get("metrics", {}).items():
+    for name, shares in kept.result.get("certain_topk", {}).items():
+        found |= {(f"{name}/all", f"certain_topk@{k}"): share for k, share in shares.items()}
+    for slice_name, metrics in (kept.result.get("cold") or {}).get("metrics", {}).items():
         found |= {(slice_name, name): value for name, value in metrics.items()}
     return {key: value for key, value in found.items() if value is not None}
 
@@ -33,7 +35,7 @@ def figures(kept: KeptRun) -> dict[tuple[str, str], float]:
 def recbole_figures(kept: KeptRun) -> dict[str, dict[str, float]]:
     """What RecBole's evaluator gave for all test users, by slice."""
     tests = kept.result.get("tests", {})
-    given = {f"{name}/all": dict(tests[name]) for name in FILTERS if name in tests}
+    given = {f"{name}/all": dict(metrics) for name, metrics in tests.items()}
     return given | {kept.own_slice: dict(kept.result["test"])}
 
 

@@ -18,6 +18,7 @@ from recbole_store.comparison.results_folder import (
     read_runs,
     remake,
 )
+from recbole_store.comparison.tables import label_table
 from recbole_store.property_files import SettingsError
 
 RANKS, FILTERED = [1, 3, 0, 12, 2, 7], [1, 2, 15, 9, 1, 5]
@@ -97,6 +98,30 @@ def test_statistics_of_semantic_ids_and_cold_items():
     assert found["", "certain_topk@10"] == 0.4 and found["", "tokenizer_cached"] == 0
     assert found["cold/full", "recall@10"] == 0.125
     assert ("", "precision") not in found and ("", "reconstruction_loss") not in found
+
+
+def test_shares_of_certain_lists():
+    keep_run(certain_topk={"unfiltered": {"1": 0.9, "10": 0.5}, "filtered": {}}, cold=None)
+    found = {key[4:]: value for key, value in figures_of(FOLDER).items()}
+    assert found["unfiltered/all", "certain_topk@10"] == 0.5
+
+
+def test_sampled_candidates_are_no_full_ranking():
+    run_dir = write_run(Path("run"), RANKS, test={"recall@10": 0.9})
+    (run_dir / "ranked.npz").unlink()
+    result = json.loads((run_dir / "result.json").read_text())
+    (run_dir / "result.json").write_text(json.dumps(result | {"tests": {"candidates": {}}}))
+    kept = keep(run_dir, FOLDER)
+    found = {key[4:]: value for key, value in figures_of(FOLDER).items()}
+    assert found["candidates/all", "recall@10"] == 0.9
+    assert not [key for key in found if key[0].startswith(("unfiltered", "filtered"))]
+    assert label_table([kept], "").header[3] == "Recall@10 (candidates)"
+
+
+def test_users_with_several_targets_have_no_ranks_of_their_own():
+    users = ["u1", "u1", "u2", "u3", "u4", "u5"]
+    kept = keep(write_run(Path("run"), RANKS, users=users, test={"recall@10": 0.9}), FOLDER)
+    assert kept.arrays is None and read_runs(FOLDER)[0].arrays is None
 
 
 def test_protocol():

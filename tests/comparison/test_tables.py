@@ -56,6 +56,13 @@ def test_mean_and_spread_over_seeds_and_error_over_users():
     assert figure.error == pytest.approx(np.std([1, 0.5], ddof=1) / np.sqrt(2))
 
 
+def test_seeds_with_other_users_have_a_spread_but_no_common_error():
+    """Each seed draws other cold items, say."""
+    runs = [planted(ranks=[1, 0], seed=1), planted(ranks=[1, 1], seed=2, users=["x", "y"])]
+    figure = summarise(runs).get("unfiltered/all", "recall@10")
+    assert figure.mean == 0.75 and figure.spread is not None and figure.error is None
+
+
 def test_without_ranks_recall_has_the_error_of_a_share():
     run = bare("Old", {"ndcg@10": 0.1}, **{"recall@10": 0.2, "ndcg@10": 0.1})
     run.result["protocol"]["n_test"] = 400
