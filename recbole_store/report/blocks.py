@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import plotly.graph_objects as go
+
+_FIGURE = re.compile(r"[–<±+−]?[\d.,]*[kM]?")
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,18 @@ class Table:
     rows: list[list[Cell]]
     note: str = ""
     folded: bool = False  # shown when asked for
-    wide: bool = False  # cells of text that may break into lines
+    wide: bool = False  # cells of text may break into lines
     kind: str = "table"
+
+    @property
+    def word_columns(self) -> set[int]:
+        """Columns with a text that is no figure; figures are aligned to the right, words left."""
+        return {
+            n
+            for row in self.rows
+            for n, cell in enumerate(row)
+            if cell.foreign or not _FIGURE.fullmatch(cell.text)
+        }
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,17 @@ class Charts:
 
     charts: list[Chart]
     labels: list[str] = field(default_factory=list)
+    note: str = ""
     kind: str = "charts"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A table and the chart of its figures, side by side where there is room."""
+
+    table: Table
+    charts: Charts
+    kind: str = "beside"
 
 
 @dataclass(frozen=True)
@@ -84,7 +107,7 @@ class Example:
     kind: str = "example"
 
 
-Block = Table | Charts | Paragraph | Facts | Example
+Block = Table | Charts | Beside | Paragraph | Facts | Example
 
 
 @dataclass(frozen=True)

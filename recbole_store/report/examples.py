@@ -28,7 +28,7 @@ class ItemNames:
         return shortened(self.titles.get(raw_id) or raw_id)
 
 
-def shortened(text: str, most: int = 70) -> str:
+def shortened(text: str, most: int = 60) -> str:
     """``text`` in at most ``most`` characters, cut at a space where there is one."""
     text = " ".join(text.split())
     if len(text) <= most:

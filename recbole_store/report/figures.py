@@ -33,6 +33,12 @@ class Styles:
         """The marker's shape."""
         return SYMBOLS[self._position[label] // len(COLOURS) % len(SYMBOLS)]
 
+    def marker(self, label: str, hollow: bool, size: int) -> dict:
+        """Colour and shape; hollow ones have an outline only."""
+        shape = self.symbol(label) + ("-open" if hollow else "")
+        outline = {"width": 2, "color": self.colour(label)}
+        return {"color": self.colour(label), "symbol": shape, "size": size, "line": outline}
+
 
 def in_chart(text: str) -> str:
     """Text of a data set for plotly, which reads a subset of HTML; isolated from its surroundings.
@@ -56,11 +62,11 @@ def _on_two_lines(label: str) -> str:
     return html.escape(label).replace(":", ":<br>")
 
 
-def intervals(rows: list[tuple[str, float, float | None]], metric: str, styles: Styles):
+def intervals(rows: list[tuple[str, float, float | None, bool]], metric: str, styles: Styles):
     """A point and its interval a label, the first label on top.
 
     Args:
-        rows: label, mean, half the width of its interval if known.
+        rows: label, mean, half the width of its interval if known, and whether it is hollow.
     """
     traces = [
         go.Scatter(
@@ -71,10 +77,10 @@ def intervals(rows: list[tuple[str, float, float | None]], metric: str, styles: 
             else None,
             mode="markers",
             name=label,
-            marker={"color": styles.colour(label), "symbol": styles.symbol(label), "size": 9},
+            marker=styles.marker(label, hollow, size=9),
             hovertemplate="%{x:.4f}<extra>" + html.escape(label) + "</extra>",
         )
-        for label, mean, width in rows
+        for label, mean, width, hollow in rows
     ]
     return _figure(
         traces,
@@ -138,31 +144,37 @@ def _pattern(styles: Styles, label: str) -> str:
     return "" if styles.dash(label) == "solid" else "/"
 
 
-def points(rows: list[tuple[str, float, float]], x_title: str, metric: str, styles: Styles):
-    """A named point a label on a logarithmic x axis: seconds or minutes against quality."""
+def points(rows: list[tuple[str, float, float, bool]], x_title: str, metric: str, styles: Styles):
+    """A point a label on a logarithmic x axis: seconds or minutes against quality.
+
+    Args:
+        rows: label, time, quality, and whether the point is hollow.
+    """
     traces = [
         go.Scatter(
             x=_rounded([x]),
             y=_rounded([y]),
-            mode="markers+text",
-            text=[_on_two_lines(label)],
-            textposition="top center",
-            cliponaxis=False,
+            mode="markers",
             name=label,
-            marker={"color": styles.colour(label), "symbol": styles.symbol(label), "size": 10},
+            marker=styles.marker(label, hollow, size=11),
             hovertemplate="%{x:.3g}: %{y:.4f}<extra>" + html.escape(label) + "</extra>",
         )
-        for label, x, y in rows
+        for label, x, y, hollow in rows
     ]
-    logs = np.log10([x for _, x, _ in rows])
-    x_range = [float(logs.min()) - 0.5, float(logs.max()) + 0.5]  # room for the names
+    logs = np.log10([x for _, x, _, _ in rows])
+    x_range = [round(float(logs.min()) - 0.2, 2), round(float(logs.max()) + 0.2, 2)]
+    powers = range(int(np.floor(x_range[0])), int(np.ceil(x_range[1])) + 1)
+    ticks = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
     return _figure(
         traces,
-        xaxis={"title": {"text": x_title}, "type": "log", "range": x_range, "dtick": 1},
-        yaxis={
-            "title": {"text": metric},
-            "range": [0, 1.2 * max(y for _, _, y in rows) or 1],
+        xaxis={
+            "title": {"text": x_title},
+            "type": "log",
+            "range": x_range,
+            "tickvals": ticks,
+            "ticktext": [f"{tick:g}" for tick in ticks],
         },
+        yaxis={"title": {"text": metric}, "rangemode": "tozero"},
     )
 
 

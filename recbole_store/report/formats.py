@@ -42,11 +42,16 @@ def figure(value: float | None) -> str:
     return f"{value:,.0f}" if is_count or abs(value) >= 1000 else f"{value:.4f}"
 
 
+def signed(value: float) -> str:
+    """``-0.0102`` -> ``−0.0102`` with the sign that is as wide as a figure"""
+    return f"{value:+.4f}".replace("-", "−")
+
+
 def spread(interval: Interval | None, deviation: float | None) -> str:
-    """What stands below a mean: ``±0.0110 sd 0.0021``"""
+    """What stands below a mean: ``±0.0110 · sd 0.0021``"""
     parts = [f"±{interval.half_width:.4f}"] if interval else []
     parts += [] if is_missing(deviation) else [f"sd {deviation:.4f}"]
-    return " ".join(parts)
+    return " · ".join(parts)
 
 
 def minutes(seconds: float | None) -> str:

@@ -15,7 +15,7 @@ from recbole_store.report.blocks import Chart, Section
 from recbole_store.report.data import Results
 from recbole_store.report.examples import ItemNames
 from recbole_store.report.figures import COLOURS, Styles
-from recbole_store.report.sections import items, overview, quality, training, users
+from recbole_store.report.sections import items, overview, quality, slices, training, users
 from recbole_store.report.subject import Subject
 
 
@@ -38,8 +38,8 @@ def sections_of(subject: Subject) -> list[Section]:
         overview.protocol(subject),
         quality.results(subject),
         quality.pairs(subject),
-        quality.slices(subject),
-        quality.cold(subject),
+        slices.slices(subject),
+        slices.cold(subject),
         training.curves(subject),
         training.speed(subject),
         items.catalogue(subject),
@@ -79,6 +79,7 @@ def page(results: Results, made: str) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
+    environment.filters["parts"] = lambda text: re.split(r"(?<=[:_])", text)
     environment.filters["chart_json"] = lambda chart: Markup(chart_json(chart))
     return environment.from_string((folder / "page.html").read_text(encoding="utf-8")).render(
         title=overview.title(results),

@@ -16,6 +16,8 @@ FILTERS = {
     "filtered": "items of the history are left out",
 }
 
+HOLLOW = "A hollow mark: not converged."
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -66,7 +68,7 @@ class Subject:
 
     def named(self, label: str) -> str:
         """The label, with a dagger where training was cut short."""
-        return f"{label} †" if self.not_converged(label) else label
+        return f"{label}\N{NO-BREAK SPACE}†" if self.not_converged(label) else label
 
     def mean(self, label: str, metric: str, part: str = "") -> float | None:
         """Mean over the seeds, from results.csv; None where it was not measured."""

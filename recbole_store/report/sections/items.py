@@ -6,6 +6,7 @@ import numpy as np
 
 from recbole_store.report import figures, item_map
 from recbole_store.report.blocks import (
+    Beside,
     Block,
     Cell,
     Chart,
@@ -88,10 +89,7 @@ def why_no_items(subject: Subject) -> str:
         return "no model of this data set has semantic IDs."
     gone = [run for run in tokenized if run.folder is None]
     if len(gone) == len(tokenized):
-        return (
-            "the run folders of the models with semantic IDs are gone "
-            f"(such as {gone[0].result.get('run_dir')})."
-        )
+        return "the run folders of the models with semantic IDs are gone."
     return "the run folders of the models with semantic IDs have no items.npz."
 
 
@@ -118,7 +116,7 @@ def _map(subject: Subject, run: Run, names: ItemNames) -> list[Block]:
     )
     sample = f" a random {len(chosen):,} of" if len(chosen) < n_items else ""
     said = f"{run.label}, seed {run.seed}:{sample} {n_items:,} items by first code"
-    return [Charts([Chart(f"{table.id}-chart", said, drawn, table.id, height=520)]), table]
+    return [Beside(table, Charts([Chart(f"{table.id}-chart", said, drawn, table.id, height=480)]))]
 
 
 def _groups(items: dict, first_codes: np.ndarray, names: ItemNames) -> list[list[Cell]]:

@@ -140,12 +140,9 @@ def _candidates(mode: str | dict | None, n_items: int) -> str:
 
 
 def _filter(subject: Subject) -> str:
-    shown = [f"{name}: {FILTERS[name]}" for name in subject.filters]
-    return (
-        f"Figures are shown {listed(shown)}. Epochs were chosen {subject.own_filter}."
-        if shown
-        else f"Epochs were chosen {subject.own_filter}: {FILTERS[subject.own_filter]}."
-    )
+    names = subject.filters or [subject.own_filter]
+    shown = "; ".join(f"{name}: {FILTERS[name]}" for name in names)
+    return f"{_sentence(shown)} Epochs were chosen {subject.own_filter}."
 
 
 def _truncation(subject: Subject) -> str:

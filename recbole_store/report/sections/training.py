@@ -17,7 +17,7 @@ from recbole_store.report.blocks import (
 )
 from recbole_store.report.data import Run
 from recbole_store.report.formats import NONE, count, figure, listed, metric_name, minutes
-from recbole_store.report.subject import FILTERS, Subject
+from recbole_store.report.subject import FILTERS, HOLLOW, Subject
 
 
 def curve_of(run: Run) -> list[tuple[int, float, float]]:
@@ -126,22 +126,24 @@ def speed(subject: Subject) -> Section:
             table.id,
         )
         for name, x_title, rows in (
-            ("training", "minutes of training", _points(fit, quality, 60)),
-            ("test", "test, seconds per 1,000 users", _points(test, quality, 1)),
+            ("training", "minutes of training", _points(subject, fit, quality, 60)),
+            ("test", "test, seconds per 1,000 users", _points(subject, test, quality, 1)),
         )
         if rows
     ]
     blocks: list[Block] = [Paragraph(_machines(subject)), table]
     if charts:
-        blocks.insert(1, Charts(charts))
+        drawn = [label for label in subject.labels if fit[label] or test[label]]
+        cut_short = any(subject.not_converged(label) for label in drawn)
+        blocks.insert(1, Charts(charts, drawn, HOLLOW if cut_short else ""))
     else:
         blocks.insert(1, missing("results.csv has no times of this data set."))
     return Section(f"{subject.slug}-speed", "Speed against quality", blocks)
 
 
-def _points(times: dict, quality: dict, divisor: float) -> list[tuple[str, float, float]]:
+def _points(subject: Subject, times: dict, quality: dict, divisor: float) -> list[tuple]:
     return [
-        (label, seconds / divisor, quality[label])
+        (label, seconds / divisor, quality[label], subject.not_converged(label))
         for label, seconds in times.items()
         if seconds and quality[label] is not None
     ]

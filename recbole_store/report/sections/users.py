@@ -31,9 +31,10 @@ def users(subject: Subject, names: ItemNames) -> Section:
     if not chosen:
         said = "No users are shown: the runs kept no example users in common."
         return Section(section_id, title, [missing(said)])
-    said = (
-        f"Each model's first seed; {subject.own_filter}: {FILTERS[subject.own_filter]}. Half of "
-        "the users are those on whom the models differ most, the others are drawn at random."
+    said = f"Each model's first seed; {subject.own_filter}: {FILTERS[subject.own_filter]}. "
+    said += (
+        "Half of the users are those on whom the models differ most, if they differ; the others "
+        "are drawn at random."
     )
     blocks: list[Block] = [Paragraph(said)]
     if without:
