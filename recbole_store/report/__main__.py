@@ -19,7 +19,10 @@ def parser() -> argparse.ArgumentParser:
     """The command line of the report."""
     p = Parser(
         prog="recbole-store report",
-        description="Make one HTML file of a comparison's results, to look at and to send on.",
+        description=(
+            "Make one HTML file of a comparison's results, to look at and to send on. The map of a "
+            "large catalogue takes a minute."
+        ),
         allow_abbrev=False,
     )
     p.add_argument(

@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs
 from recbole_store.report.blocks import Chart, Section
 from recbole_store.report.data import Results
 from recbole_store.report.examples import ItemNames
-from recbole_store.report.figures import COLOURS, Styles
+from recbole_store.report.figures import Styles
 from recbole_store.report.sections import items, overview, quality, slices, training, users
 from recbole_store.report.subject import Subject
 
@@ -64,7 +64,7 @@ def page(results: Results, made: str) -> str:
     parts = [results.of(name) for name in results.datasets]
     labels = list(dict.fromkeys(label for part in parts for label in part.labels))
     styles = Styles(labels)
-    written = results.protocol
+    written = results.protocol  # fixed, datasets: name -> terms
     subjects = [
         Subject(
             part,
@@ -81,17 +81,18 @@ def page(results: Results, made: str) -> str:
     )
     environment.filters["parts"] = lambda text: re.split(r"(?<=[:_])", text)
     environment.filters["chart_json"] = lambda chart: Markup(chart_json(chart))
-    return environment.from_string((folder / "page.html").read_text(encoding="utf-8")).render(
+    skeleton = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
+    html = skeleton.render(
         title=overview.title(results),
         heading=overview.heading(results, labels, made),
         reading=overview.reading(),
         subjects=[(subject, sections_of(subject)) for subject in subjects],
         styles=styles,
-        colours=COLOURS,
         css=_as_it_stands(folder / "page.css"),
         js=_as_it_stands(folder / "page.js"),
         plotly=Markup(get_plotlyjs()),
     )
+    return html.lstrip() + "\n"  # the macros leave empty lines before the document
 
 
 def _as_it_stands(file) -> Markup:

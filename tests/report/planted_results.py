@@ -156,6 +156,8 @@ class Planted:
         for name in FILTERS:
             ranks = self.ranks(label, seed, name)
             for part, mask in self.masks().items():
+                if not mask.any():
+                    continue
                 found[f"{name}/{part}", "n_users"] = int(mask.sum())
                 for k in CUTOFFS:
                     hit = (ranks[mask] > 0) & (ranks[mask] <= k)
