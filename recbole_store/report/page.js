@@ -47,9 +47,6 @@
   dark.addEventListener("change", () => {
     for (const div of charts) if (div.data) Plotly.relayout(div, layout(div.layout));
   });
-  window.addEventListener("beforeprint", () => {
-    for (const div of charts) if (div.data) Plotly.Plots.resize(div);
-  });
 
   // One after the other, so that the page can be read and scrolled meanwhile.
   (function next([div, ...rest]) {
