@@ -197,7 +197,8 @@ def read_results(folder: Path) -> Results:
     table["value"] = _numbers(table, "value", folder / "results.csv")
     pairs = _read_table(folder / "pairs.csv", PAIR_COLUMNS)
     if pairs is not None:
-        for column in ("difference", "standard_error", "p", "n_users"):
+        figures = ("difference", "standard_error", "p", "p_holm", "n_users")
+        for column in (name for name in figures if name in pairs):
             pairs[column] = _numbers(pairs, column, folder / "pairs.csv")
     protocol = folder / "protocol.json"
     return Results(

@@ -8,8 +8,10 @@ import re
 import pandas as pd
 import pytest
 from planted_results import UGLY_TITLES
+from read_page import Page
 
-from recbole_store.report.page import slugs
+from recbole_store.report.data import read_results
+from recbole_store.report.page import page, slugs
 
 SECTIONS = ("protocol", "results", "pairs", "slices", "cold", "curves", "speed", "catalogue")
 SECTIONS += ("map", "users")
@@ -169,6 +171,18 @@ def test_pairs_are_those_of_the_file(report):
     assert ahead[2] == "STORE is ahead" and ahead[-4:] == ["+0.3000", "0.0300", "<0.001", "60"]
 
 
+def test_the_comparison_s_own_verdict_and_corrected_p_are_shown(planted_results):
+    path = planted_results.results / "pairs.csv"
+    header = "dataset,slice,metric,a,b,difference,standard_error,p,n_users,p_holm,verdict"
+    row = "ml-planted,unfiltered/all,ndcg@10,Pop,STORE,-0.25,0.01,0.02,12,0.04,STORE is better"
+    path.write_text(f"{header}\n{row}\n")
+    shown = Page(page(read_results(planted_results.results), "today"))
+    assert shown.tables["ml-planted-pairs-table"][1:] == [
+        ["STORE", "Pop", "STORE is better", "+0.2500", "0.0100", "0.040", "12"]
+    ], "the first by validation against the others"
+    assert any("p is Holm's" in text for text in shown.texts["p"])
+
+
 def test_learning_curves_and_their_table(report):
     rows = report.page.tables["ml-planted-curves-table"][1:]
     assert len(rows) == 4 * 2
@@ -229,8 +243,6 @@ def test_the_heading_says_what_was_compared(report):
 
 
 def test_making_it_twice_gives_the_same(report):
-    from recbole_store.report.page import page
-
     assert page(report.results, "2026-11-22") == report.html
 
 

@@ -188,7 +188,10 @@ def pairs(subject: Subject) -> Section:
         return Section(f"{subject.slug}-pairs", title, [missing(said)])
     own = (found["metric"] == subject.metric) & (found["slice"] == f"{subject.own_filter}/all")
     first = subject.labels[0]
-    with_first = found[own & ((found["a"] == first) | (found["b"] == first))]
+    with_first = found[own & ((found["a"] == first) | (found["b"] == first))].copy()
+    turned = with_first["b"] == first  # so that the first stands on one side
+    with_first.loc[turned, ["a", "b"]] = with_first.loc[turned, ["b", "a"]].values
+    with_first.loc[turned, "difference"] *= -1
     said = (
         "The same test users under both models, each user's values averaged over the seeds. A "
         "difference below two of its standard errors is called a tie."
