@@ -74,6 +74,11 @@ def listed(words: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
+def sentence(text: str) -> str:
+    """``items in order`` -> ``Items in order.``"""
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
 def probability(p: float) -> str:
     """Three decimals, ``<0.001`` below."""
     return NONE if is_missing(p) else "<0.001" if p < 0.001 else f"{p:.3f}"

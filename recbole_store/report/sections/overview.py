@@ -6,7 +6,7 @@ import re
 
 from recbole_store.report.blocks import Block, Cell, Facts, Section, Table, missing
 from recbole_store.report.data import Results
-from recbole_store.report.formats import listed
+from recbole_store.report.formats import listed, sentence
 from recbole_store.report.sections.training import machine
 from recbole_store.report.subject import FILTERS, Subject
 
@@ -106,13 +106,8 @@ def _words(subject: Subject, ran: list[dict]) -> list[tuple[str, str]]:
     ]
     for term, key in (("Ties", "ties"), ("Choice of the epoch", "selection")):
         if key in subject.fixed:
-            facts.append((term, _sentence(subject.fixed[key])))
+            facts.append((term, sentence(subject.fixed[key])))
     return facts
-
-
-def _sentence(text: str) -> str:
-    """``items in order`` -> ``Items in order.``"""
-    return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
 def _split(split: dict | None) -> str:
@@ -142,7 +137,7 @@ def _candidates(mode: str | dict | None, n_items: int) -> str:
 def _filter(subject: Subject) -> str:
     names = subject.filters or [subject.own_filter]
     shown = "; ".join(f"{name}: {FILTERS[name]}" for name in names)
-    return f"{_sentence(shown)} Epochs were chosen {subject.own_filter}."
+    return f"{sentence(shown)} Epochs were chosen {subject.own_filter}."
 
 
 def _truncation(subject: Subject) -> str:

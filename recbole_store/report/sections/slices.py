@@ -20,6 +20,7 @@ from recbole_store.report.blocks import (
 from recbole_store.report.formats import (
     figure,
     metric_name,
+    sentence,
     spread,
 )
 from recbole_store.report.sections.quality import ROUNDING, marks
@@ -38,7 +39,7 @@ def slices(subject: Subject) -> Section:
     definitions = subject.fixed.get("slices", {})
     bounds = subject.protocol.get("slice_bounds", {})
     facts = [
-        (title, f"{definitions[kind]}. {_bounds(bounds, kind)}".strip())
+        (title, f"{sentence(definitions[kind])} {_bounds(bounds, kind)}".strip())
         for kind, (title, _) in GROUPS.items()
         if kind in definitions
     ]
