@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
-from planted_results import Planted
-from read_page import Page
 
 from recbole_store.report.data import Results, read_results
 from recbole_store.report.page import page
+from report.planted_results import Planted
+from report.read_page import Page
 
 
 class Report(NamedTuple):

@@ -7,11 +7,11 @@ import re
 
 import pandas as pd
 import pytest
-from planted_results import UGLY_TITLES
-from read_page import Page
 
 from recbole_store.report.data import read_results
 from recbole_store.report.page import page, slugs
+from report.planted_results import UGLY_TITLES
+from report.read_page import Page
 
 SECTIONS = ("protocol", "results", "pairs", "slices", "cold", "curves", "speed", "catalogue")
 SECTIONS += ("map", "users")
