@@ -22,7 +22,10 @@ Tables of a results folder:
 """
 
 # First words that are commands of their own, and the modules whose main they call.
-COMMANDS = {"results": "recbole_store.comparison.__main__"}
+COMMANDS = {
+    "results": "recbole_store.comparison.__main__",
+    "report": "recbole_store.report.__main__",
+}
 
 
 class Parser(argparse.ArgumentParser):

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from recbole_store.comparison import rank_metrics
+
 Z95 = 1.959964  # 97.5% quantile of the normal distribution
 
 
@@ -14,16 +16,6 @@ class Interval(NamedTuple):
 
     mean: float
     half_width: float
-
-
-# Of a user with one target, at rank r <= k.
-_OF_RANK = {
-    "recall": lambda rank, k: np.ones_like(rank),
-    "hit": lambda rank, k: np.ones_like(rank),
-    "precision": lambda rank, k: np.full_like(rank, 1 / k),
-    "mrr": lambda rank, k: 1 / rank,
-    "ndcg": lambda rank, k: 1 / np.log2(rank + 1),
-}
 
 
 def per_user(metric: str, ranks: np.ndarray) -> np.ndarray | None:
@@ -40,11 +32,9 @@ def per_user(metric: str, ranks: np.ndarray) -> np.ndarray | None:
         "ndcg@10", [1, 3, 11, 0] -> [1.0, 0.5, 0.0, 0.0]
     """
     name, _, cutoff = metric.partition("@")
-    if name not in _OF_RANK or not cutoff.isdigit():
+    if name not in rank_metrics.PER_USER or not cutoff.isdigit():
         return None
-    ranks, k = np.asarray(ranks, dtype=float), int(cutoff)
-    found = (ranks >= 1) & (ranks <= k)
-    return np.where(found, _OF_RANK[name](np.where(found, ranks, 1.0), k), 0.0)
+    return rank_metrics.per_user(ranks, metric)
 
 
 def interval(values: np.ndarray) -> Interval | None:
