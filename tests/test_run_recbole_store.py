@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,14 +71,15 @@ def error_of(arguments, capsys) -> str:
 
 
 def table_of(stdout: str) -> tuple[list[str], dict[str, list[str]]]:
-    """Models in the order of the printed table, and model -> its cells."""
+    """Labels in the order of the printed table, and label -> its cells."""
     lines = stdout.splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("model  ")) + 2
     rows = {}
     for line in lines[first:]:
         if "  " not in line:
             break
-        rows[line.split()[0]] = line.split()[1:]
+        label, *cells = re.split("  +", line)
+        rows[label.removesuffix(" †")] = cells  # which had not converged
     return list(rows), rows
 
 
