@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,15 +71,15 @@ def error_of(arguments, capsys) -> str:
 
 
 def table_of(stdout: str) -> tuple[list[str], dict[str, list[str]]]:
-    """Models in the order of the printed table, and model -> its cells."""
+    """Labels in the order of the printed table, and label -> its cells."""
     lines = stdout.splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("model  ")) + 2
     rows = {}
     for line in lines[first:]:
         if "  " not in line:
             break
-        label, *cells = (word for word in line.split() if word != "†")
-        rows[label] = cells
+        label, *cells = re.split("  +", line)
+        rows[label.removesuffix(" †")] = cells  # which had not converged
     return list(rows), rows
 
 
@@ -379,7 +380,8 @@ def test_a_comparison_goes_on_where_it_ended(command, capfd):
     def made(*words) -> list[str]:
         before = set(Path("saved").glob("*"))
         assert exit_status(command("--seed=3", *words, model="Pop", epochs=1)) == 0
-        return sorted(p.name.rpartition("-2")[0] for p in set(Path("saved").glob("*")) - before)
+        new = set(Path("saved").glob("*")) - before
+        return sorted(re.sub(r"-\d{8}-\d{6}.*", "", path.name) for path in new)
 
     assert made("--results=results") == ["Pop-planted-seed3"]
     assert made("--seeds=2") == ["Pop-planted-seed4"]

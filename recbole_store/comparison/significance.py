@@ -110,14 +110,14 @@ def _check_same_users(one: KeptRun, others: list[KeptRun]) -> None:
 
 
 def pairs(runs: list[KeptRun], slice_name: str, metric: str = METRIC) -> list[Pair]:
-    """Every two labels among runs of one data set; labels without ranks are left out.
+    """Every two labels among runs of one data set; those without ranks of two users are left out.
 
     Raises:
         SettingsError: two runs were tested on different users.
     """
     groups = by_label(runs)
     values = {label: mean_over_seeds(own, slice_name, metric) for label, own in groups.items()}
-    labels = [label for label, found in values.items() if found is not None]
+    labels = [label for label, found in values.items() if found is not None and len(found) > 1]
     found = []
     for a, b in combinations(labels, 2):
         _check_same_users(groups[a][0], groups[b][:1])

@@ -129,6 +129,10 @@ def test_a_run_without_ranks_is_not_paired():
     assert pairs([kept("Good", GOOD), bare], "unfiltered/all") == []
 
 
+def test_a_single_test_user_pairs_nothing():
+    assert pairs([kept("Good", [1]), kept("Bad", [0])], "unfiltered/all") == []
+
+
 @pytest.mark.parametrize(
     ("changes", "same"),
     [
