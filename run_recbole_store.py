@@ -1,8 +1,12 @@
-"""Run STORE, RecBole's models, or a comparison of both: argument handling only."""
+"""Run STORE, RecBole's models, or a comparison of both: argument handling only.
+
+``prepare`` and ``check`` as the first argument are commands of their own.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +15,9 @@ Any RecBole or STORE property can be set as --key=value (a YAML value, never eva
   %(prog)s --model=STORE --dataset=ml-100k --num_beams=50 --topk=[10,50]
 Several models are run one after the other, each in its own process, under one protocol:
   %(prog)s --model=STORE,SASRec,Pop --dataset=ml-100k
+Commands for data sets, each with its own --help:
+  %(prog)s prepare SOURCE --raw PATH --out dataset/NAME   raw data to RecBole files with texts
+  %(prog)s check DATASET                                  what in a data set would change results
 """
 
 
@@ -69,8 +76,21 @@ def typed_properties(unknown: list[str], error) -> list[tuple[str, str]]:
     return pairs
 
 
+def data_command(name: str, argv: list[str]) -> int:
+    """Run ``prepare`` or ``check``, without RecBole and torch; returns the exit status."""
+    os.environ.setdefault("RECBOLE_STORE_REGISTER", "0")
+    if name == "prepare":
+        from recbole_store.prepare import command
+    else:
+        from recbole_store.check import command
+    return command.main(argv, Path(sys.argv[0]).name)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit status: 0 done, 1 a model failed, 2 bad input."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] in ("prepare", "check"):
+        return data_command(argv[0], argv[1:])
     p = parser()
     arguments, unknown = p.parse_known_args(argv)
     pairs = typed_properties(unknown, p.error)
