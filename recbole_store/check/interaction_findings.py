@@ -1,0 +1,86 @@
+"""Interactions as a whole: order, ties, repeats, and times that RecBole would confuse."""
+
+from __future__ import annotations
+
+from recbole_store.check.finding import Finding
+from recbole_store.prepare.interactions import Interactions
+
+# RecBole keeps times as float32; a user's rows then come in another order than the exact times say
+# where unequal times become equal and the file has the later row first (its sort is stable).
+_AS_RECBOLE_SEES = (
+    "CREATE TEMP TABLE seen AS SELECT ordinal, user_id, item_id, seconds, fraction, "
+    "(seconds::DOUBLE + fraction::DOUBLE / 1e18)::FLOAT AS rounded FROM kept"
+)
+_COLLIDING = (
+    "SELECT count(*), count(DISTINCT user_id) FROM (SELECT user_id FROM (SELECT user_id, rounded, "
+    "min((seconds, fraction)) AS a, max((seconds, fraction)) AS b FROM seen "
+    "GROUP BY user_id, rounded) WHERE a < b)"
+)
+_REORDERED = (
+    "SELECT count(DISTINCT user_id), count(DISTINCT user_id) FILTER (WHERE last) FROM (SELECT "
+    "user_id, row_number() OVER (PARTITION BY user_id ORDER BY seconds, fraction, ordinal) AS exact, "
+    "row_number() OVER (PARTITION BY user_id ORDER BY rounded, ordinal) AS theirs, "
+    "exact = count(*) OVER (PARTITION BY user_id) AS last FROM seen) WHERE exact <> theirs"
+)
+_UNORDERED = (
+    "SELECT count(*) FROM (SELECT (seconds, fraction) < lag((seconds, fraction)) OVER "
+    "(PARTITION BY user_id ORDER BY ordinal) AS earlier FROM seen) WHERE earlier"
+)
+_LAST_IS_REPEAT = (
+    "SELECT count(*) FROM (SELECT row_number() OVER (PARTITION BY user_id ORDER BY seconds DESC, "
+    "fraction DESC, ordinal DESC) AS from_end, count(*) OVER (PARTITION BY user_id, item_id) AS n "
+    "FROM seen) WHERE from_end = 1 AND n > 1"
+)
+
+
+def interaction_findings(interactions: Interactions) -> list[Finding]:
+    """What the interactions show; lines without user, item or time are not among them."""
+    ask = interactions.connection.execute
+    ask(_AS_RECBOLE_SEES)
+    found = []
+
+    def say(changes_results: bool, text: str) -> None:
+        found.append(Finding(changes_results, text))
+
+    if n := interactions.exact_duplicates():
+        say(True, f"{n:,} rows repeat user, item and time of another row: they count twice.")
+    if n := interactions.repeated_pairs() - interactions.exact_duplicates():
+        (n_users,) = ask(_LAST_IS_REPEAT).fetchone()
+        say(
+            False,
+            f"{n:,} rows repeat a user-item pair at another time; for {n_users:,} users the last "
+            "item is such a repeat, which no model can hit where items of the history are filtered "
+            "(`repeatable: False`).",
+        )
+    n, n_users = ask(_COLLIDING).fetchone()
+    reordered, tested = ask(_REORDERED).fetchone()
+    if reordered:
+        say(
+            True,
+            f"Times collide in float32, as which RecBole keeps them, and the file is not in time "
+            f"order: RecBole alone puts the histories of {reordered:,} users in a wrong order and "
+            f"gives {tested:,} of them a test item that is not their last. recbole_store sorts by "
+            "the exact times (`exact_time_order`); other code needs the file sorted.",
+        )
+    elif n:
+        say(
+            False,
+            f"Times of {n_users:,} users collide in float32, as which RecBole keeps them; the file "
+            "is in time order, which RecBole's stable sort keeps.",
+        )
+    (n,) = ask(_UNORDERED).fetchone()
+    if n and not reordered:
+        say(False, f"{n:,} rows stand behind a later one of their user; RecBole sorts them.")
+    tied, n_users = interactions.ties()
+    if tied:
+        say(
+            False,
+            f"{tied:,} interactions of {n_users:,} users share their time with another of the user:"
+            " the file's order decides which comes first.",
+        )
+    (n,) = ask(
+        "SELECT count(*) FROM (SELECT 1 FROM seen GROUP BY user_id HAVING count(*) < 3)"
+    ).fetchone()
+    if n:
+        say(False, f"{n:,} users have fewer than three interactions: leave-one-out trains on none.")
+    return found
