@@ -25,19 +25,20 @@ class Fault:
 
 # Kind of fault -> whether it changes results, and what is said of it.
 FAULTS = {
-    "encoding": (True, "lines are not {encoding}: RecBole cannot read the file"),
-    "fields": (True, "lines have too few or too many fields"),
-    "carriage return": (True, "lines have a carriage return inside, where RecBole ends the row"),
+    "encoding": (True, "lines that are not {encoding}, so that RecBole cannot read the file"),
+    "fields": (True, "lines with too few or too many fields"),
+    "carriage return": (True, "lines with a carriage return inside, where RecBole ends the row"),
     "quote": (
         True,
-        "fields begin with a double quote: RecBole reads on to the next quote, over tabs and lines",
+        "fields that begin with a double quote, from where RecBole reads on to the next quote, over "
+        "tabs and lines",
     ),
-    "lost id": (True, "ids are empty or a word such as NA, which RecBole reads as missing"),
-    "padding id": (True, f"ids are {PADDING}, RecBole's own name of the padding"),
-    "split id": (True, "ids hold the separator of sequences, where RecBole would split them"),
-    "number": (True, "fields of type float are not a number"),
+    "lost id": (True, "ids that are empty or a word such as NA, which RecBole reads as missing"),
+    "padding id": (True, f"ids that are {PADDING}, RecBole's own name of the padding"),
+    "split id": (True, "ids that hold the separator of sequences, where RecBole splits them"),
+    "number": (True, "fields of type float that are no number"),
     "lost value": (False, "values such as NA or None, which RecBole reads as missing"),
-    "replacement": (False, "lines hold U+FFFD: their text was once decoded in a wrong encoding"),
+    "replacement": (False, "lines with U+FFFD, whose text was once decoded in a wrong encoding"),
 }
 
 
@@ -122,8 +123,8 @@ class AtomicFile:
         return self.header_findings + [
             Finding(
                 fault.changes_results,
-                f"{self.path.name}: {fault.count:,} "
-                f"{fault.text.format(encoding=self.encoding)} ({'; '.join(fault.examples)}).",
+                f"{self.path.name}: {fault.text.format(encoding=self.encoding)}: "
+                f"{fault.count:,} ({'; '.join(fault.examples)}).",
             )
             for fault in self.faults.values()
         ]

@@ -50,9 +50,7 @@ def check(name: str, data_path: Path, files: list[Path]) -> Checked:
     """
     properties = properties_of(name, data_path, files)
     folder = dataset_folder({**properties, "benchmark_filename": None}, name)
-    user, item, time = (
-        properties[key] for key in ("USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD")
-    )
+    user, item, time = (properties[key] for key in ("USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD"))
     options = (
         properties["field_separator"],
         properties["seq_separator"],
@@ -70,9 +68,15 @@ def check(name: str, data_path: Path, files: list[Path]) -> Checked:
                         f"{main.path} has no column `{column}`, but {', '.join(main.columns)}; "
                         f"a property file of --config_files names others."
                     )
-            findings = [] if time in main.columns else [
-                Finding(True, f"{main.path.name} has no column `{time}`: the order is the file's.")
-            ]
+            findings = (
+                []
+                if time in main.columns
+                else [
+                    Finding(
+                        True, f"{main.path.name} has no column `{time}`: the order is the file's."
+                    )
+                ]
+            )
             interactions.load(_rows(main, user, item, time, bool(parts)))
             findings += main.findings()
             if len(interactions) == 0:
@@ -81,8 +85,8 @@ def check(name: str, data_path: Path, files: list[Path]) -> Checked:
                 findings.append(
                     Finding(
                         True,
-                        f"{main.path.name}: {interactions.incomplete:,} rows lack user, item or a "
-                        "time that is a number.",
+                        f"{main.path.name}: rows without user, item or a time that is a number: "
+                        f"{interactions.incomplete:,}.",
                     )
                 )
             findings += interaction_findings(interactions)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from recbole_store.check.check_dataset import check
-from recbole_store.prepare.command import Parser
+from recbole_store.prepare.arguments import Parser
 from recbole_store.prepare.data_error import DataError
 from recbole_store.property_files import SettingsError
 

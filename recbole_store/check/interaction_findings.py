@@ -43,13 +43,15 @@ def interaction_findings(interactions: Interactions) -> list[Finding]:
         found.append(Finding(changes_results, text))
 
     if n := interactions.exact_duplicates():
-        say(True, f"{n:,} rows repeat user, item and time of another row: they count twice.")
+        say(
+            True, f"Rows that repeat user, item and time of another row, and so count twice: {n:,}."
+        )
     if n := interactions.repeated_pairs() - interactions.exact_duplicates():
         (n_users,) = ask(_LAST_IS_REPEAT).fetchone()
         say(
             False,
-            f"{n:,} rows repeat a user-item pair at another time; for {n_users:,} users the last "
-            "item is such a repeat, which no model can hit where items of the history are filtered "
+            f"Rows that repeat a user-item pair at another time: {n:,}. Users whose last item is such "
+            f"a repeat: {n_users:,}; no model can hit it where items of the history are filtered "
             "(`repeatable: False`).",
         )
     n, n_users = ask(_COLLIDING).fetchone()
@@ -57,30 +59,30 @@ def interaction_findings(interactions: Interactions) -> list[Finding]:
     if reordered:
         say(
             True,
-            f"Times collide in float32, as which RecBole keeps them, and the file is not in time "
-            f"order: RecBole alone puts the histories of {reordered:,} users in a wrong order and "
-            f"gives {tested:,} of them a test item that is not their last. recbole_store sorts by "
+            "Times collide in float32, as which RecBole keeps them, and the file is not in time "
+            f"order. Users whose histories RecBole alone puts in a wrong order: {reordered:,}; those "
+            f"of them whose test item is then not their last: {tested:,}. recbole_store sorts by "
             "the exact times (`exact_time_order`); other code needs the file sorted.",
         )
     elif n:
         say(
             False,
-            f"Times of {n_users:,} users collide in float32, as which RecBole keeps them; the file "
-            "is in time order, which RecBole's stable sort keeps.",
+            f"Users with times that collide in float32, as which RecBole keeps them: {n_users:,}; "
+            "the file is in time order, which RecBole's stable sort keeps.",
         )
     (n,) = ask(_UNORDERED).fetchone()
     if n and not reordered:
-        say(False, f"{n:,} rows stand behind a later one of their user; RecBole sorts them.")
+        say(False, f"Rows that stand behind a later one of their user, which RecBole sorts: {n:,}.")
     tied, n_users = interactions.ties()
     if tied:
         say(
             False,
-            f"{tied:,} interactions of {n_users:,} users share their time with another of the user:"
-            " the file's order decides which comes first.",
+            f"Interactions that share their time with another of the user: {tied:,}, of {n_users:,} "
+            "users; the file's order decides which comes first.",
         )
     (n,) = ask(
         "SELECT count(*) FROM (SELECT 1 FROM seen GROUP BY user_id HAVING count(*) < 3)"
     ).fetchone()
     if n:
-        say(False, f"{n:,} users have fewer than three interactions: leave-one-out trains on none.")
+        say(False, f"Users with fewer than three interactions, none left to train on: {n:,}.")
     return found

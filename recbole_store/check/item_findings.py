@@ -25,17 +25,21 @@ def item_findings(
         ids.add(row[id_column])
     found = file.findings()
     if twice:
-        found.append(Finding(True, f"{file.path.name}: {_some(twice)} more than one row."))
+        found.append(
+            Finding(True, f"{file.path.name}: items with more than one row: {_some(twice)}.")
+        )
     if unused := sorted(ids - occurring):
         found.append(
             Finding(
                 True,
-                f"{file.path.name}: {_some(unused)} no interactions; a model that loads the file "
-                "ranks them as well, one that does not does not.",
+                f"{file.path.name}: items without interactions: {_some(unused)}. A model that loads "
+                "the file ranks them, too; one that does not load it does not.",
             )
         )
     if unknown := sorted(occurring - ids):
-        found.append(Finding(False, f"{file.path.name}: {_some(unknown)} no row there."))
+        found.append(
+            Finding(False, f"{file.path.name}: items that have no row there: {_some(unknown)}.")
+        )
     return found
 
 
@@ -59,15 +63,17 @@ def text_findings(
     found = []
     if empty := [raw_id for raw_id, text in zip(ids, texts[1:], strict=True) if not text]:
         found.append(
-            Finding(True, f"{_some(empty)} no text: text-based models cannot tell them apart.")
+            Finding(
+                True,
+                f"Items without text, which text-based models cannot tell apart: {_some(empty)}.",
+            )
         )
     same = len(ids) - len(empty) - len({tuple(text) for text in texts[1:] if text})
     if same:
-        found.append(Finding(False, f"{same:,} items have the very text of another item."))
+        found.append(Finding(False, f"Items with the very text of another item: {same:,}."))
     return found
 
 
 def _some(ids: list[str]) -> str:
-    """["a", "b"] -> "2 items (a, b) have"."""
-    shown = ", ".join(ids[:EXAMPLES]) + (", ..." if len(ids) > EXAMPLES else "")
-    return f"{len(ids):,} item{'s' * (len(ids) != 1)} ({shown}) {'has' if len(ids) == 1 else 'have'}"
+    """["a", "b"] -> "2 (a, b)"."""
+    return f"{len(ids):,} ({', '.join(ids[:EXAMPLES])}{', ...' if len(ids) > EXAMPLES else ''})"

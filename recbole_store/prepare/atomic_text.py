@@ -88,7 +88,9 @@ def feature(value: str | list[str], kind: str) -> str:
         "Hair_Care"; feature("NA", "token") -> "NA_"; feature("$3.50", "float") -> "3.50"
     """
     if kind == "float":
-        number = re.fullmatch(r"\$?\s*([-+]?\d+(?:\.\d+)?)", value if isinstance(value, str) else "")
+        number = re.fullmatch(
+            r"\$?\s*([-+]?\d+(?:\.\d+)?)", value if isinstance(value, str) else ""
+        )
         return number[1] if number else ""
     if isinstance(value, list):
         words = ["_".join(part.split()) for part in value]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 import sys
 from pathlib import Path
 
+from recbole_store.prepare.arguments import Parser, at_least_one, memory_size
 from recbole_store.prepare.data_error import BadValue, DataError
 from recbole_store.prepare.dataset_folder import check_target
 from recbole_store.prepare.interactions import DUPLICATES, MEMORY
@@ -23,13 +23,6 @@ Then, with NAME the name of the folder:
 dataset/README.md has a page for every source: where to get the raw files, and what to expect.
 `recbole-store prepare SOURCE --help` lists all arguments of a source.
 """
-
-
-class Parser(argparse.ArgumentParser):
-    """Wrong arguments are answered like all bad input: one sentence, exit status 2."""
-
-    def error(self, message):
-        self.exit(2, f"error: {message}\n")
 
 
 def parser(program: str) -> argparse.ArgumentParser:
@@ -100,18 +93,6 @@ def _add_filters(p: argparse.ArgumentParser, k_core: int) -> None:
         metavar="SIZE",
         help=f"working memory of filters and sorting ({MEMORY}); the rest goes to the disk",
     )
-
-
-def at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 1")
-    return int(text)
-
-
-def memory_size(text: str) -> str:
-    if not re.fullmatch(r"[1-9]\d*(\.\d+)?\s*[KMGT]i?B", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500MB or 4GB")
-    return text
 
 
 def main(argv: list[str], program: str = "recbole-store") -> int:

@@ -66,7 +66,10 @@ def as_markdown(card: dict) -> str:
             f"{ties['interactions']:,}, of {ties['users']:,} users (kept in the file's order)",
         ),
         ("items with text", f"{text['with_text']:,} of {text['items']:,}"),
-        ("words of a text", f"mean {words['mean']}, median {words['median']:g}, max {words['max']}"),
+        (
+            "words of a text",
+            f"mean {words['mean']}, median {words['median']:g}, max {words['max']}",
+        ),
     ]
     table += [
         (f"items with {column}", f"{n:,} ({n / text['items']:.1%})")

@@ -219,9 +219,7 @@ class Interactions:
 
     def repeated_pairs(self) -> int:
         """Rows beyond the first of their user and item."""
-        pairs = self._number(
-            "SELECT count(*) FROM (SELECT 1 FROM kept GROUP BY user_id, item_id)"
-        )
+        pairs = self._number("SELECT count(*) FROM (SELECT 1 FROM kept GROUP BY user_id, item_id)")
         return len(self) - pairs
 
     def exact_duplicates(self) -> int:

@@ -138,10 +138,7 @@ def prepare(
             "rows": filtered,
             **figures,
             "raw_files": [file_facts(raw.path, str(raw)) for raw in files.values()],
-            "files": {
-                path.name: file_facts(path)
-                for path in sorted(folder.iterdir())
-            },
+            "files": {path.name: file_facts(path) for path in sorted(folder.iterdir())},
         }
         (folder / f"{name}.card.md").write_text(as_markdown(card), encoding="utf-8")
         card["files"][f"{name}.card.md"] = file_facts(folder / f"{name}.card.md")

@@ -82,16 +82,18 @@ def raw_files_in(path: Path) -> list[RawFile]:
 def find_files(paths: list[Path], roles: dict[str, Role]) -> dict[str, RawFile]:
     """Which raw file plays which role.
 
-    One file that is named by its own path but fits no pattern takes the first role.
+    A file plays one role; the first role, whose patterns are the widest, chooses last. One file
+    that is named by its own path but fits no pattern takes the first role.
 
     Raises:
         DataError: a required role without a file, or with several.
     """
     there = [raw for path in paths for raw in raw_files_in(path)]
     found: dict[str, RawFile] = {}
-    for role, wanted in roles.items():
+    for role, wanted in reversed(roles.items()):
+        free = [raw for raw in there if raw not in found.values()]
         for pattern in wanted.patterns:
-            matches = [raw for raw in there if fnmatch(raw.name.lower(), pattern.lower())]
+            matches = [raw for raw in free if fnmatch(raw.name.lower(), pattern.lower())]
             if len(matches) > 1:
                 raise DataError(
                     f"{len(matches)} files could be the {role}: "

@@ -142,9 +142,7 @@ def check_columns(file: RawFile, wanted: list[str], there: list[str]) -> None:
     """Raises DataError, naming the columns there are, if one that is wanted is not."""
     for column in wanted:
         if column not in there:
-            raise DataError(
-                f"{file} has no column `{column}`; its columns are {', '.join(there)}."
-            )
+            raise DataError(f"{file} has no column `{column}`; its columns are {', '.join(there)}.")
 
 
 def value_of(row: dict, key: str):

@@ -43,7 +43,9 @@ class Table(Source):
         parser.add_argument(
             "--time_unit", choices=EPOCH_UNITS, default="s", help="unit of times that are numbers"
         )
-        parser.add_argument("--time_format", metavar="PATTERN", help="strptime pattern of the times")
+        parser.add_argument(
+            "--time_format", metavar="PATTERN", help="strptime pattern of the times"
+        )
         parser.add_argument(
             "--text",
             nargs="+",
@@ -204,7 +206,9 @@ def _inter_value(value, kind: str) -> str:
         except ValueError as error:
             raise BadValue(f"{value!r} is not a number") from error
         return text
-    return " ".join(safe_id(word) for word in text.split()) if kind == "token_seq" else safe_id(text)
+    return (
+        " ".join(safe_id(word) for word in text.split()) if kind == "token_seq" else safe_id(text)
+    )
 
 
 def _single(paths: list[Path]) -> RawFile:
