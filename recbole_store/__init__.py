@@ -13,7 +13,7 @@ item's *semantic ID*. Shapes use B (batch), T (items of a history), L (levels of
 disambiguation included), C (codes of a level), K (beams), H (width of the LLM), N (items).
 
 ``import recbole_store`` is all RecBole needs to know ``STORE``. Preparing and checking data sets
-needs neither RecBole nor torch: those commands set ``RECBOLE_STORE_REGISTER=0`` and so start at once.
+needs neither RecBole nor torch: those commands set ``RECBOLE_STORE_REGISTER=0`` and start at once.
 """
 
 import os

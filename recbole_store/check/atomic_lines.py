@@ -30,8 +30,8 @@ FAULTS = {
     "carriage return": (True, "lines with a carriage return inside, where RecBole ends the row"),
     "quote": (
         True,
-        "fields that begin with a double quote, from where RecBole reads on to the next quote, over "
-        "tabs and lines",
+        "fields that begin with a double quote, from where RecBole reads on to the next quote, "
+        "over tabs and lines",
     ),
     "lost id": (True, "ids that are empty or a word such as NA, which RecBole reads as missing"),
     "padding id": (True, f"ids that are {PADDING}, RecBole's own name of the padding"),

@@ -18,7 +18,8 @@ _COLLIDING = (
 )
 _REORDERED = (
     "SELECT count(DISTINCT user_id), count(DISTINCT user_id) FILTER (WHERE last) FROM (SELECT "
-    "user_id, row_number() OVER (PARTITION BY user_id ORDER BY seconds, fraction, ordinal) AS exact, "
+    "user_id, "
+    "row_number() OVER (PARTITION BY user_id ORDER BY seconds, fraction, ordinal) AS exact, "
     "row_number() OVER (PARTITION BY user_id ORDER BY rounded, ordinal) AS theirs, "
     "exact = count(*) OVER (PARTITION BY user_id) AS last FROM seen) WHERE exact <> theirs"
 )
@@ -50,9 +51,9 @@ def interaction_findings(interactions: Interactions) -> list[Finding]:
         (n_users,) = ask(_LAST_IS_REPEAT).fetchone()
         say(
             False,
-            f"Rows that repeat a user-item pair at another time: {n:,}. Users whose last item is such "
-            f"a repeat: {n_users:,}; no model can hit it where items of the history are filtered "
-            "(`repeatable: False`).",
+            f"Rows that repeat a user-item pair at another time: {n:,}. Users whose last item is "
+            f"such a repeat: {n_users:,}; no model can hit it where items of the history are "
+            "filtered (`repeatable: False`).",
         )
     n, n_users = ask(_COLLIDING).fetchone()
     reordered, tested = ask(_REORDERED).fetchone()
@@ -60,9 +61,9 @@ def interaction_findings(interactions: Interactions) -> list[Finding]:
         say(
             True,
             "Times collide in float32, as which RecBole keeps them, and the file is not in time "
-            f"order. Users whose histories RecBole alone puts in a wrong order: {reordered:,}; those "
-            f"of them whose test item is then not their last: {tested:,}. recbole_store sorts by "
-            "the exact times (`exact_time_order`); other code needs the file sorted.",
+            f"order. Users whose histories RecBole alone puts in a wrong order: {reordered:,}; "
+            f"those whose test item is then not their last: {tested:,}. recbole_store sorts by the "
+            "exact times (`exact_time_order`); other code needs the file sorted.",
         )
     elif n:
         say(
@@ -77,8 +78,8 @@ def interaction_findings(interactions: Interactions) -> list[Finding]:
     if tied:
         say(
             False,
-            f"Interactions that share their time with another of the user: {tied:,}, of {n_users:,} "
-            "users; the file's order decides which comes first.",
+            f"Interactions that share their time with another of the user: {tied:,}, of "
+            f"{n_users:,} users; the file's order decides which comes first.",
         )
     (n,) = ask(
         "SELECT count(*) FROM (SELECT 1 FROM seen GROUP BY user_id HAVING count(*) < 3)"

@@ -32,8 +32,8 @@ def item_findings(
         found.append(
             Finding(
                 True,
-                f"{file.path.name}: items without interactions: {_some(unused)}. A model that loads "
-                "the file ranks them, too; one that does not load it does not.",
+                f"{file.path.name}: items without interactions: {_some(unused)}. A model that "
+                "loads the file ranks them, too; one that does not load it does not.",
             )
         )
     if unknown := sorted(occurring - ids):

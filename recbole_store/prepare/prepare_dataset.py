@@ -101,7 +101,7 @@ def prepare(
             interactions.close()
             shutil.rmtree(working)
 
-        texts = folder / f"{name}.text.jsonl"
+        texts, features = folder / f"{name}.text.jsonl", folder / f"{name}.item"
         text_figures = write_texts(
             texts,
             source.items(reader, files),
@@ -110,7 +110,10 @@ def prepare(
             None if source.keeps_all_items else wanted,
         )
         kinds = {column: kind for column, kind in source.item_columns.items() if kind}
-        write_features(folder / f"{name}.item", texts, kinds)
+        write_features(features, texts, kinds)
+        if not text_figures.with_row:  # no files are better than files without a line
+            texts.unlink()
+            features.unlink()
         n_items = max(len(wanted), text_figures.with_row)
         figures["text"] = {
             "items": n_items,

@@ -164,7 +164,8 @@ class RawReader:
             except UnicodeDecodeError as error:
                 byte = error.object[error.start]
                 raise DataError(
-                    f"{self.place}: byte 0x{byte:02x} is not {encoding}; `--encoding` names another."
+                    f"{self.place}: byte 0x{byte:02x} is not {encoding}; convert the file to "
+                    "UTF-8, or name its encoding where the source has --encoding."
                 ) from error
             except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
                 raise DataError(
@@ -194,7 +195,8 @@ class _CountedFile(io.FileIO):
 
     def readinto(self, buffer) -> int:
         n_bytes = super().readinto(buffer)
-        self.bar.update(n_bytes)
+        # Of an archive the table of contents is read, too.
+        self.bar.update(min(n_bytes, self.bar.total - self.bar.n))
         return n_bytes
 
 

@@ -1,7 +1,7 @@
 """Times at full precision: whole seconds and an integer fraction, never a float.
 
-A time is ``(seconds, fraction)``: seconds since 1970 (UTC) and units of 1e-18 s above them, so every
-epoch number, every float and every ISO date is held exactly. Times order as these pairs do.
+A time is ``(seconds, fraction)``: seconds since 1970 (UTC) and units of 1e-18 s above them, so
+epoch numbers, floats and ISO dates are held exactly. Times order as these pairs do.
 """
 
 from __future__ import annotations
@@ -41,10 +41,13 @@ def from_epoch(value: int | float | str, unit: str = "s") -> Time:
         pass  # not whole: Decimal reads it
     try:
         number = Decimal(repr(value) if isinstance(value, float) else str(value).strip())
-        if not number.is_finite() or abs(number.adjusted()) > 40:
+        if not number.is_finite():
             raise InvalidOperation
     except InvalidOperation as error:
         raise BadValue(f"the time {value!r} is not a number") from error
+    if abs(number.adjusted()) > 40:  # 10**exponent would not end
+        too = "large" if number.adjusted() > 0 else "small: it has more than 18 decimals"
+        raise BadValue(f"the time {value!r} is too {too}")
     # Through the digits, since Decimal's own arithmetic would round to 28 of them.
     sign, digits, exponent = number.as_tuple()
     scaled, exponent = int("".join(map(str, digits))), exponent + DECIMALS - shift

@@ -28,8 +28,8 @@ class HM(Source):
     }
     more_columns = {"price": "float"}
     remark = (
-        "Times are whole days: purchases of one customer and day stand in the file's order. Several "
-        "pieces of one article bought on a day are one row, unless --duplicates keep was given."
+        "Times are whole days: purchases of one customer and day stand in the file's order. "
+        "Several pieces of one article bought on a day are duplicates (--duplicates keep)."
     )
 
     def interactions(self, reader, files):

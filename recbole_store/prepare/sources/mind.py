@@ -57,8 +57,8 @@ class MIND(Source):
             "--train_impressions",
             choices=("clicked", "all"),
             default="clicked",
-            help="what NAME.train.inter holds: clicks, as RecBole's sequential models train on every "
-            "row as on a click, or all with their labels (clicked)",
+            help="what NAME.train.inter holds: clicks, as RecBole's sequential models train on "
+            "every row as on a click, or all with their labels (clicked)",
         )
 
     def find(self, paths):

@@ -15,8 +15,8 @@ RATING_COLUMNS = ["userId", "movieId", "rating", "timestamp"]
 MOVIE_COLUMNS = ["movieId", "title", "genres"]
 # The flags at the end of u.item, in the order of u.genre.
 GENRES_100K = (
-    "unknown Action Adventure Animation Children's Comedy Crime Documentary Drama Fantasy Film-Noir "
-    "Horror Musical Mystery Romance Sci-Fi Thriller War Western"
+    "unknown Action Adventure Animation Children's Comedy Crime Documentary Drama Fantasy "
+    "Film-Noir Horror Musical Mystery Romance Sci-Fi Thriller War Western"
 ).split()
 ITEM_COLUMNS_100K = ["movieId", "title", "released", "video_released", "url", *GENRES_100K]
 NO_GENRES = "(no genres listed)"

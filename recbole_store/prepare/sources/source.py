@@ -42,7 +42,8 @@ class Source(ABC):
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Arguments that only this source has."""
+        """Arguments that only this source has: none."""
+        return None
 
     def find(self, paths: list[Path]) -> dict[str, RawFile]:
         """Role -> file, among all that ``--raw`` names."""
