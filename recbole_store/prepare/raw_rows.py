@@ -14,6 +14,7 @@ from recbole_store.prepare.data_error import BadValue, DataError
 from recbole_store.prepare.raw_files import RawFile, RawReader
 
 ROWS_AT_ONCE = 10_000
+OFFLINE = {"autoinstall_known_extensions": "false"}  # DuckDB would fetch what it lacks
 
 
 def json_rows(reader: RawReader, file: RawFile, encoding: str = "utf-8") -> Iterator[dict]:
@@ -113,13 +114,16 @@ def parquet_rows(reader: RawReader, file: RawFile, columns: list[str]) -> Iterat
         raise DataError(f"{file}: Parquet is not read from inside a zip archive; unpack it.")
     reader.file, reader.unit, reader.number = file, "row", 0
     try:
-        with duckdb.connect(config={"memory_limit": "1GB", "TimeZone": "UTC"}) as connection:
-            table = connection.read_parquet(str(file.path))
-            types = dict(zip(table.columns, map(str, table.types), strict=True))
+        with duckdb.connect(config=OFFLINE | {"memory_limit": "1GB"}) as connection:
+            path = [str(file.path)]
+            described = connection.execute(
+                "DESCRIBE SELECT * FROM read_parquet(?)", path
+            ).fetchall()
+            types = {name: kind for name, kind, *_ in described}
             check_columns(file, columns, list(types))
             chosen = ", ".join(_as_read(name, types[name]) for name in columns)
-            n_rows = table.count("*").fetchone()[0]
-            rows = connection.execute(f"SELECT {chosen} FROM read_parquet(?)", [str(file.path)])
+            (n_rows,) = connection.execute("SELECT count(*) FROM read_parquet(?)", path).fetchone()
+            rows = connection.execute(f"SELECT {chosen} FROM read_parquet(?)", path)
             with reader.progress(file) as bar:
                 while batch := rows.fetchmany(ROWS_AT_ONCE):
                     for row in batch:

@@ -1,7 +1,8 @@
 """Times at full precision: whole seconds and an integer fraction, never a float.
 
 A time is ``(seconds, fraction)``: seconds since 1970 (UTC) and units of 1e-18 s above them, so
-epoch numbers, floats and ISO dates are held exactly. Times order as these pairs do.
+epoch numbers, floats and ISO dates are held exactly. Times order as these pairs do. A missing
+value, None or an empty text, is no time: None.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _ISO = re.compile(
 Time = tuple[int, int]
 
 
-def from_epoch(value: int | float | str, unit: str = "s") -> Time:
+def from_epoch(value: int | float | str | None, unit: str = "s") -> Time | None:
     """A number of seconds, milliseconds, ... since 1970, or any other number that orders rows.
 
     Example: from_epoch("1588615855070", "ms") -> (1588615855, 70000000000000000)
@@ -33,6 +34,8 @@ def from_epoch(value: int | float | str, unit: str = "s") -> Time:
     Raises:
         BadValue: not a finite number, or more than 18 decimals.
     """
+    if _is_missing(value):
+        return None
     shift = EPOCH_UNITS[unit]
     try:
         if shift == 0 and not isinstance(value, float):
@@ -57,11 +60,13 @@ def from_epoch(value: int | float | str, unit: str = "s") -> Time:
     return _checked(divmod(-scaled if sign else scaled, UNIT))
 
 
-def from_iso(value: str) -> Time:
+def from_iso(value: str | None) -> Time | None:
     """An ISO 8601 date with or without time, fraction and offset; UTC where none is given.
 
     Example: from_iso("1970-01-01 00:01:00.5") -> (60, 500000000000000000)
     """
+    if _is_missing(value):
+        return None
     match = _ISO.fullmatch(str(value).strip())
     if not match:
         raise BadValue(f"the time {value!r} is not an ISO date such as 2014-07-23 10:30:00")
@@ -75,8 +80,10 @@ def from_iso(value: str) -> Time:
     return seconds, int((fraction or "").ljust(DECIMALS, "0"))
 
 
-def from_format(value: str, pattern: str, shown: str | None = None) -> Time:
+def from_format(value: str | None, pattern: str, shown: str | None = None) -> Time | None:
     """A date in a pattern of ``strptime``, UTC where the pattern has no ``%z``."""
+    if _is_missing(value):
+        return None
     try:
         moment = datetime.strptime(str(value).strip(), pattern)
     except ValueError as error:
@@ -90,7 +97,7 @@ def from_format(value: str, pattern: str, shown: str | None = None) -> Time:
     return delta.days * 86_400 + delta.seconds, delta.microseconds * 10 ** (DECIMALS - 6)
 
 
-def from_any(value: int | float | str, unit: str = "s") -> Time:
+def from_any(value: int | float | str | None, unit: str = "s") -> Time | None:
     """A number as :func:`from_epoch` reads it, anything else as :func:`from_iso` does."""
     if isinstance(value, str) and "-" in value.strip()[1:] and _ISO.fullmatch(value.strip()):
         return from_iso(value)
@@ -119,6 +126,10 @@ def as_date(time: Time) -> str | None:
         return datetime.fromtimestamp(time[0], UTC).strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, ValueError, OSError):
         return None
+
+
+def _is_missing(value) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _checked(time: Time) -> Time:

@@ -103,8 +103,6 @@ class Table(Source):
             )
 
     def _time(self, value):
-        if value is None or value == "":
-            return None
         if self.arguments.time_format:
             return from_format(value, self.arguments.time_format)
         return from_any(value, self.arguments.time_unit)
