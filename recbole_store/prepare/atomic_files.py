@@ -67,6 +67,8 @@ def write_texts(
     written: set[str] = set()
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for raw_id, raw in items:
+            if wanted is not None and len(written) == len(wanted):
+                break
             if raw_id in written or not raw_id or (wanted is not None and raw_id not in wanted):
                 continue
             written.add(raw_id)

@@ -99,6 +99,8 @@ def from_format(value: str | None, pattern: str, shown: str | None = None) -> Ti
 
 def from_any(value: int | float | str | None, unit: str = "s") -> Time | None:
     """A number as :func:`from_epoch` reads it, anything else as :func:`from_iso` does."""
+    if unit == "s" and isinstance(value, str) and value.isdecimal() and len(value) < 19:
+        return int(value), 0  # nearly every row of most tables: the short way
     if isinstance(value, str) and "-" in value.strip()[1:] and _ISO.fullmatch(value.strip()):
         return from_iso(value)
     try:
