@@ -42,10 +42,11 @@ setup(
         "scikit-learn",
         "pandas>=2,<3",
         "numpy>=1.26,<2",
+        "duckdb>=2,<3",  # groups and sorts more interactions than fit into memory
         "scipy<1.13",  # RecBole's LightGCN and its kin
         "setuptools<82",  # RecBole's ray needs pkg_resources
         "pyyaml",
         "tqdm",
     ],
-    extras_require={"test": ["pytest"], "bench": ["matplotlib"]},
+    extras_require={"test": ["pytest", "hypothesis"], "bench": ["matplotlib"]},
 )

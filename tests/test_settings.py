@@ -102,7 +102,7 @@ def test_profiles_hold_known_keys_and_good_values(path):
         assert resolved[key] == value or key == "eval_args"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "dataset").glob("*.yaml")), ids=name_of)
+@pytest.mark.parametrize("path", sorted((ROOT / "dataset").rglob("*.yaml")), ids=name_of)
 def test_dataset_files_hold_known_keys(path):
     types = known_types(["STORE"], "no such dataset")
     for key, value in read_properties(path).items():

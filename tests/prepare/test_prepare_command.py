@@ -142,9 +142,10 @@ def test_every_property_file_has_a_source():
 
 
 def test_commands_on_the_pages_are_understood():
-    """Every line of a page that prepares names arguments that exist."""
-    for name in SOURCES:
-        page = (ROOT / "dataset" / f"{name}.md").read_text(encoding="utf-8").replace("\\\n", " ")
-        for line in re.findall(r"^(?:recbole-store) prepare (.*)$", page, re.MULTILINE):
-            parsed = command.parser("recbole-store").parse_args(re.split(r"\s+", line.strip()))
-            assert parsed.source == name
+    """Every line of a page, or of README, that prepares names arguments that exist."""
+    pages = [ROOT / "README.md", *(ROOT / "dataset" / f"{name}.md" for name in SOURCES)]
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        (line,) = re.findall(r"^\S*recbole-store prepare (.*)$", text, re.MULTILINE)
+        parsed = command.parser("recbole-store").parse_args(line.split())
+        assert parsed.source == page.stem or page.name == "README.md"
