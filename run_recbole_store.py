@@ -78,11 +78,14 @@ def typed_properties(unknown: list[str], error) -> list[tuple[str, str]]:
 
 def data_command(name: str, argv: list[str]) -> int:
     """Run ``prepare`` or ``check``, without RecBole and torch; returns the exit status."""
-    os.environ.setdefault("RECBOLE_STORE_REGISTER", "0")
-    if name == "prepare":
-        from recbole_store.prepare import command
-    else:
-        from recbole_store.check import command
+    os.environ["RECBOLE_STORE_REGISTER"] = "0"
+    try:
+        if name == "prepare":
+            from recbole_store.prepare import command
+        else:
+            from recbole_store.check import command
+    finally:
+        del os.environ["RECBOLE_STORE_REGISTER"]  # not for the processes of a comparison
     return command.main(argv, Path(sys.argv[0]).name)
 
 

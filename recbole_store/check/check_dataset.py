@@ -11,6 +11,7 @@ from recbole_store.check.finding import Finding
 from recbole_store.check.interaction_findings import interaction_findings
 from recbole_store.check.item_findings import item_findings, text_findings
 from recbole_store.prepare.data_error import BadValue, DataError
+from recbole_store.prepare.database import database_faults
 from recbole_store.prepare.interactions import Interaction, Interactions
 from recbole_store.prepare.times import from_epoch
 from recbole_store.property_files import plugin_defaults, read_properties, recbole_folder
@@ -58,7 +59,7 @@ def check(name: str, data_path: Path, files: list[Path]) -> Checked:
     )
     parts = sorted(folder.glob(f"{name}.*.inter"))
     list_column = item + properties["LIST_SUFFIX"]
-    with tempfile.TemporaryDirectory() as working:
+    with tempfile.TemporaryDirectory() as working, database_faults():
         interactions = Interactions(Path(working))
         try:
             main = AtomicFile(folder / f"{name}.inter", *options)

@@ -5,7 +5,7 @@ The flow, module by module::
     raw files, gzip and zip in place       raw_files.py, raw_rows.py
     one layout -> interactions, items      sources/
     ids, texts and times that survive      atomic_text.py, times.py
-    filters, time order, figures           interactions.py (DuckDB, on disk)
+    filters, time order, figures           interactions.py, database.py (DuckDB, on disk)
     atomic files, texts, properties        atomic_files.py
     what is in there, and from what        data_card.py
     all of it appears at once, or nothing  dataset_folder.py

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from recbole_store.prepare.arguments import Parser, at_least_one, memory_size
 from recbole_store.prepare.data_error import BadValue, DataError
+from recbole_store.prepare.database import MEMORY
 from recbole_store.prepare.dataset_folder import check_target
-from recbole_store.prepare.interactions import DUPLICATES, MEMORY
+from recbole_store.prepare.interactions import DUPLICATES
 from recbole_store.prepare.prepare_dataset import Filters, prepare
 from recbole_store.prepare.sources import SOURCES
 from recbole_store.prepare.times import from_any

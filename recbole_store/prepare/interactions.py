@@ -6,14 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import duckdb
 import numpy as np
 
-from recbole_store.prepare.data_error import DataError
+from recbole_store.prepare.database import MEMORY, ROWS_AT_ONCE, database
 from recbole_store.prepare.times import Time
-
-ROWS_AT_ONCE = 50_000
-MEMORY = "1GB"  # of DuckDB; what does not fit goes to its temporary folder
 
 # Which rows of one user and item stay.
 DUPLICATES = {
@@ -53,11 +49,7 @@ class Interactions:
     def __init__(self, folder: Path, more: Iterable[str] = (), memory: str = MEMORY):
         self.more = tuple(more)
         self.incomplete = 0
-        settings = {"temp_directory": str(folder / "spilled"), "memory_limit": memory}
-        try:
-            self.connection = duckdb.connect(folder / "interactions.duckdb", config=settings)
-        except duckdb.Error as error:
-            raise DataError(f"DuckDB refuses the memory limit {memory!r}: {error}") from error
+        self.connection = database(folder, memory)
         extra = "".join(f", more_{n} VARCHAR" for n in range(len(self.more)))
         self._more_names = "".join(f", more_{n}" for n in range(len(self.more)))
         self._run(
@@ -69,12 +61,7 @@ class Interactions:
         self.connection.close()
 
     def _run(self, query: str, values=None):
-        try:
-            return self.connection.execute(query, values)
-        except duckdb.OutOfMemoryException as error:
-            raise DataError(
-                "The filters need more memory than --memory grants: give more."
-            ) from error
+        return self.connection.execute(query, values)
 
     def _number(self, query: str, values=None) -> int:
         return self._run(query, values).fetchone()[0]

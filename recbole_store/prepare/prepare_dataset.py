@@ -16,8 +16,9 @@ from recbole_store.prepare.atomic_files import (
 )
 from recbole_store.prepare.data_card import as_markdown, figures_of, file_facts
 from recbole_store.prepare.data_error import DataError
+from recbole_store.prepare.database import MEMORY, database_faults
 from recbole_store.prepare.dataset_folder import CARD, appearing_folder
-from recbole_store.prepare.interactions import MEMORY, Interactions
+from recbole_store.prepare.interactions import Interactions
 from recbole_store.prepare.raw_files import RawFile, RawReader
 from recbole_store.prepare.sources.source import Source
 from recbole_store.prepare.times import Time, as_number
@@ -72,7 +73,7 @@ def prepare(
     check_column_names([*source.item_columns, *source.more_columns])
     reader = RawReader(show_progress)
     name = out.resolve().name
-    with appearing_folder(out, force) as folder, reader.naming_faults():
+    with appearing_folder(out, force) as folder, reader.naming_faults(), database_faults():
         working = folder / "working"
         working.mkdir()
         interactions = Interactions(working, source.more_columns, memory)

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import duckdb
 
 from recbole_store.prepare.data_error import BadValue, DataError
+from recbole_store.prepare.database import database
 from recbole_store.prepare.raw_files import RawFile, RawReader
 
 ROWS_AT_ONCE = 10_000
-OFFLINE = {"autoinstall_known_extensions": "false"}  # DuckDB would fetch what it lacks
 
 
 def json_rows(reader: RawReader, file: RawFile, encoding: str = "utf-8") -> Iterator[dict]:
@@ -114,7 +114,7 @@ def parquet_rows(reader: RawReader, file: RawFile, columns: list[str]) -> Iterat
         raise DataError(f"{file}: Parquet is not read from inside a zip archive; unpack it.")
     reader.file, reader.unit, reader.number = file, "row", 0
     try:
-        with duckdb.connect(config=OFFLINE | {"memory_limit": "1GB"}) as connection:
+        with database() as connection:
             path = [str(file.path)]
             described = connection.execute(
                 "DESCRIBE SELECT * FROM read_parquet(?)", path
@@ -158,6 +158,20 @@ def value_of(row: dict, key: str):
     if key not in row:
         raise BadValue(f"no `{key}`, but {', '.join(list(row)[:8])}")
     return row[key]
+
+
+def number_text(value) -> str:
+    """A number as text, "" for a missing one.
+
+    Raises:
+        BadValue: it is no number.
+    """
+    text = "" if value is None else str(value).strip()
+    try:
+        float(text or 0)
+    except ValueError as error:
+        raise BadValue(f"{value!r} is not a number") from error
+    return text
 
 
 def _object(row) -> dict:

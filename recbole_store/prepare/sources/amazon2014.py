@@ -5,7 +5,7 @@ from __future__ import annotations
 from recbole_store.prepare.atomic_text import safe_id
 from recbole_store.prepare.interactions import Interaction
 from recbole_store.prepare.raw_files import Role
-from recbole_store.prepare.raw_rows import literal_rows, value_of
+from recbole_store.prepare.raw_rows import literal_rows, number_text, value_of
 from recbole_store.prepare.sources.source import Source, flat
 from recbole_store.prepare.times import from_epoch
 
@@ -32,7 +32,7 @@ class Amazon2014(Source):
                 safe_id(value_of(row, "reviewerID")),
                 safe_id(value_of(row, "asin")),
                 from_epoch(value_of(row, "unixReviewTime")),
-                (str(row.get("overall", "")),),
+                (number_text(row.get("overall")),),
             )
 
     def items(self, reader, files):

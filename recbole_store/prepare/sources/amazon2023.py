@@ -5,7 +5,7 @@ from __future__ import annotations
 from recbole_store.prepare.atomic_text import safe_id
 from recbole_store.prepare.interactions import Interaction
 from recbole_store.prepare.raw_files import Role
-from recbole_store.prepare.raw_rows import json_rows, value_of
+from recbole_store.prepare.raw_rows import json_rows, number_text, value_of
 from recbole_store.prepare.sources.source import Source
 from recbole_store.prepare.times import from_epoch
 
@@ -35,7 +35,7 @@ class Amazon2023(Source):
                 safe_id(value_of(row, "user_id")),
                 safe_id(value_of(row, "parent_asin")),
                 from_epoch(value_of(row, "timestamp"), "ms"),
-                (str(row.get("rating", "")),),
+                (number_text(row.get("rating")),),
             )
 
     def items(self, reader, files):

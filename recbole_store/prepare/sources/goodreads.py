@@ -5,7 +5,7 @@ from __future__ import annotations
 from recbole_store.prepare.atomic_text import safe_id
 from recbole_store.prepare.interactions import Interaction
 from recbole_store.prepare.raw_files import Role
-from recbole_store.prepare.raw_rows import json_rows, value_of
+from recbole_store.prepare.raw_rows import json_rows, number_text, value_of
 from recbole_store.prepare.sources.source import Source
 from recbole_store.prepare.times import from_format
 
@@ -36,7 +36,7 @@ class Goodreads(Source):
                 safe_id(value_of(row, "book_id")),
                 # Thu Jan 05 10:44:24 -0800 2017
                 from_format(value_of(row, "date_added"), "%a %b %d %H:%M:%S %z %Y"),
-                (str(row.get("rating", "")),),
+                (number_text(row.get("rating")),),
             )
 
     def items(self, reader, files):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from recbole_store.prepare.atomic_text import safe_id
 from recbole_store.prepare.interactions import Interaction
 from recbole_store.prepare.raw_files import Role
-from recbole_store.prepare.raw_rows import delimited_rows, value_of
+from recbole_store.prepare.raw_rows import delimited_rows, number_text, value_of
 from recbole_store.prepare.sources.source import Source
 from recbole_store.prepare.times import from_iso
 
@@ -38,7 +38,7 @@ class HM(Source):
                 safe_id(value_of(row, "customer_id")),
                 safe_id(value_of(row, "article_id")),
                 from_iso(value_of(row, "t_dat")),
-                (row.get("price", ""),),
+                (number_text(row.get("price")),),
             )
 
     def items(self, reader, files):

@@ -13,10 +13,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-import duckdb
 import numpy as np
 
 from recbole_store.prepare.data_error import DataError
+from recbole_store.prepare.database import database
 from recbole_store.prepare.times import Time, as_number
 
 ROWS_AT_ONCE = 10_000
@@ -68,10 +68,9 @@ def write_impressions(
     """
     working = folder / "working"
     working.mkdir()
-    settings = {"temp_directory": str(working / "spilled"), "memory_limit": memory}
     rows: Counter[str] = Counter()
     try:
-        with duckdb.connect(working / "impressions.duckdb", config=settings) as connection:
+        with database(working, memory) as connection:
             without_history = _load(connection, impressions)
             test_day, valid_day = _split_days(connection)
             ordered = connection.execute(

@@ -7,7 +7,7 @@ import re
 from recbole_store.prepare.atomic_text import safe_id
 from recbole_store.prepare.interactions import Interaction
 from recbole_store.prepare.raw_files import Role
-from recbole_store.prepare.raw_rows import delimited_rows, value_of
+from recbole_store.prepare.raw_rows import delimited_rows, number_text, value_of
 from recbole_store.prepare.sources.source import Source
 from recbole_store.prepare.times import from_epoch
 
@@ -37,7 +37,7 @@ class MovieLens(Source):
                 safe_id(value_of(row, "userId")),
                 safe_id(value_of(row, "movieId")),
                 from_epoch(value_of(row, "timestamp")),
-                (row["rating"],),
+                (number_text(row.get("rating")),),
             )
 
     def items(self, reader, files):

@@ -7,10 +7,16 @@ from pathlib import Path
 import yaml
 
 from recbole_store.prepare.atomic_text import safe_id
-from recbole_store.prepare.data_error import BadValue, DataError
+from recbole_store.prepare.data_error import DataError
 from recbole_store.prepare.interactions import Interaction
 from recbole_store.prepare.raw_files import RawFile, RawReader, Role, raw_files_in
-from recbole_store.prepare.raw_rows import check_columns, delimited_rows, json_rows, parquet_rows
+from recbole_store.prepare.raw_rows import (
+    check_columns,
+    delimited_rows,
+    json_rows,
+    number_text,
+    parquet_rows,
+)
 from recbole_store.prepare.sources.source import Source
 from recbole_store.prepare.times import EPOCH_UNITS, from_any, from_format
 
@@ -197,16 +203,12 @@ def _typed(words: list[str]) -> dict[str, str]:
 
 
 def _inter_value(value, kind: str) -> str:
-    text = "" if value is None else str(value).strip()
     if kind == "float":
-        try:
-            float(text or "nan")
-        except ValueError as error:
-            raise BadValue(f"{value!r} is not a number") from error
-        return text
-    return (
-        " ".join(safe_id(word) for word in text.split()) if kind == "token_seq" else safe_id(text)
-    )
+        return number_text(value)
+    if kind == "token_seq":
+        words = value if isinstance(value, list) else str(value or "").split()
+        return " ".join(safe_id(word) for word in words)
+    return safe_id(value)
 
 
 def _single(paths: list[Path]) -> RawFile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from recbole_store.prepare.atomic_text import safe_id
 from recbole_store.prepare.interactions import Interaction
 from recbole_store.prepare.raw_files import Role
-from recbole_store.prepare.raw_rows import json_rows, value_of
+from recbole_store.prepare.raw_rows import json_rows, number_text, value_of
 from recbole_store.prepare.sources.source import Source
 from recbole_store.prepare.times import from_iso
 
@@ -30,7 +30,7 @@ class Yelp(Source):
                 safe_id(value_of(row, "user_id")),
                 safe_id(value_of(row, "business_id")),
                 from_iso(value_of(row, "date")),
-                (str(row.get("stars", "")),),
+                (number_text(row.get("stars")),),
             )
 
     def items(self, reader, files):
