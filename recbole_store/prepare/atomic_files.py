@@ -118,5 +118,6 @@ def write_features(path: Path, texts: Path, kinds: dict[str, str]) -> dict[str, 
 def check_column_names(names: Iterable[str]) -> None:
     """Raises DataError for a name that cannot stand in the header of an atomic file."""
     for name in names:
-        if not name or any(mark in name for mark in ':\t\r\n"') or name == "item_id":
+        reserved = name in ("user_id", "item_id", "timestamp")
+        if not name or reserved or any(mark in name for mark in ':\t\r\n"'):
             raise DataError(f"The column name {name!r} cannot stand in an atomic file's header.")

@@ -150,7 +150,11 @@ class RawReader:
         Raises:
             DataError: the file cannot be read, is cut off, or is not in that encoding.
         """
-        if "\n".encode(encoding) != b"\n":
+        try:
+            separates_lines = "\n".encode(encoding) == b"\n"
+        except LookupError as error:
+            raise DataError(f"There is no encoding {encoding!r}.") from error
+        if not separates_lines:
             raise DataError(f"{file}: {encoding} is not read; convert the file to UTF-8.")
         self.file, self.unit, self.number = file, "line", 0
         with self.progress(file) as bar:

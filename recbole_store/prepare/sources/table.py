@@ -32,6 +32,8 @@ class Table(Source):
 
     def __init__(self, name, arguments):
         super().__init__(name, arguments)
+        if arguments.delimiter and set(arguments.delimiter) & set('"\r\n'):
+            raise DataError(f"--delimiter {arguments.delimiter!r} has another meaning in a table.")
         self.features = _typed(arguments.features)
         self.more_columns = _typed(arguments.inter_features)
         texts = dict.fromkeys(arguments.text, "token_seq")
