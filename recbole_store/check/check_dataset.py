@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,15 @@ class Checked(NamedTuple):
     n_items: int
     n_interactions: int
     findings: list[Finding]
+
+
+class Columns(NamedTuple):
+    """What the properties call the columns."""
+
+    user: str
+    item: str
+    time: str
+    item_list: str
 
 
 def properties_of(name: str, data_path: Path, files: list[Path]) -> dict:
@@ -51,69 +61,72 @@ def check(name: str, data_path: Path, files: list[Path]) -> Checked:
     """
     properties = properties_of(name, data_path, files)
     folder = dataset_folder({**properties, "benchmark_filename": None}, name)
-    user, item, time = (properties[key] for key in ("USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD"))
+    user, item, time = (properties[f"{key}_FIELD"] for key in ("USER_ID", "ITEM_ID", "TIME"))
+    columns = Columns(user, item, time, item + properties["LIST_SUFFIX"])
     options = (
         properties["field_separator"],
         properties["seq_separator"],
         properties.get("encoding") or "utf-8",
     )
-    parts = sorted(folder.glob(f"{name}.*.inter"))
-    list_column = item + properties["LIST_SUFFIX"]
+    parts = [AtomicFile(path, *options) for path in sorted(folder.glob(f"{name}.*.inter"))]
     with tempfile.TemporaryDirectory() as working, database_faults():
         interactions = Interactions(Path(working))
         try:
             main = AtomicFile(folder / f"{name}.inter", *options)
-            for column in (user, item):
-                if column not in main.columns:
-                    raise DataError(
-                        f"{main.path} has no column `{column}`, but {', '.join(main.columns)}; "
-                        f"a property file of --config_files names others."
-                    )
-            findings = (
-                []
-                if time in main.columns
-                else [
-                    Finding(
-                        True, f"{main.path.name} has no column `{time}`: the order is the file's."
-                    )
-                ]
-            )
-            interactions.load(_rows(main, user, item, time, bool(parts)))
-            findings += main.findings()
-            if len(interactions) == 0:
-                raise DataError(f"No row of {main.path} has user, item and time.")
-            if interactions.incomplete:
-                findings.append(
-                    Finding(
-                        True,
-                        f"{main.path.name}: rows without user, item or a time that is a number: "
-                        f"{interactions.incomplete:,}.",
-                    )
-                )
+            findings = _load(main, columns, interactions, split_ids=bool(parts))
             findings += interaction_findings(interactions)
-            n_users, n_items = (interactions.counts(kind)[0] for kind in ("user", "item"))
-            occurring, n_rows = interactions.items(), len(interactions)
+            occurring = interactions.items()
+            n_users, n_rows = interactions.counts("user")[0], len(interactions)
         finally:
             interactions.close()
     candidates = set(occurring)
-    for path in parts:
-        part = AtomicFile(path, *options)
-        for row in part.rows((user, item), split_ids=True):
-            candidates.add(row.get(item, ""))
-            candidates.update(row.get(list_column, "").split(options[1]))
+    for part in parts:
+        candidates |= _items_of_part(part, columns)
         findings += part.findings()
-    candidates.discard("")
     items = folder / f"{name}.item"
     if items.is_file():
         findings += item_findings(AtomicFile(items, *options), item, candidates, bool(parts))
     findings += text_findings(folder, name, properties, item, occurring)
-    return Checked(n_users, n_items, n_rows, findings)
+    return Checked(n_users, len(occurring), n_rows, findings)
 
 
-def _rows(file: AtomicFile, user: str, item: str, time: str, split_ids: bool):
-    for number, row in enumerate(file.rows((user, item), split_ids)):
+def _load(
+    file: AtomicFile, columns: Columns, interactions: Interactions, split_ids: bool
+) -> list[Finding]:
+    """Take in all rows of ``NAME.inter``; returns what its lines show."""
+    for column in (columns.user, columns.item):
+        if column not in file.columns:
+            there = ", ".join(file.columns) or "no header of NAME:TYPE columns"
+            raise DataError(
+                f"{file.path} has no column `{column}`, but {there}; a property file of "
+                "--config_files can name others."
+            )
+    interactions.load(_rows(file, columns, split_ids))
+    if len(interactions) == 0:
+        raise DataError(f"No row of {file.path} has user, item and time.")
+    found = file.findings()
+    if columns.time not in file.columns:
+        text = f"{file.path.name} has no column `{columns.time}`: the order is the file's."
+        found.append(Finding(True, text))
+    if interactions.incomplete:
+        text = f"rows without user, item or a time that is a number: {interactions.incomplete:,}."
+        found.append(Finding(True, f"{file.path.name}: {text}"))
+    return found
+
+
+def _rows(file: AtomicFile, columns: Columns, split_ids: bool) -> Iterator[Interaction]:
+    for number, row in enumerate(file.rows((columns.user, columns.item), split_ids)):
         try:
-            when = from_epoch(row[time]) if time in row else (number, 0)
+            when = from_epoch(row[columns.time]) if columns.time in row else (number, 0)
         except BadValue:
             when = None  # the line's own check has said so
-        yield Interaction(row[user], row[item], when)
+        yield Interaction(row[columns.user], row[columns.item], when)
+
+
+def _items_of_part(file: AtomicFile, columns: Columns) -> set[str]:
+    """Items of a benchmark file: its targets and those of its ready histories."""
+    items: set[str] = set()
+    for row in file.rows((columns.user, columns.item), split_ids=True):
+        items.add(row.get(columns.item, ""))
+        items.update(row.get(columns.item_list, "").split(file.seq_separator))
+    return items - {""}

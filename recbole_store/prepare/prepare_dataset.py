@@ -74,59 +74,12 @@ def prepare(
     reader = RawReader(show_progress)
     name = out.resolve().name
     with appearing_folder(out, force) as folder, reader.naming_faults(), database_faults():
-        working = folder / "working"
-        working.mkdir()
-        interactions = Interactions(working, source.more_columns, memory)
-        try:
-            n_raw = interactions.load(source.interactions(reader, files))
-            first = next(iter(files.values()))
-            if not n_raw:
-                raise DataError(f"{first} holds no interactions.")
-            if not len(interactions):
-                raise DataError(f"No row of {first} has user, item and time.")
-            say(f"{n_raw:,} interactions read")
-            filtered = {"raw": n_raw, "incomplete": interactions.incomplete}
-            filtered |= apply_filters(interactions, filters)
-            if not len(interactions):
-                raise DataError(
-                    f"No interactions are left of {n_raw:,} ({_in_words(filtered)}): the filters "
-                    "are too strict, see --k_core, --min_history, --since and --until."
-                )
-            say(f"{len(interactions):,} interactions kept ({_in_words(filtered)})")
-            write_interactions(
-                folder / f"{name}.inter", interactions.in_time_order(), source.more_columns
-            )
-            figures = figures_of(interactions)
-            wanted = interactions.items()
-        finally:
-            interactions.close()
-            shutil.rmtree(working)
-
-        texts, features = folder / f"{name}.text.jsonl", folder / f"{name}.item"
-        text_figures = write_texts(
-            texts,
-            source.items(reader, files),
-            source.item_columns,
-            source.text_columns(),
-            None if source.keeps_all_items else wanted,
+        rows, figures, wanted = _interactions(
+            source, reader, files, filters, folder / f"{name}.inter", memory, say
         )
-        kinds = {column: kind for column, kind in source.item_columns.items() if kind}
-        write_features(features, texts, kinds)
-        if not text_figures.with_row:  # no files are better than files without a line
-            texts.unlink()
-            features.unlink()
-        n_items = max(len(wanted), text_figures.with_row)
-        figures["text"] = {
-            "items": n_items,
-            "described": text_figures.with_row,
-            "with_text": text_figures.with_text,
-            "without_text": n_items - text_figures.with_text,
-            "filled": text_figures.filled,
-            "words": text_figures.spread(),
-        }
-        say(f"{text_figures.with_text:,} of {n_items:,} items with text")
-        more = source.write_more(reader, files, folder, name)
-        if more:
+        figures["text"] = _items(source, reader, files, folder, name, wanted)
+        say(f"{figures['text']['with_text']:,} of {figures['text']['items']:,} items with text")
+        if more := source.write_more(reader, files, folder, name):
             figures["more"] = more
         properties = (
             f"# Properties of {name}, which every run on it takes; written by preparation from\n"
@@ -139,7 +92,7 @@ def prepare(
             "command": command,
             "remark": source.remark,
             "filters": _as_plain(filters),
-            "rows": filtered,
+            "rows": rows,
             **figures,
             "raw_files": [file_facts(raw.path, str(raw)) for raw in files.values()],
             "files": {path.name: file_facts(path) for path in sorted(folder.iterdir())},
@@ -150,6 +103,75 @@ def prepare(
             json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
     return card
+
+
+def _interactions(
+    source: Source,
+    reader: RawReader,
+    files: dict[str, RawFile],
+    filters: Filters,
+    path: Path,
+    memory: str,
+    say: Callable[[str], None],
+) -> tuple[dict[str, int], dict, set[str]]:
+    """Write ``NAME.inter``: rows read and dropped, figures of those kept, ids of their items."""
+    working = path.parent / "working"
+    working.mkdir()
+    interactions = Interactions(working, source.more_columns, memory)
+    try:
+        n_raw = interactions.load(source.interactions(reader, files))
+        first = next(iter(files.values()))
+        if not n_raw:
+            raise DataError(f"{first} holds no interactions.")
+        if not len(interactions):
+            raise DataError(f"No row of {first} has user, item and time.")
+        say(f"{n_raw:,} interactions read")
+        rows = {"raw": n_raw, "incomplete": interactions.incomplete}
+        rows |= apply_filters(interactions, filters)
+        if not len(interactions):
+            raise DataError(
+                f"No interactions are left of {n_raw:,} ({_in_words(rows)}): the filters are too "
+                "strict, see --k_core, --min_history, --since and --until."
+            )
+        say(f"{len(interactions):,} interactions kept ({_in_words(rows)})")
+        write_interactions(path, interactions.in_time_order(), source.more_columns)
+        return rows, figures_of(interactions), interactions.items()
+    finally:
+        interactions.close()
+        shutil.rmtree(working)
+
+
+def _items(
+    source: Source,
+    reader: RawReader,
+    files: dict[str, RawFile],
+    folder: Path,
+    name: str,
+    wanted: set[str],
+) -> dict:
+    """Write ``NAME.text.jsonl`` and ``NAME.item``; returns figures of the texts."""
+    texts, features = folder / f"{name}.text.jsonl", folder / f"{name}.item"
+    found = write_texts(
+        texts,
+        source.items(reader, files),
+        source.item_columns,
+        source.text_columns(),
+        None if source.keeps_all_items else wanted,
+    )
+    kinds = {column: kind for column, kind in source.item_columns.items() if kind}
+    write_features(features, texts, kinds)
+    if not found.with_row:  # no files are better than files without a line
+        texts.unlink()
+        features.unlink()
+    n_items = max(len(wanted), found.with_row)
+    return {
+        "items": n_items,
+        "described": found.with_row,
+        "with_text": found.with_text,
+        "without_text": n_items - found.with_text,
+        "filled": found.filled,
+        "words": found.spread(),
+    }
 
 
 def apply_filters(interactions: Interactions, filters: Filters) -> dict[str, int]:

@@ -93,7 +93,14 @@ def test_killed(tmp_path, number):
     (tmp_path / "raw.csv").write_text("u,i,t\n" + "a,x,1\n" * 500_000)
     words = ["table", "--raw", "raw.csv", "--out", "dataset/toy", "--user=u", "--item=i"]
     script = [sys.executable, str(ROOT / "run_recbole_store.py"), "prepare", *words, "--time=t"]
-    process = subprocess.Popen(script, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        script,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test suite in the background has Ctrl-C ignored, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while not (tmp_path / "dataset" / ".toy.partial" / "working").is_dir():
         assert process.poll() is None
         time.sleep(0.01)

@@ -150,6 +150,7 @@ def test_too_little_memory_is_said(tmp_path):
 def test_a_query_can_be_interrupted(load):
     """DuckDB raises a RuntimeError at Ctrl-C."""
     interactions = load([("a", "x", 1)])
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt), database_faults():
@@ -157,3 +158,4 @@ def test_a_query_can_be_interrupted(load):
             "SELECT count(*) FROM range(100000000) a, range(1000) b WHERE a.range + b.range = 7"
         ).fetchall()
     timer.join()
+    signal.signal(signal.SIGINT, handler)
