@@ -186,11 +186,9 @@ def yaml_text(text_columns: list[str], more: dict[str, str]) -> str:
 
 
 def _flow(value) -> str:
-    text = yaml.safe_dump(
-        value, default_flow_style=True, allow_unicode=True, width=10_000, default_style=None
-    )
-    text = text.removesuffix("\n").removesuffix("\n...").strip()
-    return text
+    """A value as YAML on one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def _typed(words: list[str]) -> dict[str, str]:
