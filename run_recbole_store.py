@@ -1,8 +1,12 @@
-"""Run STORE, RecBole's models, or a comparison of both: argument handling only."""
+"""Run STORE, RecBole's models, or a comparison of both: argument handling only.
+
+``prepare`` and ``check`` as the first argument are commands of their own.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -17,14 +21,19 @@ protocol, kept in --results, where a finished run is recognised and not run agai
   %(prog)s --model=STORE,SASRec:tuned,Pop --dataset=ml-100k --seeds=3
 Variants, as MODEL:VARIANT:
   {variants}
-Tables of a results folder:
-  %(prog)s results [DIR] [--readme FILE]
+Commands, each with its own --help:
+  %(prog)s results [DIR] [--readme FILE]                  tables of a results folder
+  %(prog)s report [DIR] [--out FILE]                      the same as one HTML page, with charts
+  %(prog)s prepare SOURCE --raw PATH --out dataset/NAME   raw data to RecBole files with texts
+  %(prog)s check DATASET                                  what in a data set would change results
 """
 
 # First words that are commands of their own, and the modules whose main they call.
 COMMANDS = {
     "results": "recbole_store.comparison.__main__",
     "report": "recbole_store.report.__main__",
+    "prepare": "recbole_store.prepare.command",
+    "check": "recbole_store.check.command",
 }
 
 
@@ -113,11 +122,21 @@ def typed_properties(unknown: list[str], error) -> list[tuple[str, str]]:
     return pairs
 
 
+def run_command(name: str, argv: list[str]) -> int:
+    """Run one of COMMANDS, which need neither RecBole nor torch; returns the exit status."""
+    os.environ["RECBOLE_STORE_REGISTER"] = "0"
+    try:
+        command = import_module(COMMANDS[name])
+    finally:
+        del os.environ["RECBOLE_STORE_REGISTER"]  # not for the processes of a comparison
+    return command.main(argv)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit status: 0 done, 1 a run failed, 2 bad input, 130 interrupted."""
     argv = sys.argv[1:] if argv is None else argv
     if argv and argv[0] in COMMANDS:
-        return import_module(COMMANDS[argv[0]]).main(argv[1:])
+        return run_command(argv[0], argv[1:])
     p = parser()
     arguments, unknown = p.parse_known_args(argv)
     pairs = typed_properties(unknown, p.error)

@@ -43,6 +43,7 @@ setup(
         "scikit-learn",
         "pandas>=2,<3",
         "numpy>=1.26,<2",
+        "duckdb>=2,<3",  # groups and sorts more interactions than fit into memory
         "scipy<1.13",  # RecBole's LightGCN and its kin
         "setuptools<82",  # RecBole's ray needs pkg_resources
         "pyyaml",
@@ -50,5 +51,5 @@ setup(
         "jinja2",
         "tqdm",
     ],
-    extras_require={"test": ["pytest", "selenium"], "bench": ["matplotlib"]},
+    extras_require={"test": ["pytest", "hypothesis", "selenium"], "bench": ["matplotlib"]},
 )

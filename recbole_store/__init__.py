@@ -12,11 +12,15 @@ Vocabulary: an item's *text* becomes ``L`` *dense tokens* (LLM vectors), each is
 item's *semantic ID*. Shapes use B (batch), T (items of a history), L (levels of a semantic ID,
 disambiguation included), C (codes of a level), K (beams), H (width of the LLM), N (items).
 
-``import recbole_store`` is all RecBole needs to know ``STORE``.
+``import recbole_store`` is all RecBole needs to know ``STORE``. Preparing and checking data sets
+needs neither RecBole nor torch: those commands set ``RECBOLE_STORE_REGISTER=0`` and start at once.
 """
 
-from recbole_store.recbole_plugin import register
+import os
 
 __version__ = "0.1.0"
 
-register()
+if os.environ.get("RECBOLE_STORE_REGISTER") != "0":
+    from recbole_store.recbole_plugin import register
+
+    register()

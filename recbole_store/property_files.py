@@ -145,8 +145,11 @@ def known_types(models: list[str], dataset: str) -> dict[str, str]:
     return types
 
 
-def plugin_defaults(model: str, dataset: str) -> dict:
-    """The plugin's own defaults for a model on a dataset: protocol, then model, then dataset."""
+def plugin_defaults(model: str, dataset: str, data_path: str | Path = "dataset") -> dict:
+    """The plugin's own defaults for a model on a dataset: protocol, then model, then dataset.
+
+    A prepared data set carries its properties, in ``DATA_PATH/NAME/NAME.yaml``.
+    """
     root = properties_folder()
     merged = {}
     for name in ("overall", f"model/{model}", "dataset/sample", f"dataset/{dataset}"):
@@ -156,6 +159,9 @@ def plugin_defaults(model: str, dataset: str) -> dict:
     of_recbole = recbole_folder() / "properties" / "dataset" / f"{dataset}.yaml"
     if of_recbole.is_file() and not (root / "dataset" / f"{dataset}.yaml").is_file():
         del merged["load_col"]  # RecBole knows this dataset's columns
+    prepared = Path(data_path) / dataset / f"{dataset}.yaml"
+    if prepared.is_file():
+        merged.update(read_properties(prepared))
     return merged
 
 

@@ -188,7 +188,8 @@ def _add_default_properties() -> None:
 
     def load_internal_config_dict(self, model, model_class, dataset):
         load(self, model, model_class, dataset)
-        defaults = plugin_defaults(model, dataset)
+        data_path = self.external_config_dict.get("data_path", "dataset")
+        defaults = plugin_defaults(model, dataset, data_path)
         if model not in PLUGIN_MODELS:
             defaults = {"exact_time_order": defaults["exact_time_order"]}
         self.internal_config_dict.update(defaults)

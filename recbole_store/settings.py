@@ -292,7 +292,7 @@ def resolve(
             raise SettingsError(f"Unknown property `{key}`{nearest(key, types)}.")
         check_type(key, value, types[key], none_allowed=key not in _NEVER_NULL)
 
-    merged = plugin_defaults(model, dataset)
+    merged = plugin_defaults(model, dataset, given.get("data_path", "dataset"))
     protocol_eval_args = merged["eval_args"]
     merged.update(given)
     if not isinstance(merged["eval_args"], dict):

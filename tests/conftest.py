@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from raw_data import Prepared, write_raw_files
 
 ROOT = Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)  # tiny models; more threads only wait for each other
@@ -153,3 +154,43 @@ def write_dataset(tmp_path):
         return tmp_path / "data"
 
     return write
+
+
+@pytest.fixture
+def write_raw(tmp_path):
+    """``write_raw({name: content})`` -> the folder; see ``raw_data.write_raw_files``."""
+    return lambda files: write_raw_files(tmp_path / "raw", files)
+
+
+@pytest.fixture
+def prepare(tmp_path, write_raw):
+    """``prepare(source, {name: content}, *options)`` -> Prepared; filters only if told."""
+
+    def run(source: str, files: dict, *options: str) -> Prepared:
+        out = tmp_path / "dataset" / "toy"
+        from recbole_store.prepare import command
+
+        words = [source, "--raw", str(write_raw(files)), "--out", str(out), "--k_core=1", *options]
+        assert command.main(words) == 0
+        return Prepared(out)
+
+    return run
+
+
+@pytest.fixture
+def refused(tmp_path, write_raw, capsys):
+    """``refused(source, {name: content}, *options)`` -> the one sentence; nothing is written."""
+
+    def run(source: str, files: dict, *options: str) -> str:
+        from recbole_store.prepare import command
+
+        out = tmp_path / "dataset" / "toy"
+        raw = write_raw(files) if isinstance(files, dict) else files
+        capsys.readouterr()
+        assert command.main([source, "--raw", str(raw), "--out", str(out), *options]) == 2
+        message = capsys.readouterr().err
+        assert message.startswith("error: ") and message.count("\n") == 1, message
+        assert not out.parent.exists() or not list(out.parent.iterdir())
+        return message.removeprefix("error: ").rstrip("\n")
+
+    return run

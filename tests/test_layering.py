@@ -50,6 +50,14 @@ def test_only_llm_imports(library):
     assert users == {"llm.py"}
 
 
+@pytest.mark.parametrize("folder", ["prepare", "check"])
+def test_data_commands_need_no_heavy_library(folder):
+    files = sorted((PACKAGE / folder).rglob("*.py"))
+    assert len(files) > 5
+    for path in files:
+        assert not imports_any(path, ("torch", "recbole", "pandas", *OUTSIDE[1:5])), path
+
+
 def test_settings_need_no_heavy_library():
     heavy = ("torch", "recbole", "transformers", "pandas", "recbole_store.run")
     light = ["settings.py", "property_files.py", "protocol.py", "tokenizer/item_text.py"]

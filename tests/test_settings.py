@@ -156,7 +156,7 @@ def test_an_ablation_changes_what_it_says_and_no_more():
         assert content and all(plain[key] != value for key, value in content.items()), name
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "dataset").glob("*.yaml")), ids=name_of)
+@pytest.mark.parametrize("path", sorted((ROOT / "dataset").rglob("*.yaml")), ids=name_of)
 def test_dataset_files_hold_known_keys(path):
     types = known_types(["STORE"], "no such dataset")
     for key, value in read_properties(path).items():
