@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import threading
 from collections import Counter
 
 import pytest
@@ -147,15 +144,9 @@ def test_too_little_memory_is_said(tmp_path):
     interactions.close()
 
 
-def test_a_query_can_be_interrupted(load):
-    """DuckDB raises a RuntimeError at Ctrl-C."""
-    interactions = load([("a", "x", 1)])
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+def test_ctrl_c_in_a_query_is_an_interruption():
+    """DuckDB raises a RuntimeError of these words; any other one stays what it is."""
     with pytest.raises(KeyboardInterrupt), database_faults():
-        interactions.connection.execute(
-            "SELECT count(*) FROM range(100000000) a, range(1000) b WHERE a.range + b.range = 7"
-        ).fetchall()
-    timer.join()
-    signal.signal(signal.SIGINT, handler)
+        raise RuntimeError("Query interrupted")
+    with pytest.raises(RuntimeError, match="else"), database_faults():
+        raise RuntimeError("something else")
