@@ -21,8 +21,11 @@ from recbole.utils import get_model, get_trainer, init_seed
 from recbole_store.bad_input import BAD_INPUT
 from recbole_store.environment import git_commit, hardware, keep_freed_memory, versions
 from recbole_store.llm import read_config
-from recbole_store.property_files import SettingsError
+from recbole_store.property_files import TOKENIZED_MODELS, SettingsError
 from recbole_store.run_log import EpochLog, quiet_libraries, start_logging
+from recbole_store.text_embeddings import text_width
+from recbole_store.tokenizer.quantizer import TEXT_EMBEDDING
+from recbole_store.tokenizer.quantizers import QUANTIZERS
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +84,7 @@ def build(model_name: str, dataset_name: str, settings: dict):
 
 
 def check_start(model_name: str, dataset_name: str, settings: dict) -> None:
-    """Find out whether a run can start: its settings, data, splits and, for STORE, its LLM.
+    """Find out whether a run can start: its settings, data, splits, and LLM or text encoder.
 
     Raises:
         one of BAD_INPUT.
@@ -92,6 +95,8 @@ def check_start(model_name: str, dataset_name: str, settings: dict) -> None:
         data_preparation(config, dataset)
     if config["backbone"]:
         read_config(config["backbone"], config["backbone_layers"])
+    if model_name in TOKENIZED_MODELS and QUANTIZERS[config["tokenizer"]].reads == TEXT_EMBEDDING:
+        text_width(config["text_encoder"])
 
 
 def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path) -> dict:

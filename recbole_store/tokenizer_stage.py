@@ -1,7 +1,8 @@
-"""STORE's first stage as a whole: texts -> trained tokenizer -> semantic IDs, cached."""
+"""The first stage as a whole: texts -> tokenizer -> semantic IDs, cached."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -17,9 +18,10 @@ from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from recbole_store.backbone_files import cache_folder
+from recbole_store.text_embeddings import TextEncoder, weights_digest
 from recbole_store.tokenizer.co_occurrence import co_occurrence, collaborative_factors
 from recbole_store.tokenizer.dense_tokens import collaborative_positives, tokenizer_losses
-from recbole_store.tokenizer.quantizers import Palette, code_means, fit_palette
+from recbole_store.tokenizer.quantizer import DENSE_TOKENS, NOTHING, TEXT_EMBEDDING, code_means
 from recbole_store.tokenizer.semantic_ids import (
     DisambiguationOverflow,
     disambiguate,
@@ -31,7 +33,7 @@ log = logging.getLogger(__name__)
 # Raised whenever the tokenizer stage comes to give other codes for the same settings.
 TOKENIZER_VERSION = 4
 
-# Settings that the tokenizer's result depends on, and so its cache.
+# Settings that the palette's result depends on, and so its cache.
 TOKENIZER_KEYS = (
     "backbone",
     "backbone_layers",
@@ -60,19 +62,25 @@ TOKENIZER_KEYS = (
     "clip_grad_norm",
     "seed",
 )
+# And the other quantizers', besides their own keys; those of TEXT_KEYS where they read texts.
+QUANTIZER_KEYS = ("tokenizer", "n_levels", "codebook_size", "seed")
+TEXT_KEYS = ("text_encoder", "max_text_words")
 
 
 class TokenizerStage:
-    """Trains the tokenizer of a STORE model, or takes it from the cache, and hands out the IDs.
+    """Fits the tokenizer of a model, or takes it from the cache, and hands out the IDs.
 
     Args:
         config: RecBole's Config.
-        model: STORE.
+        model: a SemanticIdModel; STORE where the quantizer reads dense tokens.
         new_optimizer: called with ``params`` and ``learning_rate``.
     """
 
     def __init__(self, config, model, new_optimizer):
         self.config, self.model, self.new_optimizer = config, model, new_optimizer
+        self.encoder: TextEncoder | None = None
+        if model.quantizer.reads == TEXT_EMBEDDING:
+            self.encoder = TextEncoder(model.text_encoder, model.device)
 
     def run(self, dataset, table: Path, show_progress: bool = False) -> None:
         """Give every item of the training split's dataset its semantic ID.
@@ -84,18 +92,21 @@ class TokenizerStage:
             DisambiguationOverflow: too many items share their codes.
         """
         model = self.model
-        self._check_texts()
+        if model.quantizer.reads != NOTHING:
+            self._check_texts()
         stage, cached = self._train_or_load(dataset, show_progress)
         model.load_state_dict(stage["weights"], strict=False)
-        model.backbone.copy_adapter("tokenizer", "recommender")
-        model.code_tokens.start_from(stage["code_means"], stage["code_counts"])
-        model.set_semantic_ids(
-            self._semantic_ids(stage["codes"], dataset.item_counter), Palette(*stage["palette"])
-        )
+        model.start_recommender(stage)
+        found = stage[self.config["tokenizer"]]
+        for buffer, values in zip(model.quantizer.buffers(), found, strict=True):
+            buffer.copy_(values)
+        model.set_semantic_ids(self._semantic_ids(stage["codes"], dataset.item_counter))
         model.tokenizer_report = {
+            "tokenizer": self.config["tokenizer"],
             **model.statistics(),
+            **stage.get("report", {}),
             "items_without_text": model.n_items - 1 - len(model.items_with_text),
-            "reconstruction_loss": stage["reconstruction_loss"],
+            "reconstruction_loss": stage.get("reconstruction_loss"),
             "tokenizer_s": stage["seconds"],
             "tokenizer_cached": cached,
         }
@@ -120,7 +131,10 @@ class TokenizerStage:
             log.info("Tokenizer: unchanged since an earlier run, taken from %s", cached)
             return torch.load(cached, map_location="cpu", weights_only=True), True
         start = time.perf_counter()
-        stage = self._train(self._co_occurrence(dataset), show_progress)
+        if self.model.quantizer.reads == DENSE_TOKENS:
+            stage = self._train(self._co_occurrence(dataset), show_progress)
+        else:
+            stage = self._quantize()
         stage["seconds"] = time.perf_counter() - start
         cached.parent.mkdir(parents=True, exist_ok=True)
         part = cached.with_suffix(f".{time.time_ns()}")
@@ -130,7 +144,10 @@ class TokenizerStage:
 
     def cache_file(self, dataset) -> Path:
         """Where the result is kept: another file for whatever else it depends on."""
-        key = fingerprint(self.config, self.model, self._co_occurrence(dataset))
+        if self.model.quantizer.reads == DENSE_TOKENS:
+            key = fingerprint(self.config, self.model, self._co_occurrence(dataset))
+        else:
+            key = quantizer_fingerprint(self.config, self.model, self.encoder)
         return cache_folder() / "tokenizers" / f"{dataset.dataset_name}-{key}.pt"
 
     def _semantic_ids(self, codes: Tensor, seen: Counter) -> Tensor:
@@ -164,6 +181,20 @@ class TokenizerStage:
             self.config["collaborative_share"],
             self.config["temperature"],
         )
+
+    def _quantize(self) -> dict:
+        """Codes of the frozen text embeddings, or of nothing: no LLM is trained."""
+        model, texts = self.model, self.model.texts[1:]
+        vectors = torch.empty(len(texts), 0)
+        if self.encoder is not None:
+            vectors = self.encoder(texts, model.max_text_words)
+        fitted = copy.deepcopy(model.quantizer).cpu()
+        return {
+            "weights": {},
+            "codes": fitted.fit(vectors, self.config["seed"]),
+            self.config["tokenizer"]: list(fitted.buffers()),
+            "report": fitted.report(),
+        }
 
     def _train(self, counts, show_progress: bool) -> dict:
         """Text-to-token and token-to-text on the LLM, then PCA and k-means."""
@@ -225,14 +256,12 @@ class TokenizerStage:
         model.zero_grad()  # else stage 2 would clip by what stage 1 left behind
         trained = {n for n, weight in model.named_parameters() if weight.requires_grad}
         dense = model.encode(model.texts[1:]).cpu()
-        palette = fit_palette(
-            dense, config["codebook_size"], config["pca_dim"], seed=config["seed"]
-        )
-        codes = palette.assign(dense)
+        palette = copy.deepcopy(model.quantizer).cpu()
+        codes = palette.fit(dense, config["seed"])
         means, counts = code_means(dense, codes, config["codebook_size"])
         return {
             "weights": {n: w for n, w in model.state_dict().items() if n in trained},
-            "palette": list(palette),
+            "palette": list(palette.buffers()),
             "codes": codes,
             "code_means": means,
             "code_counts": counts,
@@ -266,19 +295,32 @@ def digest(*arrays) -> str:
 
 def fingerprint(config, model, counts) -> str:
     """Hash of all that the tokenizer's result depends on: texts, settings, the LLM's weights."""
-    weights = hashlib.sha256()
-    for name, weight in model.backbone.llm.state_dict().items():
-        # A sample of the numbers tells one model from another without hashing every byte of it;
-        # a sum would differ with the number of threads.
-        weights.update(f"{name}{tuple(weight.shape)}".encode())
-        weights.update(weight.detach().flatten()[::997].cpu().contiguous().numpy().tobytes())
     content = {
         "version": TOKENIZER_VERSION,
         "settings": {key: config[key] for key in TOKENIZER_KEYS},
         "bf16": (model.backbone.bf16, model.backbone.eval_bf16),
         "texts": model.pieces,
         "together": None if counts is None else digest(counts.indptr, counts.indices, counts.data),
-        "weights": weights.hexdigest(),
+        "weights": weights_digest(model.backbone.llm),
     }
+    return _hash_of(content)
+
+
+def quantizer_fingerprint(config, model, encoder: TextEncoder | None) -> str:
+    """The same of a quantizer that reads no dense tokens: of as little as it reads.
+
+    Args:
+        encoder: of the texts; None if it reads none.
+    """
+    keys = [*QUANTIZER_KEYS, *model.quantizer.keys]
+    content = {"version": TOKENIZER_VERSION, "items": model.n_items}
+    if encoder is not None:
+        keys += TEXT_KEYS
+        content |= {"texts": model.pieces, "weights": encoder.digest()}
+    content["settings"] = {key: config[key] for key in keys}
+    return _hash_of(content)
+
+
+def _hash_of(content: dict) -> str:
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
