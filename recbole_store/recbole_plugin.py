@@ -20,14 +20,14 @@ from recbole.evaluator import collector as recbole_collector
 from recbole.model.general_recommender.pop import Pop
 from recbole.utils import argument_list
 
-from recbole_store.datasets import STOREDataset, WindowDataset
+from recbole_store.datasets import STOREDataset, TIGERDataset, WindowDataset
 from recbole_store.property_files import PLUGIN_MODELS, TOKENIZED_MODELS, plugin_defaults
 
 # Dataset keys that RecBole's cache of filtered datasets has to compare as well.
 DATASET_KEYS = ("exact_time_order", "item_text", "n_levels")
 
 # Model name -> its data set.
-DATASETS = {"STORE": STOREDataset, "SASRecAll": WindowDataset}
+DATASETS = {"STORE": STOREDataset, "SASRecAll": WindowDataset, "TIGER": TIGERDataset}
 
 
 class SemanticIdTransform:
@@ -67,7 +67,9 @@ def register() -> None:
     for name in PLUGIN_MODELS:
         model = importlib.import_module(f"recbole_store.model.{name.lower()}")
         sys.modules[f"recbole.model.sequential_recommender.{name.lower()}"] = model
-    recbole_trainer.STORETrainer = importlib.import_module("recbole_store.trainer").STORETrainer
+    trainers = importlib.import_module("recbole_store.trainer")
+    for name in TOKENIZED_MODELS:
+        setattr(recbole_trainer, f"{name}Trainer", getattr(trainers, f"{name}Trainer"))
 
 
 def _stop_anomaly_mode() -> None:
