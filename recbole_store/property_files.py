@@ -169,3 +169,18 @@ def profile_file(name: str) -> Path:
             f"Unknown profile `{name}`{nearest(name, known)}; known: {', '.join(known)}."
         )
     return path
+
+
+def read_list(path: Path) -> list[dict]:
+    """A YAML file that lists settings, one trial an entry.
+
+    Raises:
+        SettingsError: it is missing or is no list of settings.
+    """
+    try:
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise SettingsError(f"Cannot read the trials {path}: {error.strerror}.") from error
+    if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
+        raise SettingsError(f"The trials {path} must be a list of `{{key: value}}` entries.")
+    return content

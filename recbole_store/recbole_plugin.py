@@ -8,23 +8,27 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from functools import wraps
 
 import torch
 from recbole import trainer as recbole_trainer
 from recbole.config import Config
 from recbole.data import dataset as recbole_dataset
 from recbole.data import transform as recbole_transform
+from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.data.dataset import Dataset
 from recbole.data.interaction import Interaction
 from recbole.evaluator import collector as recbole_collector
 from recbole.model.general_recommender.pop import Pop
 from recbole.utils import argument_list
 
+from recbole_store.cold_items import withhold
 from recbole_store.datasets import STOREDataset, TIGERDataset, WindowDataset
 from recbole_store.property_files import PLUGIN_MODELS, TOKENIZED_MODELS, plugin_defaults
+from recbole_store.seen_items import hidden_pairs
 
 # Dataset keys that RecBole's cache of filtered datasets has to compare as well.
-DATASET_KEYS = ("exact_time_order", "item_text", "n_levels")
+DATASET_KEYS = ("exact_time_order", "item_text", "n_levels", "cold_items")
 
 # Model name -> its data set.
 DATASETS = {"STORE": STOREDataset, "SASRecAll": WindowDataset, "TIGER": TIGERDataset}
@@ -56,6 +60,7 @@ def register() -> None:
     _stop_anomaly_mode()
     _load_own_checkpoints()
     _sort_by_exact_time()
+    _choose_what_is_ranked()
     _mend_collector()
     _mend_pop()
     _add_default_properties()
@@ -101,6 +106,39 @@ def _sort_by_exact_time() -> None:
             )
 
     Dataset._load_inter_feat = load_in_time_order
+
+
+def _choose_what_is_ranked() -> None:
+    """Let ``filter_history`` say, for every model, whether a user's earlier items are ranked.
+
+    Where it is not set, RecBole decides: general models hide them, sequential ones do not. Also,
+    let ``cold_items`` take some of the test's items out of all that comes before it.
+    """
+    build, collate = Dataset.build, FullSortEvalDataLoader.collate_fn
+
+    @wraps(build)
+    def build_with_earlier_splits(self):
+        splits = build(self)
+        cold = torch.zeros(0, dtype=torch.long)
+        if self.config["cold_items"]:
+            cold = withhold(splits, self.config["cold_items"], self.config["seed"])
+        for place, split in enumerate(splits):
+            split.earlier_splits, split.seen_items = splits[:place], None
+            split.cold_items = cold
+            # Validation comes before there are cold items.
+            split.also_hidden = cold if place == 1 and len(cold) else None
+        return splits
+
+    @wraps(collate)  # a saved dataloader remembers the method by its name
+    def collate_with_history(self, index):
+        interaction, history, positive_u, positive_i = collate(self, index)
+        wanted = self.config["filter_history"]
+        if wanted is not None:
+            history = hidden_pairs(self._dataset, interaction, positive_u, positive_i, wanted)
+        return interaction, history, positive_u, positive_i
+
+    Dataset.build = build_with_earlier_splits
+    FullSortEvalDataLoader.collate_fn = collate_with_history
 
 
 def _mend_collector() -> None:

@@ -14,14 +14,23 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
-from recbole.utils import get_model, get_trainer, init_seed
+from recbole.utils import ModelType, get_model, get_trainer, init_seed
 
 from recbole_store.bad_input import BAD_INPUT
+from recbole_store.cold_evaluation import test_cold
 from recbole_store.environment import git_commit, hardware, keep_freed_memory, versions
+from recbole_store.evaluation import test_model
 from recbole_store.llm import read_config
 from recbole_store.property_files import TOKENIZED_MODELS, SettingsError
+from recbole_store.ranked_lists import (
+    Popularity,
+    example_histories,
+    write_items,
+    write_lists,
+)
 from recbole_store.run_log import EpochLog, quiet_libraries, start_logging
 from recbole_store.text_embeddings import text_width
 from recbole_store.tokenizer.quantizer import TEXT_EMBEDDING
@@ -130,7 +139,10 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
         dataset.inter_num,
         config["seed"],
     )
-    n_interactions = dataset.inter_num  # now: sequential data sets count targets once split
+    # Now, before the splits change the data set:
+    n_interactions = dataset.inter_num
+    popularity = Popularity(dataset)
+    example_users, histories = example_histories(dataset)
     with recbole_refusals(model_name, dataset_name):
         train_data, valid_data, test_data = data_preparation(config, dataset)
     # Set again, as RecBole does, so that the model's start does not depend on the data's.
@@ -139,14 +151,13 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
     trainer = get_trainer(config["MODEL_TYPE"], model_name)(config, model)
     epochs = EpochLog(trainer)
 
-    fit_started = time.perf_counter()
-    best_score, valid_result = trainer.fit(
-        train_data, valid_data, verbose=False, show_progress=config["show_progress"]
-    )
-    fit_s = time.perf_counter() - fit_started
-    test_started = time.perf_counter()
-    test_result = trainer.evaluate(test_data, show_progress=config["show_progress"])
-    test_s = time.perf_counter() - test_started
+    fit_s = fit(trainer, train_data, valid_data, config)
+    cold = test_cold(trainer, test_data, config) if config["cold_items"] else None
+    tested = test_model(trainer, test_data, config)
+    if tested.lists:
+        popularity.take_off(valid_data._dataset, test_data._dataset)
+        write_lists(run_dir / "ranked.npz", dataset, popularity, tested.lists)
+        np.savez_compressed(run_dir / "histories.npz", users=example_users, histories=histories)
 
     parameters = list(model.parameters())
     result = {
@@ -154,12 +165,16 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
         "dataset": dataset_name,
         "seed": config["seed"],
         "valid_metric": config["valid_metric"],
-        "valid": dict(valid_result or {}),
-        "test": dict(test_result),
+        "valid": dict(trainer.best_valid_result or {}),
+        "test": tested.own,
+        "tests": tested.metrics,
+        "cold": cold,
+        "certain_topk": tested.certain,
+        "converged": converged(trainer, config),
         "protocol": {
             "eval_args": config["eval_args"],
             "repeatable": config["repeatable"],
-            "history_filtered": not config["repeatable"],
+            "filter_history": config["filter_history"],
             "exact_time_order": config["exact_time_order"],
             "max_item_list_length": config["MAX_ITEM_LIST_LENGTH"],
             "n_users": dataset.user_num - 1,
@@ -172,7 +187,7 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
             "epochs": len(epochs.epochs),
             "epoch_s": _mean([row["train_s"] for row in epochs.epochs]),
             "valid_s": _mean([row["valid_s"] for row in epochs.epochs if "valid_s" in row]),
-            "test_s": test_s,
+            "test_s": tested.own_seconds,
             "total_s": time.perf_counter() - started,
         },
         "sizes": {
@@ -188,12 +203,45 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
         "git_commit": commit,
         "run_dir": str(run_dir),
     }
+    if hasattr(model, "points"):
+        write_items(run_dir / "items.npz", dataset, model)
     if hasattr(model, "report"):
         result["store"] = model.report()
         if result["store"]["tokenizer_cached"]:  # the same time, whatever ran before
             result["times"]["fit_s"] += result["store"]["tokenizer_s"]
     (run_dir / "result.json").write_text(json.dumps(result, indent=1, default=str) + "\n")
     return result
+
+
+class _HoursSpent(Exception):
+    """Training has had its ``max_hours``."""
+
+
+def fit(trainer, train_data, valid_data, config) -> float:
+    """Train to early stopping, ``epochs`` or ``max_hours``; seconds that it took."""
+    started = time.perf_counter()
+
+    def stop_in_time(epoch_idx, valid_score):
+        if time.perf_counter() - started >= config["max_hours"] * 3600:
+            raise _HoursSpent
+
+    limit = {} if config["max_hours"] is None else {"callback_fn": stop_in_time}
+    try:
+        trainer.fit(
+            train_data,
+            valid_data,
+            verbose=False,
+            show_progress=config["show_progress"],
+            **limit,
+        )
+    except _HoursSpent:  # the best epoch so far is saved already
+        log.info("Stopped: training has had its `max_hours` (%s).", config["max_hours"])
+    return time.perf_counter() - started
+
+
+def converged(trainer, config) -> bool:
+    """Whether more training would have changed nothing: early stopping ended it, or it counts."""
+    return config["MODEL_TYPE"] == ModelType.TRADITIONAL or trainer.cur_step > trainer.stopping_step
 
 
 def _mean(values: list[float]) -> float | None:

@@ -79,6 +79,10 @@ _RANGES = {
     "decorrelation_weight": (lambda v: v >= 0, "at least 0"),
     "align_weight": (lambda v: v >= 0, "at least 0"),
     "reconstruct_weight": (lambda v: v >= 0, "at least 0"),
+    "item_weight": (lambda v: v >= 0, "at least 0"),
+    "item_head_size": (lambda v: v >= 1, "at least 1"),
+    "own_vector_dropout": (lambda v: 0 <= v < 1, "in [0, 1)"),
+    "fusion": (lambda v: 0 <= v <= 1, "in [0, 1]"),
     "temperature": (lambda v: v > 0, "above 0"),
     "lora_rank": (lambda v: v >= 1, "at least 1"),
     "lora_dropout": (lambda v: 0 <= v < 1, "in [0, 1)"),
@@ -94,6 +98,8 @@ _RANGES = {
     "learning_rate": (lambda v: v > 0, "above 0"),
     "code_learning_rate": (lambda v: v > 0, "above 0"),
     "tokenizer_learning_rate": (lambda v: v > 0, "above 0"),
+    "cold_items": (lambda v: 0 < v < 1, "in (0, 1), or null for none"),
+    "max_hours": (lambda v: v > 0, "above 0, or null for no limit"),
     "warmup_steps": (lambda v: v >= 0, "at least 0"),
     "learner": (
         lambda v: v in LEARNERS + OWN_LEARNERS,
@@ -103,7 +109,7 @@ _RANGES = {
     "tuning": (lambda v: v in ("lora", "full", "frozen"), "one of lora, full, frozen"),
     "precision": (lambda v: v in ("auto", "bf16", "fp32"), "one of auto, bf16, fp32"),
     "eval_precision": (lambda v: v in ("auto", "bf16", "fp32"), "one of auto, bf16, fp32"),
-    "decoding": (lambda v: v in ("beam", "exact"), "one of beam, exact"),
+    "decoding": (lambda v: v in ("beam", "exact", "free"), "one of beam, exact, free"),
     "normalize_over": (lambda v: v in ("level", "children"), "one of level, children"),
     "tokenizer": (lambda v: v in TOKENIZERS, f"one of {', '.join(TOKENIZERS)}"),
     "rqvae_hidden_sizes": (lambda v: all(_is_size(n) for n in v), "a list of integers above 0"),
@@ -125,7 +131,7 @@ _RANGES = {
 }
 # RecBole's keys without which it fails; its files declare none of its keys as "or null".
 _NEEDED = ("data_path", "checkpoint_dir", "metrics", "topk", "valid_metric", "eval_args", "seed")
-_NULLABLE = {"backbone_layers", "clip_grad_norm", "micro_batch_size"}
+_NULLABLE = {"backbone_layers", "clip_grad_norm", "micro_batch_size", "max_hours", "cold_items"}
 _NULLABLE |= {"targets_per_user", "decay_after_steps"}
 _NEVER_NULL = {*_NEEDED, *_RANGES} - _NULLABLE
 
@@ -153,6 +159,12 @@ def check_ranges(settings: dict) -> None:
         raise SettingsError(
             "`enable_scaler` scales the last micro-batch alone: leave it out, or micro_batch_size. "
             "bf16 (`precision`) needs no scaler."
+        )
+    fused = settings.get("item_weight") and settings.get("fusion")
+    if fused and settings.get("decoding") in ("exact", "free"):
+        raise SettingsError(
+            f"`decoding` is {settings['decoding']}, but fused scores are no sums along a path of "
+            "codes: set `decoding: beam`, or `fusion: 0`."
         )
     check_valid_metric(settings, topk)
 

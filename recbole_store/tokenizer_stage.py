@@ -31,7 +31,7 @@ from recbole_store.tokenizer.semantic_ids import (
 log = logging.getLogger(__name__)
 
 # Raised whenever the tokenizer stage comes to give other codes for the same settings.
-TOKENIZER_VERSION = 4
+TOKENIZER_VERSION = 5
 
 # Settings that the palette's result depends on, and so its cache.
 TOKENIZER_KEYS = (
@@ -100,11 +100,12 @@ class TokenizerStage:
         found = stage[self.config["tokenizer"]]
         for buffer, values in zip(model.quantizer.buffers(), found, strict=True):
             buffer.copy_(values)
+        model.set_points(stage["points"])
         model.set_semantic_ids(self._semantic_ids(stage["codes"], dataset.item_counter))
         model.tokenizer_report = {
             "tokenizer": self.config["tokenizer"],
             **model.statistics(),
-            **stage.get("report", {}),
+            **stage["report"],
             "items_without_text": model.n_items - 1 - len(model.items_with_text),
             "reconstruction_loss": stage.get("reconstruction_loss"),
             "tokenizer_s": stage["seconds"],
@@ -155,7 +156,10 @@ class TokenizerStage:
 
         Popular items first, so that the level's codes mean a rank among look-alikes.
         """
-        order = sorted(range(len(codes)), key=lambda place: (-seen[place + 1], place))
+        cold = set(self.model.cold_items.tolist())
+        order = sorted(
+            range(len(codes)), key=lambda place: (place + 1 in cold, -seen[place + 1], place)
+        )
         ranked = disambiguate(codes[order], self.config["disambiguation_size"])
         semantic_ids = torch.empty_like(ranked)
         semantic_ids[order] = ranked
@@ -188,13 +192,26 @@ class TokenizerStage:
         vectors = torch.empty(len(texts), 0)
         if self.encoder is not None:
             vectors = self.encoder(texts, model.max_text_words)
-        fitted = copy.deepcopy(model.quantizer).cpu()
+        return {"weights": {}, **self._fit_quantizer(vectors)}
+
+    def _fit_quantizer(self, vectors: Tensor) -> dict:
+        """Quantizer, codes and points of all items; cold ones are read, but nothing is fitted to
+        them.
+        """
+        fitted, known = copy.deepcopy(self.model.quantizer).cpu(), self._is_known()
+        codes = fitted.fit(vectors[known], self.config["seed"])
         return {
-            "weights": {},
-            "codes": fitted.fit(vectors, self.config["seed"]),
+            "codes": codes if known.all() else fitted.assign(vectors),
+            "points": fitted.points(vectors),
             self.config["tokenizer"]: list(fitted.buffers()),
             "report": fitted.report(),
         }
+
+    def _is_known(self) -> Tensor:
+        """bool [N], False for cold items."""
+        known = torch.ones(self.model.n_items - 1, dtype=torch.bool)
+        known[self.model.cold_items.cpu() - 1] = False
+        return known
 
     def _train(self, counts, show_progress: bool) -> dict:
         """Text-to-token and token-to-text on the LLM, then PCA and k-means."""
@@ -256,13 +273,12 @@ class TokenizerStage:
         model.zero_grad()  # else stage 2 would clip by what stage 1 left behind
         trained = {n for n, weight in model.named_parameters() if weight.requires_grad}
         dense = model.encode(model.texts[1:]).cpu()
-        palette = copy.deepcopy(model.quantizer).cpu()
-        codes = palette.fit(dense, config["seed"])
-        means, counts = code_means(dense, codes, config["codebook_size"])
+        found = self._fit_quantizer(dense)
+        known = self._is_known()
+        means, counts = code_means(dense[known], found["codes"][known], config["codebook_size"])
         return {
             "weights": {n: w for n, w in model.state_dict().items() if n in trained},
-            "palette": list(palette.buffers()),
-            "codes": codes,
+            **found,
             "code_means": means,
             "code_counts": counts,
             "reconstruction_loss": reconstruction,
@@ -300,6 +316,7 @@ def fingerprint(config, model, counts) -> str:
         "settings": {key: config[key] for key in TOKENIZER_KEYS},
         "bf16": (model.backbone.bf16, model.backbone.eval_bf16),
         "texts": model.pieces,
+        "cold": model.cold_items.tolist(),
         "together": None if counts is None else digest(counts.indptr, counts.indices, counts.data),
         "weights": weights_digest(model.backbone.llm),
     }
@@ -313,7 +330,11 @@ def quantizer_fingerprint(config, model, encoder: TextEncoder | None) -> str:
         encoder: of the texts; None if it reads none.
     """
     keys = [*QUANTIZER_KEYS, *model.quantizer.keys]
-    content = {"version": TOKENIZER_VERSION, "items": model.n_items}
+    content = {
+        "version": TOKENIZER_VERSION,
+        "items": model.n_items,
+        "cold": model.cold_items.tolist(),
+    }
     if encoder is not None:
         keys += TEXT_KEYS
         content |= {"texts": model.pieces, "weights": encoder.digest()}

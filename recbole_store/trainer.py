@@ -10,6 +10,7 @@ from recbole.trainer import Trainer
 from recbole.utils import init_seed
 
 from recbole_store.batches import SimilarLengths
+from recbole_store.generator.item_scores import dense_scores
 from recbole_store.tokenizer.quantizer import DENSE_TOKENS
 from recbole_store.tokenizer_stage import TokenizerStage
 from recbole_store.topk_collector import TopKCollector, is_ranked_by_topk
@@ -64,12 +65,18 @@ class SemanticIdTrainer(Trainer):
 
     def _full_sort_batch_eval(self, batched_data):
         """Hand the collector ranked items; a dense matrix of scores only where metrics need it."""
-        interaction, history_index, positive_u, positive_i = batched_data
-        if not self._by_topk or history_index is not None:
-            return super()._full_sort_batch_eval(batched_data)
-        beams = self.model.recommend(interaction.to(self.device))
+        interaction, hidden, positive_u, positive_i = batched_data
+        if hidden is not None:
+            hidden = tuple(part.to(self.device) for part in hidden)
+        beams = self.model.recommend(interaction.to(self.device), hidden)
         self._certain.append(torch.stack([beams.is_exact(k) for k in self.config["topk"]], dim=1))
-        return interaction, beams, positive_u, positive_i
+        if self._by_topk:
+            return interaction, beams, positive_u, positive_i
+        scores = dense_scores(beams, self.tot_item_num)
+        scores[:, 0] = -torch.inf
+        if hidden is not None:
+            scores[hidden] = -torch.inf
+        return interaction, scores, positive_u, positive_i
 
     def evaluate(self, eval_data, load_best_model=True, **kwargs):
         """RecBole's evaluation; says for how many users beam search is certain of its top-k."""
@@ -101,16 +108,15 @@ class SemanticIdTrainer(Trainer):
 class STORETrainer(SemanticIdTrainer):
     """Trains the LLM in both stages, in micro-batches if asked to."""
 
-    def fit(self, train_data, valid_data=None, verbose=True, saved=True, **kwargs):
-        result = super().fit(train_data, valid_data, verbose=verbose, saved=saved, **kwargs)
-        if self.config["tuning"] == "full" and self.model.quantizer.reads == DENSE_TOKENS:
-            if saved:  # the best epoch, which is what will be tested
-                best = torch.load(
-                    self.saved_model_file, map_location=self.device, weights_only=False
-                )
-                self.model.load_state_dict(best["state_dict"])
+    def evaluate(self, eval_data, load_best_model=True, **kwargs):
+        result = super().evaluate(eval_data, load_best_model, **kwargs)
+        is_test = load_best_model and self._certain  # not each epoch's validation
+        if is_test and self.config["tuning"] == "full" and self._reads_dense_tokens():
             self._log_agreement()
         return result
+
+    def _reads_dense_tokens(self) -> bool:
+        return self.model.quantizer.reads == DENSE_TOKENS
 
     def _begin_recommender(self, train_data) -> None:
         self.model.use_stage("recommender")

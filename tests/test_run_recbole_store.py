@@ -234,7 +234,7 @@ def test_a_store_run_writes_its_result(command, capsys, planted):
             "mode": {"valid": "full", "test": "full"},
         },
         "repeatable": True,
-        "history_filtered": False,
+        "filter_history": False,
         "exact_time_order": True,
         "max_item_list_length": 6,
         "n_users": N_USERS,

@@ -16,6 +16,7 @@ from recbole_store.property_files import (
     parse_value,
     profile_file,
     properties_folder,
+    read_list,
     read_properties,
     recbole_folder,
 )
@@ -23,7 +24,8 @@ from recbole_store.settings import check_ranges, check_type, resolve
 from recbole_store.tokenizer.quantizers import QUANTIZERS
 
 ROOT = properties_folder()
-SHIPPED = sorted(ROOT.rglob("*.yaml"))
+TRIALS = sorted(ROOT.glob("trials/*.yaml"))
+SHIPPED = sorted(set(ROOT.rglob("*.yaml")) - set(TRIALS))
 DOCUMENTED = [ROOT / "overall.yaml", ROOT / "model" / "STORE.yaml", ROOT / "dataset/sample.yaml"]
 DOCUMENTED += [ROOT / "model" / "TIGER.yaml"]
 INTERACTIONS = [("u1", f"i{n}", n) for n in range(5)]
@@ -56,6 +58,13 @@ def test_every_file_loads(path):
     assert content and all(isinstance(key, str) for key in content)
     lines = re.findall(r"^(\w+):", path.read_text(), re.MULTILINE)
     assert len(lines) == len(set(lines)), "a key is given twice"
+
+
+@pytest.mark.parametrize("path", TRIALS, ids=name_of)
+def test_every_trial_can_be_run(path):
+    listed = read_list(path)
+    known = known_types([path.stem], "ml-100k")
+    assert len(listed) > 1 and all(trial.keys() <= known.keys() for trial in listed)
 
 
 @pytest.mark.parametrize("path", DOCUMENTED, ids=name_of)

@@ -125,6 +125,7 @@ def test_retokenizing_is_measured_on_the_best_epoch(tiny_llm, planted, tmp_path,
     scores = iter([3.0, 1.0, 2.0])
     monkeypatch.setattr(trainer, "_valid_epoch", lambda *a, **k: (next(scores), {"ndcg@10": 0.0}))
     trainer.fit(prepared.train, prepared.valid, verbose=False)
+    trainer.evaluate(prepared.test)
     best = torch.load(trainer.saved_model_file, weights_only=False)
     assert best["epoch"] == 0
     for name, weight in model.state_dict().items():

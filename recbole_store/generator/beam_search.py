@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from recbole_store.generator.code_trie import Children, CodeTrie
+from recbole_store.generator.excluded_items import ExcludedItems
 
 Step = Callable[[int, Tensor | None, Tensor | None], Tensor]
 
@@ -90,6 +91,7 @@ def continue_prefixes(
     nodes: Tensor,
     log_probs: Tensor,
     normalize_over: str,
+    excluded: ExcludedItems | None = None,
 ) -> Continued:
     """Ask the step for what follows prefixes of ``level`` > 0 codes, [B, M].
 
@@ -103,6 +105,7 @@ def continue_prefixes(
     every = torch.arange(nodes.size(1), device=nodes.device).expand_as(nodes)
     if normalize_over == "level":
         scores = path_scores(step(level, queries, codes), children, log_probs, normalize_over)
+        scores = scores if excluded is None else excluded.bar(trie, level, children, scores)
         return Continued(children, scores, every, every.size(1))
     asks = ~trie.is_alone(level, nodes) & (log_probs > -torch.inf)
     n_queries = int(asks.sum(1).max())
@@ -117,25 +120,40 @@ def continue_prefixes(
             logits, children.of_rows(asking), log_probs.gather(1, asking), normalize_over
         )
         scores.scatter_(1, asking[..., None].expand_as(found), found)
+    if excluded is not None:
+        scores = excluded.bar(trie, level, children, scores)
     asked_as = torch.empty_like(first).scatter_(1, first, every)
     return Continued(children, scores, asked_as, n_queries)
 
 
-def begin(step: Step, trie: CodeTrie, normalize_over: str) -> Continued:
+def begin(
+    step: Step, trie: CodeTrie, normalize_over: str, excluded: ExcludedItems | None = None
+) -> Continued:
     """What may follow each user's history: level 0."""
     logits = step(0, None, None)
     root = torch.zeros(logits.shape[:2], dtype=torch.long, device=logits.device)
     children = trie.children(0, root)
-    return Continued(children, path_scores(logits, children, root.float(), normalize_over), root, 1)
+    scores = path_scores(logits, children, root.float(), normalize_over)
+    scores = scores if excluded is None else excluded.bar(trie, 0, children, scores)
+    return Continued(children, scores, root, 1)
 
 
-def beam_search(step: Step, trie: CodeTrie, num_beams: int, normalize_over: str = "level") -> Beams:
+def beam_search(
+    step: Step,
+    trie: CodeTrie,
+    num_beams: int,
+    normalize_over: str = "level",
+    excluded: ExcludedItems | None = None,
+) -> Beams:
     """The ``num_beams`` (K) likeliest items of each user, as far as the beam finds them.
 
     A beam carries the trie node of its prefix, so each level is one gather of the children, one
     top-k and one reorder, for all users and beams at once. Every finished beam is an item.
+
+    Args:
+        excluded: items that a user must not get. Probabilities stay what they are without it.
     """
-    longer = begin(step, trie, normalize_over)
+    longer = begin(step, trie, normalize_over, excluded)
     pruned = torch.full_like(longer.scores[:, 0, 0], -torch.inf)
     for level in range(1, trie.n_levels + 1):
         scores = longer.scores.flatten(1)
@@ -147,7 +165,7 @@ def beam_search(step: Step, trie: CodeTrie, num_beams: int, normalize_over: str 
         queries, codes, nodes = longer.follow(best)
         if level < trie.n_levels:
             longer = continue_prefixes(
-                step, trie, level, queries, codes, nodes, log_probs, normalize_over
+                step, trie, level, queries, codes, nodes, log_probs, normalize_over, excluded
             )
     items = trie.items(nodes).masked_fill_(log_probs == -torch.inf, 0)
     return Beams(items, log_probs, pruned)

@@ -34,7 +34,7 @@ class CodeDecoder:
         self.cache = backbone.new_cache()
         hidden = backbone(inputs, cache=self.cache)
         last = (self.end - 1)[:, None, None].expand(-1, 1, hidden.size(2))
-        self._history_end = hidden.gather(1, last)  # [B, 1, H]
+        self.history_end = hidden.gather(1, last)  # [B, 1, H]
         place = torch.arange(inputs.size(1), device=inputs.device)
         self._sees_history = place[None] < self.end[:, None]  # [B, S]
         # Of each level's queries so far, in the order in which they were asked: codes of the
@@ -46,7 +46,7 @@ class CodeDecoder:
     def __call__(self, level: int, parents: Tensor | None, codes: Tensor | None) -> Tensor:
         """Logits of the next code; see :mod:`recbole_store.generator.beam_search`."""
         if level == 0:
-            return self.heads[0](self._history_end)
+            return self.heads[0](self.history_end)
         prefixes, fed_at = self._continue(level, parents, codes)
         inputs = self.embed(prefixes)[..., -1, :]  # [B, K, H]
         sees_fed = torch.zeros(
@@ -60,11 +60,17 @@ class CodeDecoder:
         hidden = self.backbone(inputs, mask=mask[:, None], positions=positions, cache=self.cache)
         return self.heads[level](hidden)
 
+    def restart(self) -> None:
+        """Forget all queries; the histories stay read."""
+        if self._n_fed > 0:
+            self.cache.crop(-self._n_fed)
+        self._prefixes, self._fed_at, self._n_fed = {}, {}, 0
+
     def select(self, users: Tensor) -> None:
         """Drop all users but the given ones, int64 [B']."""
         self.n_users = len(users)
         self.cache.batch_select_indices(users)
-        self.end, self._history_end = self.end[users], self._history_end[users]
+        self.end, self.history_end = self.end[users], self.history_end[users]
         self._sees_history = self._sees_history[users]
         self._prefixes = {level: rows[users] for level, rows in self._prefixes.items()}
         self._fed_at = {level: rows[users] for level, rows in self._fed_at.items()}

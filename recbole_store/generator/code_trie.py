@@ -104,6 +104,7 @@ class CodeTrie:
         n_items, self.n_levels = codes.shape
         order = _sorted_order(codes)
         self._item = _compact(item_ids[order])
+        self._leaf: Tensor | None = None  # of each item_id, made when first asked for
         # is_new[i]: row i starts another prefix than row i - 1, at the current depth.
         is_new = torch.zeros(n_items, dtype=torch.bool, device=codes.device)
         is_new[0] = True
@@ -143,6 +144,22 @@ class CodeTrie:
     def items(self, leaves: Tensor) -> Tensor:
         """Leaf nodes [...] -> item_ids, int64 [...]."""
         return self._item[leaves].long()
+
+    def leaves_of(self, item_ids: Tensor) -> Tensor:
+        """The leaf of each item_id, int64 [...]; -1 for items that are not in the trie."""
+        if self._leaf is None:
+            items = self._item.long()
+            self._leaf = torch.full((int(items.max()) + 1,), -1, device=items.device)
+            self._leaf[items] = torch.arange(len(items), device=items.device)
+        known = item_ids < len(self._leaf)
+        return torch.where(known, self._leaf[item_ids.where(known, 0)], -1)
+
+    def leaves_behind(self, depth: int, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """Leaves behind nodes of a depth: the first one and the end, int64 [...] each."""
+        first, end = nodes, nodes + 1
+        for first_child in self._first_child[depth:]:
+            first, end = first_child[first].long(), first_child[end].long()
+        return first, end
 
     def children(self, level: int, nodes: Tensor) -> Children:
         """What may follow prefixes of ``level`` codes.

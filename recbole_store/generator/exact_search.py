@@ -19,6 +19,7 @@ from recbole_store.generator.beam_search import (
     continue_prefixes,
 )
 from recbole_store.generator.code_trie import CodeTrie
+from recbole_store.generator.excluded_items import ExcludedItems
 
 
 class _Prefixes(NamedTuple):
@@ -40,7 +41,12 @@ class _Prefixes(NamedTuple):
 
 
 def exact_search(
-    step, trie: CodeTrie, num_beams: int, k: int, normalize_over: str = "level"
+    step,
+    trie: CodeTrie,
+    num_beams: int,
+    k: int,
+    normalize_over: str = "level",
+    excluded: ExcludedItems | None = None,
 ) -> Beams:
     """The k likeliest items of each user over the whole catalogue, equal ones by item_id.
 
@@ -52,8 +58,9 @@ def exact_search(
         step: as for beam search; besides, ``step.select(users)`` drops all users but the given
             ones, int64 [B'].
         num_beams: prefixes of a user and level that are continued in one pass.
+        excluded: items that a user must not get.
     """
-    search = _Search(step, trie, num_beams, k, normalize_over)
+    search = _Search(step, trie, num_beams, k, normalize_over, excluded)
     users = torch.arange(len(search.pruned), device=search.pruned.device)
     result = Beams(*(torch.empty_like(part) for part in search.found()))
     while True:
@@ -75,10 +82,10 @@ class _Search:
         asked: per level, queries of a user so far.
     """
 
-    def __init__(self, step, trie: CodeTrie, num_beams: int, k: int, normalize_over: str):
-        self.step, self.trie = step, trie
+    def __init__(self, step, trie: CodeTrie, num_beams: int, k: int, normalize_over: str, excluded):
+        self.step, self.trie, self.excluded = step, trie, excluded
         self.num_beams, self.normalize_over = num_beams, normalize_over
-        first = begin(step, trie, normalize_over)
+        first = begin(step, trie, normalize_over, excluded)
         n_users, device = len(first.scores), first.scores.device
         nothing = torch.zeros(n_users, 0, dtype=torch.long, device=device)
         empty = _Prefixes(nothing.float(), nothing, nothing, nothing)
@@ -112,6 +119,7 @@ class _Search:
                 best.nodes,
                 best.log_probs,
                 self.normalize_over,
+                self.excluded,
             )
             self._keep(level, longer)
 
@@ -127,6 +135,7 @@ class _Search:
     def select(self, users: Tensor) -> None:
         """Go on with some of the present users alone."""
         self.step.select(users)
+        self.excluded = None if self.excluded is None else self.excluded.select(users)
         self.waiting = [_Prefixes(*(part[users] for part in w)) for w in self.waiting]
         self.item_ids, self.log_probs = self.item_ids[users], self.log_probs[users]
         self.pruned = self.pruned[users]

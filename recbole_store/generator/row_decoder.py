@@ -43,6 +43,14 @@ class RowDecoder:
             self._pasts[level] = torch.cat([self._pasts[level], past], dim=1)
         return self.heads[level](hidden)
 
+    @property
+    def n_users(self) -> int:
+        return len(self._start)
+
+    def restart(self) -> None:
+        """Forget all queries; the histories stay read."""
+        self._pasts = self._pasts[:1]
+
     def select(self, users: Tensor) -> None:
         """Drop all users but the given ones, int64 [B']."""
         self.encoded.select(users)

@@ -9,6 +9,7 @@ Reference:
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from recbole.model.sequential_recommender.sasrec import SASRec
 from torch import Tensor
@@ -27,6 +28,7 @@ class SASRecAll(SASRec):
         self.label_fields = (config["LABEL_FIELD"], config["LABEL_FIELD"] + config["LIST_SUFFIX"])
         # Rows of benchmark files overlap, so only their own target counts.
         self.only_last = dataset.window_rows is None
+        self.cold_items = dataset.cold_items  # there are none while it trains
 
     def states(self, item_seq: Tensor) -> Tensor:
         """Hidden states [B, T, H], each of the items up to its place."""
@@ -49,5 +51,6 @@ class SASRecAll(SASRec):
         )[:, : item_seq.size(1)]
         following = F.pad(item_seq[:, 1:], (0, 1))
         following[range(len(lengths)), lengths - 1] = interaction[self.POS_ITEM_ID]
-        logits = self.states(item_seq)[wanted] @ self.item_embedding.weight.T  # [targets, n_items]
+        logits = self.states(item_seq)[wanted] @ self.item_embedding.weight.T  # [n, n_items]
+        logits[:, self.cold_items] = -torch.inf
         return F.cross_entropy(logits, following[wanted])

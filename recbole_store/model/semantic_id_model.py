@@ -11,7 +11,10 @@ from recbole_store.generator.beam_search import Beams, beam_search, path_log_pro
 from recbole_store.generator.candidates import group_candidates
 from recbole_store.generator.code_trie import CodeTrie
 from recbole_store.generator.exact_search import exact_search
+from recbole_store.generator.excluded_items import ExcludedItems, pairs_of_rows
+from recbole_store.generator.free_decoding import FreeCodes, free_beam_search
 from recbole_store.generator.item_scores import dense_scores
+from recbole_store.generator.reserved_places import reserve_places
 from recbole_store.text_embeddings import TextEncoder, text_width
 from recbole_store.tokenizer.item_text import join_pieces
 from recbole_store.tokenizer.quantizer import DENSE_TOKENS, NOTHING, TEXT_EMBEDDING
@@ -46,10 +49,16 @@ class SemanticIdModel(SequentialRecommender):
         self.max_text_words = config["max_text_words"]
         self.texts = [join_pieces(pieces) for pieces in dataset.item_texts]
         self.pieces = dataset.item_texts
-        self.items_with_text = [item for item, text in enumerate(self.texts) if text]
+        self.cold_items = dataset.cold_items
+        cold = set(self.cold_items.tolist())
+        # What the tokenizer and the text tasks learn from.
+        self.items_with_text = [i for i, text in enumerate(self.texts) if text and i not in cold]
         self._dataset_table = dataset.semantic_ids
         self.sizes = [self.codebook_size] * self.n_slots + [config["disambiguation_size"]]
+        self.has_joined = False  # whether cold items are in the tree of items
+        self.reserved = 0.0  # share of places for cold items, once they have
         self.trie: CodeTrie | None = None
+        self.free_codes: FreeCodes | None = None
         self.tokenizer_report: dict = {}
         self.certain: dict[int, float] = {}  # k: share of users with a certain top-k, last time
 
@@ -68,17 +77,34 @@ class SemanticIdModel(SequentialRecommender):
             width = text_width(self.text_encoder)
         self.register_buffer("semantic_ids", torch.zeros(self.n_items, len(self.sizes)).long())
         self.quantizer = make_quantizer(config, width, self.n_items - 1)
+        # Where all items are, cold ones too, in what the quantizer clusters.
+        self.register_buffer("points", torch.zeros(self.n_items, self.quantizer.n_points))
 
     def set_semantic_ids(self, semantic_ids: Tensor) -> None:
         """Take the IDs of items 1 to N, int64 [N, L]."""
         self.semantic_ids[1:] = semantic_ids.to(self.semantic_ids)
         self._index_items()
 
+    def set_points(self, points: Tensor) -> None:
+        """Take the points of items 1 to N, fp32 [N, P], scaled to 1 on average."""
+        scale = points.square().mean().sqrt() if points.numel() else 1.0
+        self.points[1:] = (points / scale).to(self.points)
+
     def _index_items(self):
         """Build the trie, and let the data set attach these semantic IDs to its batches."""
-        item_ids = torch.arange(1, self.n_items, device=self.semantic_ids.device)
-        self.trie = CodeTrie(self.semantic_ids[1:], item_ids)
+        is_known = torch.ones(self.n_items, dtype=torch.bool, device=self.device)
+        is_known[0] = False
+        is_known[self.cold_items] = self.has_joined
+        item_ids = is_known.nonzero().squeeze(1)
+        codes = self.semantic_ids[item_ids]
+        self.trie = CodeTrie(codes, item_ids)
+        self.free_codes = FreeCodes(codes, item_ids, self.sizes)
         self._dataset_table.copy_(self.semantic_ids)
+
+    def join(self) -> None:
+        """Let cold items into the catalogue, by the codes that stage 1 reads from their texts."""
+        self.has_joined = True
+        self._index_items()
 
     def start_recommender(self, stage: dict) -> None:
         """Start from what else the tokenizer stage found; the codes alone are no such thing."""
@@ -144,12 +170,23 @@ class SemanticIdModel(SequentialRecommender):
         for group in group_candidates(self.context(interaction), USERS_PER_PREFILL):
             decoder = self.decoder(interaction[group.firsts])
             found = path_log_probs(decoder, group.fold(candidates), self.trie, over)
+            items = group.fold(interaction[self.ITEM_ID][:, None]).squeeze(-1)
+            found = self.fused(decoder, found, items)
             scores[group.rows] = group.unfold(found)
         return scores
 
+    def fused(self, decoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
+        """Final scores [B, M] of items whose codes have these log-probabilities."""
+        return log_probs
+
     @torch.no_grad()
-    def recommend(self, interaction) -> Beams:
-        """The likeliest items of each user, best first: beam search, or exact, by ``decoding``."""
+    def recommend(self, interaction, hidden: tuple[Tensor, Tensor] | None = None) -> Beams:
+        """The likeliest items of each user, best first, found as ``decoding`` says.
+
+        Args:
+            hidden: rows of the batch, ascending, and item_ids that they must not get; others take
+                their places.
+        """
         if self.trie is None:
             name = type(self).__name__
             raise RuntimeError(f"{name} has no semantic IDs yet: train it or load a checkpoint.")
@@ -158,16 +195,35 @@ class SemanticIdModel(SequentialRecommender):
         found = []
         for rows in order.split(USERS_PER_PREFILL):
             decoder = self.decoder(interaction[rows])
-            if self.decoding == "exact":
-                found.append(
-                    exact_search(
-                        decoder, self.trie, self.num_beams, self.max_topk, self.normalize_over
-                    )
-                )
-            else:
-                found.append(beam_search(decoder, self.trie, self.num_beams, self.normalize_over))
+            found.append(self._search(decoder, pairs_of_rows(hidden, rows)))
         in_order = torch.argsort(order)
         return Beams(*(torch.cat(parts)[in_order] for parts in zip(*found, strict=True)))
+
+    def _search(self, decoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
+        beams = self.find(decoder, hidden)
+        if self.reserved and self.has_joined:
+            warm = torch.ones(self.n_items, dtype=torch.bool, device=self.device)
+            warm[self.cold_items] = False
+            warm = warm.nonzero().squeeze(1)
+            rows = torch.arange(decoder.n_users, device=self.device).repeat_interleave(len(warm))
+            pairs = (rows, warm.repeat(decoder.n_users))
+            if hidden is not None:
+                pairs = tuple(torch.cat(parts) for parts in zip(pairs, hidden, strict=True))
+            decoder.restart()
+            beams = reserve_places(beams, self.find(decoder, pairs), self.reserved)
+        return beams
+
+    def find(self, decoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
+        """The likeliest items of each of a decoder's users; ``hidden`` are pairs of such."""
+        if self.decoding == "free":
+            return free_beam_search(decoder, self.free_codes, self.num_beams, hidden)
+        excluded = None
+        if hidden is not None:
+            excluded = ExcludedItems.of(self.trie, *hidden, decoder.n_users)
+        arguments = (decoder, self.trie, self.num_beams)
+        if self.decoding == "exact":
+            return exact_search(*arguments, self.max_topk, self.normalize_over, excluded)
+        return beam_search(*arguments, self.normalize_over, excluded)
 
     @torch.no_grad()
     def full_sort_predict(self, interaction):
@@ -185,7 +241,6 @@ class SemanticIdModel(SequentialRecommender):
         """What result.json says of the tokenizer and the precision."""
         return {
             **self.tokenizer_report,
-            "certain_topk": self.certain,
             "precision": "bf16" if self.bf16 else "fp32",
             "eval_precision": "bf16" if self.eval_bf16 else "fp32",
         }

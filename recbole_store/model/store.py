@@ -15,9 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recbole_store.batches import similar_lengths
+from recbole_store.generator.beam_search import Beams, beam_search, path_log_probs
 from recbole_store.generator.code_decoder import CodeDecoder
 from recbole_store.generator.code_sequence import Window, make_window, wanted_targets
 from recbole_store.generator.code_tokens import CodeTokens
+from recbole_store.generator.excluded_items import ExcludedItems
+from recbole_store.generator.item_head import ItemHead, fuse
 from recbole_store.llm import Backbone, Words
 from recbole_store.model.semantic_id_model import SemanticIdModel
 from recbole_store.tokenizer.dense_tokens import TASK, DenseTokenizer
@@ -32,6 +35,8 @@ class STORE(SemanticIdModel):
 
         # load parameters info
         self.align_weight = config["align_weight"]
+        self.item_weight = config["item_weight"]
+        self.fusion = config["fusion"]
         self.reconstruct_weight = config["reconstruct_weight"]
         self.learning_rates = (config["learning_rate"], config["code_learning_rate"])
         self.label_field = config["LABEL_FIELD"]
@@ -69,7 +74,8 @@ class STORE(SemanticIdModel):
         words = self.backbone.words(self.texts, config["max_text_words"])
         self.register_buffer("word_ids", words.ids.int(), persistent=False)
         self.register_buffer("word_counts", words.lengths, persistent=False)
-        self.register_buffer("word_vocabulary", words.ids.unique(), persistent=False)
+        vocabulary = words.ids[self.items_with_text].unique()
+        self.register_buffer("word_vocabulary", vocabulary, persistent=False)
         prompt = self.backbone.words([config["history_prompt"]]).ids[0]
         self.register_buffer("history_prompt", prompt, persistent=False)
         align = self.backbone.words([" " + config["align_prompt"]]).ids[0]
@@ -78,8 +84,22 @@ class STORE(SemanticIdModel):
         self.register_buffer("task_prompt", task, persistent=False)
 
         self.add_tokenizer(config, dense_width=hidden_size)
+        self.item_head: ItemHead | None = None
+        if self.item_weight > 0:
+            self.item_head = ItemHead(
+                self.n_items,
+                self.quantizer.n_points,
+                hidden_size,
+                config["item_head_size"],
+                config["own_vector_dropout"],
+                self.cold_items,
+            )
         self.retokenized_same: float | None = None  # with all weights tuned: share of items
         self._text_batches: list[list[int]] = []
+
+    def _by_item(self, states: Tensor) -> Tensor:
+        """The item head's logits [..., n_items]."""
+        return self.item_head(states, self.points, hide_cold=not self.has_joined)
 
     @property
     def bf16(self) -> bool:
@@ -103,6 +123,8 @@ class STORE(SemanticIdModel):
         self.backbone.use_stage(stage)
         self.dense_tokenizer.requires_grad_(stage == "tokenizer")
         self.code_tokens.requires_grad_(stage == "recommender")
+        if self.item_head is not None:
+            self.item_head.requires_grad_(stage == "recommender")
 
     def parameter_groups(self) -> list[dict]:
         """What trains at present, with a learning rate each for the LLM and for the new parts."""
@@ -198,7 +220,18 @@ class STORE(SemanticIdModel):
             labels = window.codes[:, 1:, level][is_target]
             total = total + F.cross_entropy(logits, labels, reduction="sum")
         n_rows = int(is_target.any(1).sum())  # sampled negatives, as rows of their own, are none
-        return total / max(n_rows * self.targets_per_row * window.codes.size(-1), 1)
+        n_targets = max(n_rows * self.targets_per_row, 1)
+        loss = total / (n_targets * window.codes.size(-1))
+        if self.item_head is not None:
+            items = torch.nn.functional.pad(interaction[self.ITEM_SEQ], (0, 1))
+            items[torch.arange(len(items)), interaction[self.ITEM_SEQ_LEN]] = interaction[
+                self.ITEM_ID
+            ]
+            labels = items[:, 1 : is_target.size(1) + 1][is_target]
+            logits = self._by_item(hidden[:, :, 0][is_target])
+            item_loss = F.cross_entropy(logits, labels, reduction="sum") / n_targets
+            loss = loss + self.item_weight * item_loss
+        return loss
 
     def _wanted_targets(self, interaction) -> Tensor:
         labels = (self.label_field, self.label_list)
@@ -257,6 +290,32 @@ class STORE(SemanticIdModel):
             self._history_codes(interaction),
             interaction[self.ITEM_SEQ_LEN],
         )
+
+    def fused(self, decoder: CodeDecoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
+        if self.item_head is None or self.fusion == 0:
+            return log_probs
+        by_item = self._by_item(decoder.history_end[:, 0]).log_softmax(-1)
+        return (1 - self.fusion) * log_probs + self.fusion * by_item.gather(1, item_ids)
+
+    def find(self, decoder: CodeDecoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
+        if self.item_head is None or self.fusion == 0:
+            return super().find(decoder, hidden)
+        return self._fused_search(decoder, hidden)
+
+    def _fused_search(self, decoder: CodeDecoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
+        """Beam search's items and the item head's best, ranked by both scores."""
+        excluded = None
+        by_item = self._by_item(decoder.history_end[:, 0]).log_softmax(-1)
+        if hidden is not None:
+            by_item[hidden] = -torch.inf
+            excluded = ExcludedItems.of(self.trie, *hidden, decoder.n_users)
+        beams = beam_search(decoder, self.trie, self.num_beams, self.normalize_over, excluded)
+        best, others = by_item.topk(beams.item_ids.size(1))
+        # Where fewer items are left, an item that beam search has found already.
+        others = others.where(best > -torch.inf, beams.item_ids[:, :1])
+        decoder.restart()
+        found = path_log_probs(decoder, self.semantic_ids[others], self.trie, self.normalize_over)
+        return fuse(beams, Beams(others, found, beams.pruned), by_item, self.fusion)
 
     def report(self) -> dict:
         return {**super().report(), "retokenized_same": self.retokenized_same}

@@ -65,10 +65,24 @@ class Palette(Quantizer):
         return self.assign(vectors)
 
     def assign(self, vectors: Tensor) -> Tensor:
+        return self._read(vectors)[0]
+
+    def points(self, vectors: Tensor) -> Tensor:
+        """All slots' principal components behind each other, [N, L * P]."""
+        return self._read(vectors)[1]
+
+    @property
+    def n_points(self) -> int:
+        return self.n_levels * self.components.size(1)
+
+    def _read(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """The nearest codes [N, L], and the points [N, L * P] that they are nearest to."""
         codes: list[Tensor] = []
+        points: list[Tensor] = []
         for slot in range(self.n_levels):
             tokens = vectors[:, slot] - self.mean[slot]
             for earlier, code in enumerate(codes):
                 tokens = tokens - self.shifts[slot, earlier, code]
-            codes.append(nearest(tokens @ self.components[slot].T, self.codebooks[slot]))
-        return torch.stack(codes, dim=1)
+            points.append(tokens @ self.components[slot].T)
+            codes.append(nearest(points[-1], self.codebooks[slot]))
+        return torch.stack(codes, dim=1), torch.cat(points, dim=1)

@@ -61,11 +61,17 @@ class ProductCodes(Quantizer):
         return codes
 
     def assign(self, vectors: Tensor) -> Tensor:
-        turned = (vectors - self.mean) @ self.rotation
-        parts = turned.chunk(self.n_levels, dim=1)
+        parts = self.points(vectors).chunk(self.n_levels, dim=1)
         return torch.stack(
             [nearest(part, book) for part, book in zip(parts, self.codebooks, strict=True)], dim=1
         )
+
+    def points(self, vectors: Tensor) -> Tensor:
+        return (vectors - self.mean) @ self.rotation
+
+    @property
+    def n_points(self) -> int:
+        return self.rotation.size(1)
 
     def report(self) -> dict:
         return {"explained_variance": self.explained}

@@ -62,6 +62,15 @@ class Quantizer(nn.Module):
         """
         raise NotImplementedError
 
+    def points(self, vectors: Tensor) -> Tensor:
+        """What clusters are made of: coordinates of any items, [N, n_points]."""
+        raise NotImplementedError
+
+    @property
+    def n_points(self) -> int:
+        """Width of :meth:`points`."""
+        raise NotImplementedError
+
     def report(self) -> dict:
         """What there is to say about the last :meth:`fit`, beyond the codes' statistics."""
         return {}

@@ -31,3 +31,10 @@ class RandomCodes(Quantizer):
             "With `tokenizer: random` codes say nothing about an item, so a new item has none: "
             "use another tokenizer, such as rqkmeans."
         )
+
+    def points(self, vectors: Tensor) -> Tensor:
+        return vectors
+
+    @property
+    def n_points(self) -> int:
+        return 0

@@ -49,20 +49,24 @@ class ResidualKMeans(Quantizer):
         solver = "covariance_eigh" if len(vectors) > LARGE else "full"
         pca = PCA(self.components.size(0), svd_solver=solver)
         self.components.copy_(torch.from_numpy(pca.fit(centred.double().numpy()).components_))
-        residual = self._project(vectors)
+        residual = self.points(vectors)
         for codebook in self.codebooks:
             centroids = cluster(residual.double().numpy(), self.codebook_size, seed)
             codebook.copy_(torch.from_numpy(centroids))
             residual = residual - codebook[nearest(residual, codebook)]
-        kept = (self._project(vectors) - residual) @ self.components
+        kept = (self.points(vectors) - residual) @ self.components
         self.explained = explained_share(centred, kept)
         return self.assign(vectors)
 
     def assign(self, vectors: Tensor) -> Tensor:
-        return nearest_residuals(self._project(vectors), self.codebooks)
+        return nearest_residuals(self.points(vectors), self.codebooks)
 
     def report(self) -> dict:
         return {"explained_variance": self.explained}
 
-    def _project(self, vectors: Tensor) -> Tensor:
+    def points(self, vectors: Tensor) -> Tensor:
         return (vectors - self.mean) @ self.components.T
+
+    @property
+    def n_points(self) -> int:
+        return self.components.size(0)

@@ -75,8 +75,8 @@ class RQVAE(Quantizer):
             self.register_buffer(f"bias_{layer}", torch.zeros(n_out))
         self.found: dict = {}
 
-    def encode(self, vectors: Tensor) -> Tensor:
-        """Embeddings [N, H] -> latents [N, rqvae_latent_size]."""
+    def points(self, vectors: Tensor) -> Tensor:
+        """The latents, [N, rqvae_latent_size]."""
         hidden = (vectors - self.mean) * self.scale
         last = len(self.sizes) - 2
         for layer in range(last + 1):
@@ -85,9 +85,13 @@ class RQVAE(Quantizer):
             hidden = F.relu(hidden) if layer < last else hidden
         return hidden
 
+    @property
+    def n_points(self) -> int:
+        return self.sizes[-1]
+
     @torch.no_grad()
     def assign(self, vectors: Tensor) -> Tensor:
-        return nearest_residuals(self.encode(vectors), self.codebooks)
+        return nearest_residuals(self.points(vectors), self.codebooks)
 
     def fit(self, vectors: Tensor, seed: int) -> Tensor:
         self._check_size(vectors)

@@ -111,6 +111,23 @@ def test_exact_decoding_ranks_as_scoring_every_item_does(prepared, model, over):
     assert (exact.item_ids == best.indices + 1).float().mean() > 0.95  # but for near ties
 
 
+def test_hidden_items_leave_room_for_others(prepared, model):
+    """Under every way of decoding; without the tree they only go."""
+    batch = first_rows(prepared.train, 4)
+    first = model.recommend(batch)
+    rows = torch.arange(4).repeat_interleave(3)
+    hidden = (rows, first.item_ids[:, :3].flatten())
+    for decoding in ("beam", "exact", "free"):
+        model.decoding = decoding
+        found = model.recommend(batch, hidden).item_ids
+        assert not (found[:, :, None] == first.item_ids[:, None, :3]).any()
+        if decoding != "free":
+            assert (found > 0).all()
+    model.decoding, model.num_beams = "beam", 100
+    every = model.recommend(batch, hidden)
+    assert ((every.item_ids > 0).sum(1) == 57).all()
+
+
 def test_a_batch_scores_as_its_rows_alone(prepared, model):
     batch = first_rows(prepared.train, 5)
     assert len(batch["item_length"].unique()) > 1
@@ -214,7 +231,7 @@ def test_a_run_s_result_says_what_the_codes_are_like(planted, tmp_path):
     assert report["tokenizer"] == "random"
     assert report["collision_rate"] == 0.0 and report["distinct"] == 60
     assert len(report["utilisation"]) == len(report["dead_codes"]) == 2
-    assert set(report["certain_topk"]) == {1, 5, 10}
+    assert set(result["certain_topk"]["unfiltered"]) == {1, 5, 10}
     table = (tmp_path / "run" / "semantic_ids.tsv").read_text().splitlines()
     assert len(table) == 61 and table[0] == "item_id\tsemantic_id\ttext"
 

@@ -85,6 +85,11 @@ class TestEveryQuantizer:
         assert torch.equal(torch.get_rng_state(), before)
         assert not torch.equal(other.fit(vectors, seed=4), codes)
 
+    def test_points_have_their_width(self, name):
+        quantizer, vectors = make(name)
+        quantizer.fit(vectors, seed=3)
+        assert quantizer.points(vectors).shape == (N_ITEMS, quantizer.n_points)
+
     def test_its_report_is_plain(self, name):
         quantizer, vectors = make(name)
         quantizer.fit(vectors, seed=3)

@@ -1,0 +1,103 @@
+"""Cold items: some of the test's items never occur before it (``cold_items``).
+
+The protocol is TIGER's (arXiv 2305.05065, section 4.3): a share of the items that are test targets
+is withheld. The data are split first; then rows of training and validation with such a target go,
+and the items go from every history, the test's too. How recommenders treat them afterwards is
+measured by :mod:`recbole_store.cold_evaluation`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from recbole_store.property_files import SettingsError
+from recbole_store.seen_items import history_field
+
+
+def withhold(splits: list, share: float, seed: int) -> Tensor:
+    """Choose cold items and take them out of RecBole's splits, in place.
+
+    Args:
+        splits: training, validation and test, by leave-one-out.
+        share: of the test's different targets.
+
+    Returns:
+        item_ids of the cold items, int64, ascending.
+
+    Raises:
+        SettingsError: the data are not split by leave-one-out, or the share is not even one item.
+    """
+    train, valid, test = splits
+    if train.benchmark_filename_list or set(train.config["eval_args"]["split"]) != {"LS"}:
+        raise SettingsError(
+            "`cold_items` needs the leave-one-out split: `eval_args: {split: {LS: valid_and_test}}`"
+        )
+    targets = test.inter_feat[test.iid_field].unique()
+    n_cold = round(share * len(targets))
+    if n_cold == 0:
+        raise SettingsError(
+            f"`cold_items` is {share}, but of {len(targets)} test items that is none: raise it."
+        )
+    shuffled = torch.randperm(len(targets), generator=torch.Generator().manual_seed(seed))
+    cold = targets[shuffled[:n_cold]].sort().values
+    is_cold = torch.zeros(test.item_num, dtype=torch.bool)
+    is_cold[cold] = True
+    if history_field(train):
+        _rewrite_histories(splits, is_cold)
+    for split in splits:
+        rows = split.inter_feat
+        kept = torch.ones(len(rows), dtype=torch.bool)
+        if split is not test:
+            kept &= ~is_cold[rows[split.iid_field]]
+        if history_field(train):
+            kept &= rows[split.item_list_length_field] > 0
+        split.inter_feat = rows[kept]
+    return cold
+
+
+def _rewrite_histories(splits: list, is_cold: Tensor) -> None:
+    """Rows "history -> target" with histories of warm items alone, as long as they may be.
+
+    A row's history was cut to ``MAX_ITEM_LIST_LENGTH`` with cold items in it, so it is made anew
+    from the user's whole sequence: the first item, then the targets in their order.
+    """
+    dataset = splits[0]
+    rows = [split.inter_feat for split in splits]
+    users = torch.cat([part[dataset.uid_field] for part in rows])
+    order = users.argsort(stable=True)  # a user's rows: training, validation, test
+    in_place = torch.empty_like(order)
+    in_place[order] = torch.arange(len(order))
+    users = users[order]
+    is_first = torch.ones_like(users, dtype=torch.bool)
+    is_first[1:] = users[1:] != users[:-1]
+    nth_user = is_first.long().cumsum(0) - 1
+    # In one long sequence a user's first item stands before his targets.
+    place = torch.arange(len(users)) + nth_user + 1
+    begins = (place[is_first] - 1)[nth_user]
+    suffix = dataset.config["LIST_SUFFIX"]
+    fields = [name for name in rows[0].columns if name.endswith(suffix)]
+    sequences = {}
+    for field in fields:
+        values = torch.cat([part[field.removesuffix(suffix)] for part in rows])[order]
+        firsts = torch.cat([part[field][:, 0] for part in rows])[order][is_first]
+        sequence = values.new_zeros(len(users) + len(firsts), *values.shape[1:])
+        sequence[place], sequence[place[is_first] - 1] = values, firsts
+        sequences[field] = sequence
+    is_warm = ~is_cold[sequences[history_field(dataset)]]
+    warm = is_warm.nonzero().squeeze(1)
+    n_before = torch.cat([torch.zeros(1, dtype=torch.long), is_warm.long().cumsum(0)])
+    end, begin = n_before[place], n_before[begins]  # in `warm`
+    length = (end - begin).clamp(max=dataset.max_item_list_len)
+    step = torch.arange(dataset.max_item_list_len)
+    is_item = step < length[:, None]
+    chosen = warm[((end - length)[:, None] + step).clamp(max=max(len(warm) - 1, 0))]
+    starts = [0]
+    for part in rows:
+        starts.append(starts[-1] + len(part))
+        of_part = in_place[starts[-2] : starts[-1]]
+        for field, sequence in sequences.items():
+            values = sequence[chosen[of_part]]
+            shape = (*is_item[of_part].shape, *[1] * (values.dim() - 2))
+            part[field] = values * is_item[of_part].view(shape)
+        part[dataset.item_list_length_field] = length[of_part]

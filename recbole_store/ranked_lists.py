@@ -1,0 +1,163 @@
+"""What each test user was recommended: ranked lists and the target's rank, beside the metrics.
+
+Everything beyond the average - slices, paired tests, coverage, a look at single users - is made
+from these files, without running a model again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from recbole_store.generator.beam_search import Beams
+
+N_EXAMPLES = 20  # users whose histories are kept for a look at them
+EXAMPLE_HISTORY = 10  # items of such a history
+
+
+def ranked_items(scores: Tensor | Beams, length: int) -> Tensor:
+    """The best item_ids of each user, int64 [B, length]; 0 where there is none.
+
+    Args:
+        scores: a model's beams, or fp [B, n_items] with -inf for what is not to be ranked.
+    """
+    if isinstance(scores, Beams):
+        items = scores.item_ids[:, :length]
+    else:
+        best, items = scores.topk(min(length, scores.size(1)))
+        items = items.masked_fill(best == -torch.inf, 0)
+    return F.pad(items, (0, length - items.size(1))).cpu()
+
+
+def ranks_of_targets(items: Tensor, targets: Tensor) -> Tensor:
+    """Rank of each target [n] in its list [n, length], from 1; 0 where it is not in there.
+
+    Example: items [[5, 3], [5, 3]], targets [3, 4] -> [2, 0]
+    """
+    is_target = items == targets[:, None]
+    return torch.where(is_target.any(1), is_target.int().argmax(1) + 1, 0)
+
+
+class ListRecorder:
+    """Keeps the ranked lists that go through a trainer's evaluation.
+
+    Use: ``with ListRecorder(trainer, config) as recorder: trainer.evaluate(...)``.
+    """
+
+    def __init__(self, trainer, config):
+        self._collector, self._user_field = trainer.eval_collector, config["USER_ID_FIELD"]
+        # RecBole's own length: among equal scores a longer list might begin with others.
+        self._length = max(config["topk"])
+        self._parts: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def __enter__(self) -> ListRecorder:
+        self._collect = self._collector.eval_batch_collect
+        self._collector.eval_batch_collect = self._record
+        return self
+
+    def __exit__(self, *_):
+        del self._collector.eval_batch_collect  # the class's own is in place again
+
+    def _record(self, scores, interaction, positive_u, positive_i):
+        self._collect(scores, interaction, positive_u, positive_i)
+        rows, targets = positive_u.cpu(), positive_i.cpu()
+        users = interaction[self._user_field].cpu()[rows]
+        self._parts.append((users, targets, ranked_items(scores, self._length)[rows]))
+
+    def table(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Users, targets and lists of all batches, by user and target."""
+        users, targets, items = (torch.cat(parts) for parts in zip(*self._parts, strict=True))
+        order = np.lexsort((targets.numpy(), users.numpy()))
+        return users[order], targets[order], items[order]
+
+
+class Popularity:
+    """How often items and users occur before the test, counted alike for every model.
+
+    RecBole's sequential data sets have no row for a user's first item, so this counts the whole
+    data and takes off what validation and test predict.
+    """
+
+    def __init__(self, dataset):
+        self._items, self._users = dataset.iid_field, dataset.uid_field
+        frame = dataset.inter_feat  # before the splits, which change it
+        self.items = np.bincount(frame[self._items], minlength=dataset.item_num)
+        self.users = np.bincount(frame[self._users], minlength=dataset.user_num)
+
+    def take_off(self, valid, test) -> None:
+        """Leave training interactions in ``items``, and those before the test in ``users``."""
+        for split in (valid, test):
+            self.items = self.items - np.bincount(
+                split.inter_feat[self._items].numpy(), minlength=len(self.items)
+            )
+        self.users = self.users - np.bincount(
+            test.inter_feat[self._users].numpy(), minlength=len(self.users)
+        )
+
+
+def write_lists(
+    path: Path,
+    dataset,
+    popularity: Popularity,
+    tables: dict[str, tuple[Tensor, Tensor, Tensor]],
+) -> None:
+    """Write ``ranked.npz``: a row for each test target, ordered by raw user id.
+
+    Args:
+        tables: "unfiltered" and "filtered" -> users, targets and lists, row by row the same users.
+    """
+    users, targets, _ = tables["unfiltered"]
+    raw_users = dataset.field2id_token[dataset.uid_field][users.numpy()].astype(str)
+    raw_ids = dataset.field2id_token[dataset.iid_field].astype(str)
+    order = np.lexsort((raw_ids[targets.numpy()], raw_users))
+    arrays = {
+        "users": raw_users[order],
+        "targets": targets.numpy()[order].astype(np.int32),
+        "target_counts": popularity.items[targets.numpy()][order].astype(np.int32),
+        "history_lengths": popularity.users[users.numpy()][order].astype(np.int32),
+        "item_counts": popularity.items.astype(np.int32),
+        "raw_ids": raw_ids,
+    }
+    for name, (_, its_targets, items) in tables.items():
+        arrays[f"items_{name}"] = items.numpy()[order].astype(np.int32)
+        ranks = ranks_of_targets(items, its_targets)
+        arrays[f"ranks_{name}"] = ranks.numpy()[order].astype(np.int32)
+    np.savez_compressed(path, **arrays)
+
+
+def example_histories(dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Users to look at, and their last items before the test, from data that is not yet split.
+
+    The choice depends on the raw user ids alone, so it is the same for every model.
+
+    Returns:
+        raw user ids [E]; item_ids [E, EXAMPLE_HISTORY], 0-padded on the left.
+    """
+    frame = dataset.inter_feat
+    raw = dataset.field2id_token[dataset.uid_field]
+    present = np.unique(frame[dataset.uid_field])
+    chosen = sorted(present, key=lambda u: hashlib.sha256(str(raw[u]).encode()).hexdigest())
+    chosen = np.array(chosen[:N_EXAMPLES])
+    histories = np.zeros((len(chosen), EXAMPLE_HISTORY), dtype=np.int32)
+    for row, user in enumerate(chosen):
+        items = frame.loc[frame[dataset.uid_field] == user, dataset.iid_field].to_numpy()
+        items = items[:-1][-EXAMPLE_HISTORY:]  # all but the test's, which is the last
+        histories[row, EXAMPLE_HISTORY - len(items) :] = items
+    return raw[chosen].astype(str), histories
+
+
+def write_items(path: Path, dataset, model) -> None:
+    """Write ``items.npz``: raw ids, semantic IDs [N, L] and principal components [N, <= 32]."""
+    points = model.points[1:].cpu()
+    _, _, axes = torch.pca_lowrank(points, q=min(32, *points.shape))
+    np.savez_compressed(
+        path,
+        raw_ids=dataset.field2id_token[dataset.iid_field][1:].astype(str),
+        semantic_ids=model.semantic_ids[1:].cpu().numpy().astype(np.int32),
+        points=((points - points.mean(0)) @ axes).numpy().astype(np.float32),
+    )

@@ -1,0 +1,77 @@
+"""Hyper-parameter trials: a list of settings, each judged on validation alone.
+
+``python -m recbole_store.trials --model=SASRecAll --dataset=ml-100k`` runs what
+``properties/trials/SASRecAll.yaml`` lists and keeps each outcome in
+``results/trials/ml-100k/SASRecAll.json``; what stands there already is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from recbole_store.property_files import properties_folder, read_list
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPT = ROOT / "run_recbole_store.py"
+
+
+def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) -> dict:
+    """One trial in a process of its own.
+
+    Returns:
+        ``settings``, ``valid`` (metrics of the best epoch), ``epochs``, ``best_epoch``, ``fit_s``,
+        ``seed``. Test metrics are left out: nothing may be chosen by them.
+
+    Raises:
+        subprocess.CalledProcessError: the run failed.
+    """
+    typed = [f"--{key}={yaml.safe_dump(v, default_flow_style=True)}" for key, v in settings.items()]
+    typed = [word.removesuffix("\n").removesuffix("\n...") for word in typed]
+    with tempfile.TemporaryDirectory() as run_dir:
+        command = [sys.executable, str(SCRIPT), f"--model={model}", f"--dataset={dataset}"]
+        command += [f"--run_dir={run_dir}", "--no_table", *typed, *passed_on]
+        subprocess.run(command, check=True)
+        result = json.loads((Path(run_dir) / "result.json").read_text(encoding="utf-8"))
+    scores = [row["valid_score"] for row in result["curve"] if "valid_score" in row]
+    return {
+        "settings": settings,
+        "valid": result["valid"],
+        "epochs": result["times"]["epochs"],
+        "best_epoch": scores.index(max(scores)),
+        "fit_s": result["times"]["fit_s"],
+        "seed": result["seed"],
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Judge a list of settings on validation metrics.")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--dataset", default="ml-100k")
+    parser.add_argument("--results", type=Path, default=ROOT / "results")
+    arguments, passed_on = parser.parse_known_args(argv)
+    listed = read_list(properties_folder() / "trials" / f"{arguments.model}.yaml")
+    kept = arguments.results / "trials" / arguments.dataset / f"{arguments.model}.json"
+    trials = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else []
+    for number, settings in enumerate(listed, start=1):
+        if any(trial["settings"] == settings for trial in trials):
+            continue
+        print(
+            f"\n=== {arguments.model}, trial {number} of {len(listed)}: {settings} ===", flush=True
+        )
+        trials.append(run_trial(arguments.model, arguments.dataset, settings, passed_on))
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(trials, indent=1) + "\n", encoding="utf-8")
+    for trial in sorted(trials, key=lambda t: -t["valid"].get("ndcg@10", 0.0)):
+        print(f"{trial['valid']['ndcg@10']:.4f}  {trial['epochs']:3d} epochs  {trial['settings']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
