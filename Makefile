@@ -1,6 +1,6 @@
 # make run     STORE on ml-100k, with the committed results of the other models beside it
 # make test    the test suite
-# make results remake the committed results and the table in README (hours: SASRec to early stopping)
+# make results run what results/ lacks, and remake its tables and README's (hours)
 # make bench   speed and memory: results/bench.json and README's table; ONLY=decode runs one part
 # make check   lint and format
 
@@ -17,8 +17,8 @@ test: $(READY)
 	$(BIN)/python -m pytest
 
 results: $(READY)
-	$(BIN)/python run_recbole_store.py --model=STORE,SASRec,Pop --dataset=ml-100k --keep=results/ml-100k
-	$(BIN)/python -m recbole_store.result_table results/ml-100k README.md
+	$(BIN)/python run_recbole_store.py --model=STORE,SASRec,Pop --dataset=ml-100k --results=results
+	$(BIN)/python -m recbole_store.comparison results --readme README.md
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib import import_module
 from pathlib import Path
+
+SCRIPT = Path(__file__).resolve()
 
 EPILOG = """\
 Any RecBole or STORE property can be set as --key=value (a YAML value, never evaluated as code):
   %(prog)s --model=STORE --dataset=ml-100k --num_beams=50 --topk=[10,50]
-Several models are run one after the other, each in its own process, under one protocol:
-  %(prog)s --model=STORE,SASRec,Pop --dataset=ml-100k
+Several models, data sets or seeds are a comparison: every run in its own process, under one
+protocol, kept in --results, where a finished run is recognised and not run again:
+  %(prog)s --model=STORE,SASRec:tuned,Pop --dataset=ml-100k --seeds=3
+Variants, as MODEL:VARIANT:
+  {variants}
+Tables of a results folder:
+  %(prog)s results [DIR] [--readme FILE]
 """
+
+# First words that are commands of their own, and the modules whose main they call.
+COMMANDS = {
+    "results": "recbole_store.comparison.__main__",
+    "report": "recbole_store.report.__main__",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -21,16 +35,37 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message}\n")
 
 
+def variants() -> list[str]:
+    """Every MODEL:VARIANT that has a property file, found without importing the package."""
+    installed = SCRIPT.parent / "recbole_store" / "properties"
+    root = installed if installed.is_dir() else SCRIPT.parent / "properties"
+    stems = [file.stem for file in (root / "variant").glob("*.yaml")]
+    return sorted(stem.replace("-", ":", 1) for stem in stems)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line; whatever it does not list must be ``--key=value`` of a property."""
     p = Parser(
         description="Train and evaluate STORE and RecBole's models under one protocol.",
-        epilog=EPILOG,
+        epilog=EPILOG.replace("{variants}", "\n  ".join(variants())),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    p.add_argument("--model", "-m", default="STORE", help="one name, or several with commas")
-    p.add_argument("--dataset", "-d", default="ml-100k", help="name of the dataset (ml-100k)")
+    p.add_argument(
+        "--model",
+        "-m",
+        default="STORE",
+        metavar="MODEL[:VARIANT][,...]",
+        help="one name, or several with commas (STORE)",
+    )
+    p.add_argument(
+        "--dataset",
+        "-d",
+        default="ml-100k",
+        metavar="NAME[,...]",
+        help="one name, or several with commas (ml-100k)",
+    )
+    p.add_argument("--seeds", type=int, default=1, metavar="N", help="seed, seed+1, ... (1)")
     p.add_argument(
         "--config_files",
         nargs="+",
@@ -40,9 +75,18 @@ def parser() -> argparse.ArgumentParser:
         help="RecBole property files",
     )
     p.add_argument("--profile", help="a property file of properties/profile/ (full: a GPU's)")
-    p.add_argument("--run_dir", type=Path, help="folder of this run (saved/MODEL-DATASET-...)")
+    p.add_argument("--run_dir", type=Path, help="folder of a single run (saved/MODEL-DATASET-...)")
     p.add_argument("--beside", type=Path, help="folder of result files to show in the table")
-    p.add_argument("--keep", type=Path, metavar="DIR", help="copy the result files there")
+    p.add_argument(
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="results folder (results; a single run is kept only if this is given)",
+    )
+    p.add_argument("--again", action="store_true", help="run finished runs of a comparison again")
+    p.add_argument(
+        "--replace", action="store_true", help="replace kept runs that had other settings"
+    )
     p.add_argument("--no_table", action="store_true", help=argparse.SUPPRESS)
     # A model's process in a comparison: the other models, whose properties may be set as well.
     p.add_argument("--compared_with", default="", help=argparse.SUPPRESS)
@@ -70,68 +114,46 @@ def typed_properties(unknown: list[str], error) -> list[tuple[str, str]]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit status: 0 done, 1 a model failed, 2 bad input."""
+    """Returns the exit status: 0 done, 1 a run failed, 2 bad input, 130 interrupted."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] in COMMANDS:
+        return import_module(COMMANDS[argv[0]]).main(argv[1:])
     p = parser()
     arguments, unknown = p.parse_known_args(argv)
     pairs = typed_properties(unknown, p.error)
-    models = [name.strip() for name in arguments.model.split(",") if name.strip()]
-    if not models or len(set(models)) < len(models):
-        p.error(f"--model={arguments.model}: name each model once")
+    if arguments.seeds < 1:
+        p.error(f"--seeds={arguments.seeds}, but must be at least 1")
 
     # Imported late: --help and wrong arguments answer at once, without torch.
-    from recbole_store import comparison, result_table
     from recbole_store.bad_input import BAD_INPUT
-    from recbole_store.property_files import PLUGIN_MODELS, profile_file
-    from recbole_store.run import check_start, run_model
-    from recbole_store.settings import resolve
+    from recbole_store.command import Request, run_compared, run_single
+    from recbole_store.comparison.plan import parse_datasets, parse_labels
 
     try:
-        profile = profile_file(arguments.profile) if arguments.profile else None
-        files = [Path(name) for name in arguments.config_files]
-        compared = models + [name for name in arguments.compared_with.split(",") if name]
-        settings = {
-            name: resolve(name, arguments.dataset, files, dict(pairs), compared, profile)
-            for name in models
-        }
-        seed = settings[models[0]].get("seed", 2020)
-        parent = Path(settings[models[0]].get("checkpoint_dir", "saved"))
-        if len(models) == 1:
-            name = models[0]
-            run_dir = arguments.run_dir or comparison.new_run_dir(
-                parent, name, arguments.dataset, seed
-            )
-            results = [run_model(name, arguments.dataset, settings[name], run_dir)]
-        else:
-            for name in set(models) & set(PLUGIN_MODELS):
-                check_start(name, arguments.dataset, settings[name])
-            run_dirs = [
-                comparison.new_run_dir(parent, name, arguments.dataset, seed) for name in models
-            ]
-            passed_on = [f"--{key}={text}" for key, text in pairs]
-            passed_on += [f"--dataset={arguments.dataset}", f"--compared_with={','.join(models)}"]
-            passed_on += [f"--config_files={path}" for path in files]
-            passed_on += [f"--profile={arguments.profile}"] if profile else []
-            results = comparison.run_each(Path(__file__).resolve(), models, passed_on, run_dirs)
+        request = Request(
+            labels=parse_labels(arguments.model),
+            datasets=parse_datasets(arguments.dataset),
+            n_seeds=arguments.seeds,
+            files=[Path(name) for name in arguments.config_files],
+            profile=arguments.profile,
+            typed=dict(pairs),
+            compared_with=[name for name in arguments.compared_with.split(",") if name],
+            run_dir=arguments.run_dir,
+            beside=arguments.beside,
+            results=arguments.results,
+            again=arguments.again,
+            replace=arguments.replace,
+            table=not arguments.no_table,
+        )
+        if request.is_single:
+            return run_single(request)
+        return run_compared(request, SCRIPT)
     except BAD_INPUT as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-
-    if arguments.keep:
-        comparison.keep_results(results, arguments.keep)
-    if not arguments.no_table:
-        committed = []
-        if arguments.beside:
-            every = comparison.read_results(arguments.beside, but=set(models))
-            committed = [r for r in every if results and comparison.comparable(r, results[0])]
-            if len(committed) < len(every):
-                others = len(every) - len(committed)
-                print(f"{others} results of {arguments.beside} followed another protocol.")
-        print("\n" + result_table.as_text(*result_table.rows(results, committed)))
-        if committed:
-            print("* committed result, read from " + str(arguments.beside))
-        for result in results:
-            print(f"{result['model']}: {result['run_dir']}/result.json")
-    return 0 if len(results) == len(models) else 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

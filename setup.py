@@ -29,7 +29,8 @@ setup(
     package_dir={
         package_of(folder): str(Path("properties") / folder) for folder in PROPERTY_FOLDERS
     },
-    package_data={package_of(folder): ["*.yaml"] for folder in PROPERTY_FOLDERS},
+    package_data={package_of(folder): ["*.yaml"] for folder in PROPERTY_FOLDERS}
+    | {"recbole_store.report": ["page.*"]},
     py_modules=["run_recbole_store"],
     entry_points={"console_scripts": ["recbole-store = run_recbole_store:main"]},
     install_requires=[
@@ -45,7 +46,9 @@ setup(
         "scipy<1.13",  # RecBole's LightGCN and its kin
         "setuptools<82",  # RecBole's ray needs pkg_resources
         "pyyaml",
+        "plotly",  # the report; RecBole brings it too
+        "jinja2",
         "tqdm",
     ],
-    extras_require={"test": ["pytest"], "bench": ["matplotlib"]},
+    extras_require={"test": ["pytest", "selenium"], "bench": ["matplotlib"]},
 )

@@ -159,6 +159,25 @@ def plugin_defaults(model: str, dataset: str) -> dict:
     return merged
 
 
+def variants_of(model: str) -> list[str]:
+    """Names of the variants that property files describe for a model, e.g. ``tuned``."""
+    files = (properties_folder() / "variant").glob(f"{model}-*.yaml")
+    return sorted(file.stem.removeprefix(f"{model}-") for file in files)
+
+
+def variant_file(model: str, variant: str) -> Path:
+    """The property file of a model's variant: ``properties/variant/MODEL-VARIANT.yaml``.
+
+    Raises:
+        SettingsError: there is no such variant; the message lists those there are.
+    """
+    known = variants_of(model)
+    if variant not in known:
+        has = f"there are {', '.join(known)}" if known else f"{model} has none"
+        raise SettingsError(f"Unknown variant `{model}:{variant}`{nearest(variant, known)}; {has}.")
+    return properties_folder() / "variant" / f"{model}-{variant}.yaml"
+
+
 def profile_file(name: str) -> Path:
     """The property file of a named profile, e.g. ``full``."""
     folder = properties_folder() / "profile"

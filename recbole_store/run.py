@@ -25,6 +25,7 @@ from recbole_store.environment import git_commit, hardware, keep_freed_memory, v
 from recbole_store.evaluation import test_model
 from recbole_store.llm import read_config
 from recbole_store.property_files import TOKENIZED_MODELS, SettingsError
+from recbole_store.protocol import identity
 from recbole_store.ranked_lists import (
     Popularity,
     example_histories,
@@ -108,11 +109,14 @@ def check_start(model_name: str, dataset_name: str, settings: dict) -> None:
         text_width(config["text_encoder"])
 
 
-def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path) -> dict:
+def run_model(
+    model_name: str, dataset_name: str, settings: dict, run_dir: Path, variant: str = ""
+) -> dict:
     """Train, validate and test one model; the result also goes to ``run_dir/result.json``.
 
     Args:
         settings: as resolved by :func:`recbole_store.settings.resolve`.
+        variant: the name under which these settings are known.
 
     Returns:
         The content of result.json.
@@ -127,6 +131,7 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
     settings.setdefault("show_progress", sys.stderr.isatty())
     started = time.perf_counter()
     commit = git_commit()  # now: the checkout may move on while a long run goes on
+    run_identity = identity(model_name, dataset_name, settings, variant)
 
     config, dataset = build(model_name, dataset_name, settings)
     logging.getLogger().info(config)
@@ -164,6 +169,7 @@ def run_model(model_name: str, dataset_name: str, settings: dict, run_dir: Path)
         "model": model_name,
         "dataset": dataset_name,
         "seed": config["seed"],
+        **run_identity,
         "valid_metric": config["valid_metric"],
         "valid": dict(trainer.best_valid_result or {}),
         "test": tested.own,

@@ -18,6 +18,7 @@ from recbole_store.property_files import (
     plugin_defaults,
     read_properties,
     recbole_folder,
+    variant_file,
 )
 
 _PYTHON_TYPES = {
@@ -275,6 +276,15 @@ def check_dataset(settings: dict, dataset: str) -> Path:
     return folder
 
 
+def with_recbole_defaults(model: str, settings: dict) -> dict:
+    """Settings with RecBole's defaults, general and of the model, for keys that they leave open."""
+    everything = dict(read_properties(recbole_folder() / "properties" / "overall.yaml"))
+    theirs = recbole_folder() / "properties" / "model" / f"{model}.yaml"
+    if theirs.is_file() and model not in PLUGIN_MODELS:
+        everything.update(read_properties(theirs))
+    return {**everything, **settings}
+
+
 def resolve(
     model: str,
     dataset: str,
@@ -282,16 +292,19 @@ def resolve(
     typed: dict[str, str],
     models: list[str] | None = None,
     profile: Path | None = None,
+    variant: str = "",
 ) -> dict:
     """Merge and check everything one model's run is told; the result is RecBole's config_dict.
 
-    Later wins: RecBole's defaults, the plugin's defaults, property files in order, typed values.
+    Later wins: RecBole's defaults, the plugin's defaults, profile, variant, property files in
+    order, typed values.
 
     Args:
         files: property files given by the user.
         typed: keys and texts from the command line.
         models: all models of the comparison; a key of any of them may be set.
         profile: property file of STORE's settings; baselines take its history length alone.
+        variant: named settings of the model, :func:`recbole_store.property_files.variant_file`.
 
     Raises:
         SettingsError: for the first thing that is wrong.
@@ -307,6 +320,8 @@ def resolve(
     given = read_properties(profile) if profile else {}
     if model != "STORE":
         given = {key: value for key, value in given.items() if key == "MAX_ITEM_LIST_LENGTH"}
+    if variant:
+        given.update(read_properties(variant_file(model, variant)))
     for path in files:
         given.update(read_properties(path))
     types = known_types(models or [model], dataset)
@@ -324,11 +339,7 @@ def resolve(
     merged["eval_args"] = {**protocol_eval_args, **merged["eval_args"]}
     check_eval_args(merged["eval_args"])
     check_item_text(merged.get("item_text"))
-    everything = dict(read_properties(recbole_folder() / "properties" / "overall.yaml"))
-    theirs = recbole_folder() / "properties" / "model" / f"{model}.yaml"
-    if theirs.is_file() and model not in PLUGIN_MODELS:
-        everything.update(read_properties(theirs))
-    everything.update(merged)
+    everything = with_recbole_defaults(model, merged)
     # A baseline may use a name of STORE's for something else: its own defaults are its own affair.
     check_ranges({k: v for k, v in everything.items() if k not in _RANGES or k in merged})
     if model in TOKENIZED_MODELS:

@@ -2,18 +2,25 @@
 
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from recbole_store import result_table, settings
-from recbole_store.comparison import read_results
+import run_recbole_store
+from recbole_store import settings
+from recbole_store.comparison.groups import comparable_groups
+from recbole_store.comparison.plan import parse_datasets, parse_labels
+from recbole_store.comparison.readme import MARKS, readme_text
+from recbole_store.comparison.results_folder import read_runs, remake
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 LINES = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
-RUNS = [line for line in LINES if "run_recbole_store.py" in line]
+WORDS = [shlex.split(line.partition("run_recbole_store.py")[2]) for line in LINES]
+COMMANDS = [words for words in WORDS if words and words[0] in run_recbole_store.COMMANDS]
+RUNS = [words for words in WORDS if words and words not in COMMANDS]
 
 
 def test_the_make_targets_exist():
@@ -26,35 +33,43 @@ def test_ci_runs_the_test_command_of_readme():
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
 
-@pytest.mark.parametrize("line", RUNS)
-def test_a_run_s_arguments_are_understood(line, monkeypatch):
-    import run_recbole_store
-
-    words = shlex.split(line)
+@pytest.mark.parametrize("words", RUNS, ids=" ".join)
+def test_a_run_s_arguments_are_understood(words, monkeypatch):
     parser = run_recbole_store.parser()
-    arguments, unknown = parser.parse_known_args(words[words.index("run_recbole_store.py") + 1 :])
+    arguments, unknown = parser.parse_known_args(words)
     typed = dict(run_recbole_store.typed_properties(unknown, parser.error))
     if arguments.dataset != "ml-100k":  # the reader's own data: everything but the files is checked
         monkeypatch.setattr(settings, "check_dataset", lambda *_: None)
-    models = arguments.model.split(",")
-    for model in models:
-        assert settings.resolve(model, arguments.dataset, [], typed, models)
+    labels = parse_labels(arguments.model)
+    models = [model for model, _ in labels]
+    for model, variant in labels:
+        for dataset in parse_datasets(arguments.dataset):
+            assert settings.resolve(model, dataset, [], typed, models, variant=variant)
     if arguments.beside:
         assert (ROOT / arguments.beside).is_dir()
 
 
-def test_the_table_is_that_of_the_committed_results():
-    results = read_results(ROOT / "results" / "ml-100k")
-    assert {"STORE", "SASRec", "Pop"} <= {result["model"] for result in results}
-    table = result_table.as_markdown(*result_table.rows(results))
-    assert f"{result_table.MARKS[0]}\n{table}\n{result_table.MARKS[1]}" in README
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_command_s_arguments_are_understood(words):
+    assert import_module(run_recbole_store.COMMANDS[words[0]]).parser().parse_args(words[1:])
 
 
-def test_every_committed_result_followed_one_protocol():
-    results = read_results(ROOT / "results" / "ml-100k")
-    protocols = [
-        {k: v for k, v in result["protocol"].items() if k != "max_item_list_length"}
-        for result in results
-    ]
-    assert all(protocol == protocols[0] for protocol in protocols)
-    assert len({result["seed"] for result in results}) == 1
+def test_the_tables_are_those_of_the_committed_results():
+    runs = read_runs(ROOT / "results")
+    assert {"STORE", "SASRec", "Pop"} <= {kept.label for kept in runs}
+    assert f"{MARKS[0]}\n{readme_text(runs)}\n{MARKS[1]}" in README
+
+
+def test_the_committed_tables_are_made_of_the_committed_runs(tmp_path):
+    for kept in (ROOT / "results").glob("*/*-seed*.*"):
+        folder = tmp_path / kept.parent.name
+        folder.mkdir(exist_ok=True)
+        (folder / kept.name).write_bytes(kept.read_bytes())
+    remake(tmp_path)
+    for name in ("results.csv", "pairs.csv", "protocol.json"):
+        assert (tmp_path / name).read_text() == (ROOT / "results" / name).read_text(), name
+
+
+def test_every_committed_result_of_a_data_set_followed_one_protocol():
+    groups = comparable_groups(read_runs(ROOT / "results"))
+    assert len(groups) == len({group[0].run.dataset for group in groups})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,14 +71,15 @@ def error_of(arguments, capsys) -> str:
 
 
 def table_of(stdout: str) -> tuple[list[str], dict[str, list[str]]]:
-    """Models in the order of the printed table, and model -> its cells."""
+    """Labels in the order of the printed table, and label -> its cells."""
     lines = stdout.splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("model  ")) + 2
     rows = {}
     for line in lines[first:]:
         if "  " not in line:
             break
-        rows[line.split()[0]] = line.split()[1:]
+        label, *cells = re.split("  +", line)
+        rows[label.removesuffix(" †")] = cells  # which had not converged
     return list(rows), rows
 
 
@@ -99,8 +101,10 @@ except SystemExit as stopped:
     *shown, last = done.stdout.splitlines()
     assert last == "exit 0 []"
     assert shown[0].startswith("usage: run_recbole_store.py")
-    options = ("--model", "--dataset", "--config_files", "--profile", "--beside", "--keep")
+    options = ("--model", "--dataset", "--seeds", "--config_files", "--profile", "--beside")
+    options += ("--results", "--again", "--replace", "--run_dir")
     assert all(option in done.stdout for option in options)
+    assert "STORE:without_alignment" in done.stdout and "SASRec:tuned" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -124,6 +128,14 @@ BAD_COMMAND_LINES = {
     "one unknown model of two": (["--model=STORE,Popp"], ["`Popp`", "`Pop`"]),
     "a model twice": (["--model=STORE,STORE"], ["STORE,STORE"]),
     "no model": (["--model=,"], ["--model"]),
+    "unknown variant": (["--model=STORE:tunde"], ["`STORE:tunde`", "without_alignment"]),
+    "a model without variants": (["--model=Pop:tuned"], ["`Pop:tuned`", "none"]),
+    "half a variant": (["--model=STORE:"], ["`STORE:`"]),
+    "a dataset twice": (["--dataset=planted,planted"], ["planted,planted"]),
+    "no seed": (["--seeds=0"], ["--seeds=0"]),
+    "seeds that are no number": (["--seeds=three"], ["--seeds"]),
+    "a run folder for several runs": (["--seeds=2", "--run_dir=here"], ["--run_dir"]),
+    "no such folder beside": (["--beside=nowhere"], ["nowhere"]),
     "unknown dataset": (["--dataset=plant"], ["`plant`", "`planted`"]),
     "unknown property": (["--num_beam=20"], ["`num_beam`", "`num_beams`"]),
     "unknown profile": (["--profile=ful"], ["`ful`", "`full`"]),
@@ -165,9 +177,9 @@ def test_bad_input_is_one_sentence(case, command, capsys):
 
 def test_bad_input_of_a_comparison_stops_before_it_starts(command, capsys, monkeypatch):
     """Pop would run for a while before STORE's missing column came to light."""
-    from recbole_store import comparison
+    from recbole_store.comparison import runner
 
-    monkeypatch.setattr(comparison, "run_each", lambda *_: pytest.fail("must not start"))
+    monkeypatch.setattr(runner, "run_all", lambda *_: pytest.fail("must not start"))
     more = command("--item_text={title: '{}'}", model="Pop,STORE")
     assert "title" in error_of(more, capsys)
     assert not Path("saved").exists()
@@ -214,14 +226,16 @@ def head_commit() -> str:
 def test_a_store_run_writes_its_result(command, capsys, planted):
     metrics = ["Recall", "MRR", "NDCG", "Hit", "Precision", "ItemCoverage"]
     head = head_commit()
-    assert exit_status(command("--seed=5", "--keep=kept", metrics=metrics)) == 0
+    assert exit_status(command("--seed=5", "--results=kept", metrics=metrics)) == 0
     stdout = capsys.readouterr().out
 
     (run_dir,) = Path("saved").iterdir()
     assert run_dir.name.startswith("STORE-planted-seed5-")
     result = json.loads((run_dir / "result.json").read_text())
-    assert json.loads(Path("kept/STORE.json").read_text()) == result
+    assert json.loads(Path("kept/planted/STORE-seed5.json").read_text()) == result
     assert (result["model"], result["dataset"], result["seed"]) == ("STORE", "planted", 5)
+    assert result["variant"] == "" and len(result["protocol_hash"]) == 16
+    assert set(result["data_sha256"]) == {"planted.inter", "planted.item"}
     assert Path(result["run_dir"]) == run_dir
     assert f"{run_dir}/result.json" in stdout and table_of(stdout)[0] == ["STORE"]
 
@@ -280,90 +294,156 @@ def test_a_store_run_writes_its_result(command, capsys, planted):
 
 def test_quick_baseline_beside_committed_results(command, capsys):
     """A folder of result files joins the table; the model's own old result stays out of it."""
-    assert exit_status(command("--keep=kept", model="Pop", epochs=1)) == 0
-    kept = json.loads(Path("kept/Pop.json").read_text())
+    assert exit_status(command("--results=kept", model="Pop", epochs=1)) == 0
+    kept = json.loads(Path("kept/planted/Pop-seed2020.json").read_text())
     (run_dir,) = Path("saved").iterdir()
     for name, score in (("Better", 0.99), ("Worse", 0.0), ("Pop", 0.5)):
         old = {**kept, "model": name, "valid": {"ndcg@10": score}}
-        Path(f"kept/{name}.json").write_text(json.dumps(old))
+        Path(f"kept/planted/{name}-seed1.json").write_text(json.dumps(old))
+    other = {**kept, "model": "Other", "protocol": {**kept["protocol"], "n_users": 1}}
+    Path("kept/planted/Other-seed1.json").write_text(json.dumps(other))
 
     capsys.readouterr()
-    assert exit_status(command("--beside=kept", "--run_dir=here", model="Pop", epochs=1)) == 0
+    beside = ("--beside=kept/planted", "--run_dir=here")
+    assert exit_status(command(*beside, model="Pop", epochs=1)) == 0
     stdout = capsys.readouterr().out
     names, rows = table_of(stdout)
     assert names == ["Better*", "Pop", "Worse*"]
-    assert rows["Pop"][0] == f"{kept['valid']['ndcg@10']:.4f}", "the same run twice"
-    assert "* committed result, read from kept" in stdout
+    assert rows["Pop"][1] == f"{kept['valid']['ndcg@10']:.4f}", "the same run twice"
+    assert "* committed result, read from kept/planted" in stdout
+    assert "1 results of kept/planted followed another protocol." in stdout
     assert Path("here/result.json").is_file()
     assert list(Path("saved").iterdir()) == [run_dir]
 
 
-def test_run_folders_never_collide(tmp_path):
-    from recbole_store.comparison import new_run_dir
+def test_a_single_run_always_runs_but_replaces_no_other_one_unasked(command, capsys):
+    """The results folder may hold hours of work under that name."""
+    words = ("--results=kept", "--run_dir=one")
+    assert exit_status(command(*words, model="Pop", epochs=1)) == 0
+    assert exit_status(command(*words, model="Pop", epochs=1)) == 0
+    capsys.readouterr()
+    assert exit_status(command(*words, model="Pop", epochs=2)) == 2
+    assert "epochs 1, now 2" in capsys.readouterr().err
+    assert exit_status(command(*words, "--replace", model="Pop", epochs=2)) == 0
+    kept = json.loads(Path("kept/planted/Pop-seed2020.json").read_text())
+    assert kept["hashed_settings"]["epochs"] == 2
 
-    folders = [new_run_dir(tmp_path, "Pop", "planted", 1) for _ in range(5)]
-    assert len(set(folders)) == 5 and all(folder.is_dir() for folder in folders)
+
+def test_what_breaks_a_run_stands_in_its_log(command, monkeypatch):
+    """A comparison's report names the log's last line."""
+    from recbole.model.general_recommender.pop import Pop
+
+    def broken(self, interaction):
+        raise RuntimeError("no memory left, say")
+
+    monkeypatch.setattr(Pop, "calculate_loss", broken)
+    with pytest.raises(RuntimeError, match="no memory left"):
+        exit_status(command("--run_dir=here", model="Pop", epochs=1))
+    lines = Path("here/here.log").read_text().strip().splitlines()
+    assert lines[-1] == "RuntimeError: no memory left, say"
+
+
+def results_of(folder: str) -> dict[str, dict]:
+    """Stem -> result, of the files kept on the planted data."""
+    files = Path(folder, "planted").glob("*.json")
+    return {file.stem: json.loads(file.read_text()) for file in files}
 
 
 def test_comparison_of_store_and_pop(command, capfd):
     """Two real processes under one protocol; the settings that only STORE has stop nobody."""
     more = {"epochs": 1, "tokenizer_epochs": 1, "train_neg_sample_args": None}
-    assert exit_status(command("--seed=3", model="STORE,Pop", **more)) == 0
+    labels = "STORE:without_alignment,Pop"
+    assert exit_status(command("--seed=3", model=labels, **more)) == 0
     captured = capfd.readouterr()
-    results = {}
-    for file in Path("saved").glob("*/result.json"):
-        result = json.loads(file.read_text())
-        results[result["model"]] = result
-    assert results.keys() == {"STORE", "Pop"}
-    assert results["STORE"]["protocol"] == {
-        **results["Pop"]["protocol"],
-        "max_item_list_length": 6,
-    }
-    assert results["STORE"]["seed"] == results["Pop"]["seed"] == 3
+    results = results_of("results")
+    assert results.keys() == {"STORE-without_alignment-seed3", "Pop-seed3"}
+    store, pop = results["STORE-without_alignment-seed3"], results["Pop-seed3"]
+    assert store["protocol"] == {**pop["protocol"], "max_item_list_length": 6}
+    assert store["variant"] == "without_alignment" and store["settings"]["align_weight"] == 0
+    assert store["seed"] == pop["seed"] == 3
 
     names, rows = table_of(captured.out)
-    scores = {model: result["valid"]["ndcg@10"] for model, result in results.items()}
+    scores = {"STORE:without_alignment": store, "Pop": pop}
+    scores = {label: result["valid"]["ndcg@10"] for label, result in scores.items()}
     assert names == sorted(scores, key=scores.get, reverse=True)
-    for model, cells in rows.items():
-        assert cells[0] == f"{scores[model]:.4f}"
-    assert "=== STORE ===" in captured.out and "=== Pop ===" in captured.out
+    for label, cells in rows.items():
+        assert cells[1] == f"{scores[label]:.4f}"
+    assert "run 1 of 2: STORE:without_alignment on planted, seed 3" in captured.out
     assert "Traceback" not in captured.err
+    for name in ("results.csv", "pairs.csv", "protocol.json"):
+        assert Path("results", name).stat().st_size > 0
+
+
+def test_a_comparison_goes_on_where_it_ended(command, capfd):
+    """What has finished is not run again, unless that is asked for."""
+
+    def made(*words) -> list[str]:
+        before = set(Path("saved").glob("*"))
+        assert exit_status(command("--seed=3", *words, model="Pop", epochs=1)) == 0
+        new = set(Path("saved").glob("*")) - before
+        return sorted(re.sub(r"-\d{8}-\d{6}.*", "", path.name) for path in new)
+
+    assert made("--results=results") == ["Pop-planted-seed3"]
+    assert made("--seeds=2") == ["Pop-planted-seed4"]
+    stdout = capfd.readouterr().out
+    assert "Pop on planted, seed 3: finished, results/planted/Pop-seed3.json" in stdout
+    assert "run 1 of 1: Pop on planted, seed 4; about " in stdout
+    assert made("--seeds=2") == []
+    assert table_of(capfd.readouterr().out)[1]["Pop"][0] == "2", "seeds"
+    assert len(made("--seeds=2", "--again", "--no_table")) == 2
 
 
 STAND_IN = """
 import json, sys
+from pathlib import Path
 options = dict(word[2:].split("=", 1) for word in sys.argv[1:] if "=" in word)
 if options["model"] == "SASRec":
     sys.exit("no memory left, say")
 result = {
     "model": options["model"],
+    "dataset": options["dataset"],
+    "seed": int(options["seed"]),
     "valid_metric": "NDCG@10",
     "valid": {"ndcg@10": 0.5},
     "test": {"recall@10": 0.5},
     "protocol": {"n_test": 100},
     "times": {"epochs": 1, "fit_s": 1, "epoch_s": 1, "test_s": 1},
     "sizes": {"trained_parameters": 1},
-    "run_dir": options["run_dir"],
     "arguments": sys.argv[1:],
 }
-open(options["run_dir"] + "/result.json", "w").write(json.dumps(result))
+Path(options["run_dir"], "result.json").write_text(json.dumps(result))
 """
 
 
-def test_a_model_that_fails_does_not_stop_the_others(command, capfd, monkeypatch, tmp_path):
-    """A stand-in script takes the place of the models' processes."""
-    from recbole_store import comparison
-
-    stand_in, run_each = tmp_path / "stand_in.py", comparison.run_each
+def test_what_the_processes_of_a_comparison_are_told(command, capfd, monkeypatch, tmp_path):
+    """A stand-in script takes their place; one of them fails."""
+    stand_in = tmp_path / "stand_in.py"
     stand_in.write_text(STAND_IN)
-    monkeypatch.setattr(comparison, "run_each", lambda _, *rest: run_each(stand_in, *rest))
-    words = command("--keep=kept", "--topk=[1,10]", "--seed=9", model="Pop,SASRec,BPR")
-    assert exit_status(words) == 1
+    monkeypatch.setattr(run_recbole_store, "SCRIPT", stand_in)
+    words = command("--results=kept", "--topk=[1,10]", "--seed=9", model="Pop,SASRec,BPR")
+    assert exit_status([*words, "--seeds=2"]) == 1
     captured = capfd.readouterr()
-    assert "SASRec failed (exit status 1); the others go on." in captured.err
+    for seed in (9, 10):
+        assert f"SASRec on planted, seed {seed} failed: exit status 1" in captured.err
     assert table_of(captured.out)[0] == ["Pop", "BPR"]
-    assert {file.name for file in Path("kept").iterdir()} == {"Pop.json", "BPR.json"}
-    passed_on = json.loads(Path("kept/BPR.json").read_text())["arguments"]
-    assert {"--model=BPR", "--dataset=planted", "--topk=[1,10]", "--seed=9"} <= set(passed_on)
-    assert f"--config_files={tmp_path / 'tiny.yaml'}" in passed_on
-    assert not [word for word in passed_on if word.startswith("--keep")]
+    results = results_of("kept")
+    assert results.keys() == {"Pop-seed9", "BPR-seed9", "Pop-seed10", "BPR-seed10"}
+    told = results["BPR-seed10"]["arguments"]
+    assert {"--model=BPR", "--dataset=planted", "--topk=[1,10]", "--seed=10"} <= set(told)
+    assert f"--config_files={tmp_path / 'tiny.yaml'}" in told
+    assert "--compared_with=Pop,SASRec,BPR" in told and "--seed=9" not in told
+    assert not [w for w in told if w.startswith(("--results", "--seeds"))]
+
+
+def test_tables_of_a_results_folder(command, capsys):
+    assert exit_status(command("--results=kept", model="Pop", epochs=1)) == 0
+    csv = Path("kept/results.csv").read_bytes()
+    Path("kept/results.csv").unlink()
+    Path("README.md").write_text("<!-- results -->\n<!-- end of results -->\n")
+    capsys.readouterr()
+    assert run_recbole_store.main(["results", "kept", "--readme", "README.md"]) == 0
+    assert table_of(capsys.readouterr().out)[0] == ["Pop"]
+    assert Path("kept/results.csv").read_bytes() == csv
+    assert "| Pop |" in Path("README.md").read_text()
+    assert run_recbole_store.main(["results", "nowhere"]) == 2
+    assert "no results folder nowhere" in capsys.readouterr().err

@@ -19,6 +19,8 @@ from recbole_store.property_files import (
     read_list,
     read_properties,
     recbole_folder,
+    variant_file,
+    variants_of,
 )
 from recbole_store.settings import check_ranges, check_type, resolve
 from recbole_store.tokenizer.quantizers import QUANTIZERS
@@ -128,11 +130,35 @@ def test_profiles_hold_known_keys_and_good_values(path):
         assert resolved[key] == value or key == "eval_args"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "variant").glob("TIGER-*.yaml")), ids=name_of)
-def test_tiger_s_variants_hold_known_keys_and_good_values(path):
-    resolved = resolve("TIGER", "ml-100k", [path], {})
+VARIANTS = sorted((ROOT / "variant").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", VARIANTS, ids=name_of)
+def test_variants_hold_known_keys_of_their_type(path):
+    model, _, variant = path.stem.partition("-")
+    assert variant_file(model, variant) == path and variant in variants_of(model)
+    types, declared = known_types([model], "ml-100k"), declared_types(path)
     for key, value in read_properties(path).items():
-        assert resolved[key] == value
+        assert declared[key], key
+        check_type(key, value, declared[key])
+        check_type(key, value, types[key], none_allowed=True)
+
+
+@pytest.mark.parametrize("path", VARIANTS, ids=name_of)
+def test_variants_hold_good_values(path):
+    model, _, variant = path.stem.partition("-")
+    resolved = resolve(model, "ml-100k", [], {}, variant=variant)
+    content = read_properties(path)
+    assert content and {key: resolved[key] for key in content} == content
+
+
+def test_an_ablation_changes_what_it_says_and_no_more():
+    names = variants_of("STORE")
+    assert {"without_reconstruction", "without_contrastive", "without_alignment"} <= set(names)
+    plain = resolve("STORE", "ml-100k", [], {})
+    for name in names:
+        content = read_properties(variant_file("STORE", name))
+        assert content and all(plain[key] != value for key, value in content.items()), name
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "dataset").glob("*.yaml")), ids=name_of)
@@ -241,6 +267,20 @@ def test_later_wins(tmp_path):
     resolved = resolve("STORE", "ml-100k", [first, second], {"epochs": "3"})
     assert [resolved[key] for key in ("epochs", "seed", "num_beams")] == [3, 2, 30]
     assert resolved["n_levels"] == read_properties(ROOT / "model" / "STORE.yaml")["n_levels"]
+
+
+def test_a_variant_wins_over_defaults_and_profile_and_the_user_over_it(tmp_path):
+    """The profile trains the alignment, the variant leaves it out."""
+    profile, variant = profile_file("full"), "without_alignment"
+    assert read_properties(profile)["align_weight"] == 1
+    resolved = resolve("STORE", "ml-100k", [], {}, profile=profile, variant=variant)
+    assert resolved["align_weight"] == 0 and resolved["backbone_layers"] is None
+    assert resolve("STORE", "ml-100k", [], {})["align_weight"] > 0
+    file = tmp_path / "mine.yaml"
+    file.write_text("align_weight: 0.3\n")
+    assert resolve("STORE", "ml-100k", [file], {}, variant=variant)["align_weight"] == 0.3
+    typed = {"align_weight": "0.4"}
+    assert resolve("STORE", "ml-100k", [file], typed, variant=variant)["align_weight"] == 0.4
 
 
 def test_partial_eval_args_keep_the_protocol():
@@ -429,6 +469,13 @@ def test_every_model_of_the_comparison_is_checked():
 def test_unknown_profile():
     with pytest.raises(SettingsError, match=r"Unknown profile `ful` \(did you mean `full`\?\)"):
         profile_file("ful")
+
+
+def test_unknown_variant_lists_those_there_are():
+    message = message_of("SASRec", "ml-100k", [], {}, variant="tunde")
+    assert message == ("Unknown variant `SASRec:tunde` (did you mean `tuned`?); there are tuned.")
+    assert "STORE:nothing" in message_of("STORE", "ml-100k", [], {}, variant="nothing")
+    assert message_of("Pop", "ml-100k", [], {}, variant="x").endswith("; Pop has none.")
 
 
 def test_unknown_dataset_names_the_nearest(write_dataset):

@@ -1,39 +1,10 @@
-"""What may be compared with what, and a reader's own data from nothing but files."""
-
-import copy
+"""What a comparison finds out before it trains anything, and a reader's own data."""
 
 import pytest
 
-from recbole_store.comparison import comparable
 from recbole_store.property_files import SettingsError, profile_file
 from recbole_store.run import check_start
 from recbole_store.settings import resolve
-
-RESULT = {
-    "dataset": "ml-100k",
-    "valid_metric": "NDCG@10",
-    "protocol": {"n_users": 943, "repeatable": True, "max_item_list_length": 50},
-}
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "same"),
-    [
-        (("protocol", "max_item_list_length"), 20, True),
-        (("valid_metric",), "ndcg@10", True),
-        (("dataset",), "ml-1m", False),
-        (("valid_metric",), "MRR@10", False),
-        (("protocol", "n_users"), 942, False),
-        (("protocol", "repeatable"), False, False),
-    ],
-)
-def test_results_are_compared_under_one_protocol_only(path, value, same):
-    other = copy.deepcopy(RESULT)
-    place = other
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = value
-    assert comparable(RESULT, other) is same
 
 
 def test_a_profile_is_for_store_and_leaves_baselines_their_settings():

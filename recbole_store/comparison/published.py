@@ -1,0 +1,49 @@
+"""Figures that others published for a data set, to stand below one's own."""
+
+from __future__ import annotations
+
+from recbole_store.comparison.layout import Table
+from recbole_store.property_files import SettingsError, properties_folder, read_properties
+
+_KEYS = {"model", "recall@10", "ndcg@10", "filtered", "source"}
+_FILTERED = {True: "yes", False: "no", None: "not said"}
+
+
+def published_figures(dataset: str) -> list[dict]:
+    """The entries of ``properties/published/<dataset>.yaml``; none where there is no such file.
+
+    Raises:
+        SettingsError: an entry has other keys than the table shows, or a figure that is none.
+    """
+    path = properties_folder() / "published" / f"{dataset}.yaml"
+    if not path.is_file():
+        return []
+    entries = read_properties(path).get("figures", [])
+    for entry in entries:
+        if set(entry) != _KEYS:
+            raise SettingsError(f"{path}: an entry needs {', '.join(sorted(_KEYS))}, not {entry}.")
+        for key in ("recall@10", "ndcg@10"):
+            if entry[key] is not None and not 0 < entry[key] < 1:
+                raise SettingsError(f"{path}: {key} of {entry['model']} is no share: {entry[key]}.")
+        if entry["filtered"] not in _FILTERED:
+            raise SettingsError(f"{path}: `filtered` of {entry['model']} must be a bool or null.")
+    return entries
+
+
+def published_table(dataset: str) -> Table | None:
+    """Published figures, best NDCG@10 first; None where none are known."""
+    entries = sorted(published_figures(dataset), key=lambda e: -(e["ndcg@10"] or 0))
+    if not entries:
+        return None
+    header = ["model", "from", "history filtered", "Recall@10", "NDCG@10"]
+    rows = [
+        [e["model"], e["source"], _FILTERED[e["filtered"]], _share(e["recall@10"])]
+        + [_share(e["ndcg@10"])]
+        for e in entries
+    ]
+    notes = ["Measured by others, under conditions that may differ; filtering alone moves figures."]
+    return Table(f"{dataset}: published figures", header, rows, notes, n_text_columns=3)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -1,0 +1,129 @@
+"""The results folder: what runs leave there, and what is made from that alone.
+
+::
+
+    results/<dataset>/<stem>.json    the run's result.json, unchanged
+    results/<dataset>/<stem>.npz     its ranks, condensed
+    results/results.csv              every figure: dataset,model,variant,seed,slice,metric,value
+    results/pairs.csv                paired tests between labels
+    results/protocol.json            what holds for all runs of a data set, and for each run
+
+The last three are remade whole after every run. Each file is written beside its place and moved
+there, so that a reader, or a crash, never meets half a file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from recbole_store.comparison.conditions import conditions
+from recbole_store.comparison.kept_run import KeptRun
+from recbole_store.comparison.plan import Run
+from recbole_store.comparison.significance import PAIR_COLUMNS, pair_rows
+from recbole_store.comparison.tidy import check_ranks, figures
+from recbole_store.property_files import SettingsError
+
+COLUMNS = ("dataset", "model", "variant", "seed", "slice", "metric", "value")
+
+
+def result_path(folder: Path, run: Run) -> Path:
+    """Where a results folder keeps a run's result.json."""
+    return folder / run.dataset / f"{run.stem}.json"
+
+
+def check_writable(folder: Path) -> None:
+    """Find out before hours of training whether results can be kept.
+
+    Raises:
+        SettingsError: the folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise SettingsError(f"Cannot write to {folder}: {error.strerror}.") from error
+
+
+def keep(run_dir: Path, folder: Path) -> KeptRun:
+    """Copy a run into the results folder and remake what depends on it.
+
+    Raises:
+        SettingsError: the run's ranks and its metrics disagree, or the folder cannot be written.
+    """
+    kept = KeptRun.from_run_dir(run_dir)
+    check_ranks(kept)
+    path = result_path(folder, kept.run)
+    npz = path.with_suffix(".npz")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kept.arrays is None:
+            npz.unlink(missing_ok=True)  # of an earlier run
+        else:
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, **kept.arrays)
+            _replace(npz, buffer.getvalue())
+        # The JSON comes last: a run whose JSON is there is finished.
+        _replace(path, (run_dir / "result.json").read_bytes())
+        remake(folder)
+    except OSError as error:
+        raise SettingsError(f"Cannot write to {folder}: {error.strerror}.") from error
+    return kept
+
+
+def read_runs(folder: Path) -> list[KeptRun]:
+    """All runs of a results folder, or of one data set's folder in it, by path.
+
+    Raises:
+        SettingsError: a file there is no result of a run.
+    """
+    paths = [*folder.glob("*/*-seed*.json"), *folder.glob("*-seed*.json")]
+    return [KeptRun.from_results(path) for path in sorted(paths)]
+
+
+def remake(folder: Path) -> list[KeptRun]:
+    """Write results.csv, pairs.csv and protocol.json from the runs that the folder holds.
+
+    Returns:
+        These runs.
+    """
+    runs = read_runs(folder)
+    _replace(folder / "results.csv", _csv(COLUMNS, _tidy(runs)))
+    _replace(folder / "pairs.csv", _csv(PAIR_COLUMNS, pair_rows(runs)))
+    text = json.dumps(conditions(runs), indent=1, default=str) + "\n"
+    _replace(folder / "protocol.json", text.encode())
+    return runs
+
+
+def _tidy(runs: list[KeptRun]):
+    for kept in runs:
+        run = kept.run
+        for (slice_name, metric), value in figures(kept).items():
+            row = (run.dataset, run.model, run.variant, run.seed, slice_name, metric)
+            yield *row, format(value, ".6g") if isinstance(value, float) else value
+
+
+def _csv(columns, rows) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([columns, *rows])
+    return text.getvalue().encode()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file in one step."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
+        new.write(content)
+    try:
+        os.chmod(new.name, 0o644)  # temporary files are their owner's alone
+        os.replace(new.name, path)
+    except OSError:
+        os.unlink(new.name)
+        raise

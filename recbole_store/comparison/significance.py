@@ -1,0 +1,145 @@
+"""Paired tests: does one label rank the same test users' targets better than another?
+
+The test is Student's paired t-test on per-user NDCG@10, averaged over a label's seeds first. It
+asks about the mean difference, which is what the tables show, and over hundreds of users the mean
+is as good as normal. Wilcoxon's signed-rank test would ask another question, and drop the many
+users for whom both models give 0. It compares the trained models at hand: the spread over seeds is
+not in it, and stands in the tables beside it. p-values are Holm's over all pairs of a data set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from scipy import stats
+
+from recbole_store.comparison.groups import (
+    by_label,
+    comparable_groups,
+    same_users,
+    unconverged,
+)
+from recbole_store.comparison.kept_run import FILTERS, KeptRun
+from recbole_store.property_files import SettingsError
+
+METRIC = "ndcg@10"
+LEVEL = 0.05
+PAIR_COLUMNS = ("dataset", "slice", "metric", "a", "b", "difference", "standard_error", "p")
+PAIR_COLUMNS += ("n_users", "p_holm", "verdict")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Label ``a`` against label ``b``: mean difference a - b over the same users."""
+
+    a: str
+    b: str
+    difference: float
+    standard_error: float
+    p: float
+    n_users: int
+    p_holm: float = float("nan")
+    verdict: str = ""
+
+
+def paired_difference(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
+    """Mean of a - b over U users, its standard error, and the two-sided p of a paired t-test.
+
+    Example: a [1, 0, 1, 1], b [0, 0, 1, 0] -> (0.5, 0.2887, 0.1817); a equal to b -> (0, 0, 1)
+    """
+    difference = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
+    n = len(difference)
+    if n < 2:
+        raise SettingsError(f"A paired test needs at least two test users, not {n}.")
+    mean, error = difference.mean(), difference.std(ddof=1) / np.sqrt(n)
+    if error == 0:
+        return float(mean), 0.0, 1.0 if mean == 0 else 0.0
+    return float(mean), float(error), float(2 * stats.t.sf(abs(mean / error), df=n - 1))
+
+
+def holm(p: list[float]) -> list[float]:
+    """Holm's step-down correction of several p-values (Scandinavian J. of Statistics 6, 1979).
+
+    The i-th smallest of m is multiplied by m - i + 1, and none may be below a smaller one.
+
+    Example: [0.01, 0.04, 0.03] -> [0.03, 0.06, 0.06]
+    """
+    corrected, highest = [0.0] * len(p), 0.0
+    for place, index in enumerate(np.argsort(p, kind="stable")):
+        highest = max(highest, min(1.0, p[index] * (len(p) - place)))
+        corrected[index] = highest
+    return corrected
+
+
+def verdict(pair: Pair, unfinished: set[str]) -> str:
+    """What may be said of a pair.
+
+    ``tie``: the difference is below two of its standard errors. ``unclear``: it is not, but among
+    so many pairs one may be so by chance. Nothing is claimed over a label that had not converged.
+    """
+    if pair.difference == 0 or abs(pair.difference) < 2 * pair.standard_error:
+        return "tie"
+    if pair.p_holm >= LEVEL:
+        return "unclear"
+    better, worse = (pair.a, pair.b) if pair.difference > 0 else (pair.b, pair.a)
+    return f"no claim: {worse} had not converged" if worse in unfinished else f"{better} is better"
+
+
+def mean_over_seeds(runs: list[KeptRun], slice_name: str, metric: str) -> np.ndarray | None:
+    """A label's metric of each test user, averaged over its seeds; None where a run has no ranks.
+
+    Raises:
+        SettingsError: its runs were tested on different users.
+    """
+    per_seed = [kept.per_user(slice_name, metric) for kept in runs]
+    if any(values is None for values in per_seed):
+        return None
+    _check_same_users(runs[0], runs[1:])
+    return np.mean(per_seed, axis=0)
+
+
+def _check_same_users(one: KeptRun, others: list[KeptRun]) -> None:
+    for other in others:
+        if other.users_digest != one.users_digest:
+            raise SettingsError(
+                f"{one.run} and {other.run} cannot be paired: their test users or targets differ."
+            )
+
+
+def pairs(runs: list[KeptRun], slice_name: str, metric: str = METRIC) -> list[Pair]:
+    """Every two labels among runs of one data set; those without ranks of two users are left out.
+
+    Raises:
+        SettingsError: two runs were tested on different users.
+    """
+    groups = by_label(runs)
+    values = {label: mean_over_seeds(own, slice_name, metric) for label, own in groups.items()}
+    labels = [label for label, found in values.items() if found is not None and len(found) > 1]
+    found = []
+    for a, b in combinations(labels, 2):
+        _check_same_users(groups[a][0], groups[b][:1])
+        found.append(Pair(a, b, *paired_difference(values[a], values[b]), len(values[a])))
+    corrected = holm([pair.p for pair in found])
+    found = [replace(pair, p_holm=p) for pair, p in zip(found, corrected, strict=True)]
+    unfinished = unconverged(groups)
+    return [replace(pair, verdict=verdict(pair, unfinished)) for pair in found]
+
+
+def pair_rows(runs: list[KeptRun]) -> Iterator[list]:
+    """The rows of pairs.csv: every pair that shares a protocol and its test users."""
+    for group in comparable_groups(runs):
+        for tested_alike in same_users(group):
+            for filter_name in FILTERS:
+                slice_name = f"{filter_name}/all"
+                for pair in pairs(tested_alike, slice_name):
+                    values = {
+                        "dataset": tested_alike[0].run.dataset,
+                        "slice": slice_name,
+                        "metric": METRIC,
+                        **asdict(pair),
+                    }
+                    cells = (values[name] for name in PAIR_COLUMNS)
+                    yield [f"{v:.6g}" if isinstance(v, float) else v for v in cells]

@@ -1,0 +1,150 @@
+"""Runs -> the tables that a person reads; the one with a row a label is made here."""
+
+from __future__ import annotations
+
+from recbole_store.comparison.groups import comparable_groups
+from recbole_store.comparison.kept_run import FILTERS, KeptRun
+from recbole_store.comparison.layout import Table, as_text
+from recbole_store.comparison.pair_table import pair_table
+from recbole_store.comparison.published import published_table
+from recbole_store.comparison.summary import SMALLER_IS_BETTER, Figure, Summary, summaries
+
+SHOWN = ("Recall", "NDCG", "MRR")
+
+
+def tables(runs: list[KeptRun], committed: frozenset[str] = frozenset()) -> list[Table]:
+    """The tables of each data set and protocol.
+
+    Args:
+        committed: labels to mark with ``*``, as results that were not made now.
+    """
+    groups = comparable_groups(runs)
+    datasets = [group[0].run.dataset for group in groups]
+    found = []
+    for group, dataset in zip(groups, datasets, strict=True):
+        alone = datasets.count(dataset) == 1
+        title = dataset if alone else f"{dataset}, {_differences(group, groups)}"
+        found.append(label_table(group, title, committed))
+        found += [table for table in (pair_table(group, title), published_table(dataset)) if table]
+    return found
+
+
+def _differences(group: list[KeptRun], groups: list[list[KeptRun]]) -> str:
+    """What a group's protocol has apart from the others of its data set."""
+    protocol, dataset = group[0].result["protocol"], group[0].run.dataset
+    others = [g[0].result["protocol"] for g in groups if g[0].run.dataset == dataset]
+    terms = [
+        f"{key} {value}"
+        for key, value in protocol.items()
+        if key != "max_item_list_length" and any(o.get(key, ...) != value for o in others)
+    ]
+    return ", ".join(terms) or f"valid metric {group[0].result['valid_metric']}"
+
+
+def label_table(runs: list[KeptRun], title: str, committed: frozenset[str] = frozenset()) -> Table:
+    """One row a label: means over seeds with their spread, and the standard error over users."""
+    every = summaries(runs)
+    valid_metric = runs[0].result["valid_metric"].lower()
+    columns = _metric_columns(every, runs[0], valid_metric)
+    header = ["model", "seeds", f"valid {valid_metric}", *(name for name, _ in columns)]
+    header += ["epochs", "fit", "s/epoch", "test eval", "trained par."]
+    cells = {key: _marked([s.get(*key) for s in every], key[1]) for _, key in columns}
+    rows = []
+    for place, summary in enumerate(every):
+        name = summary.label + ("*" if summary.label in committed else "")
+        name += " †" if summary.converged is False else ""
+        row = [name, str(summary.n_seeds), _number(summary.get("valid", valid_metric))]
+        row += [cells[key][place] for _, key in columns]
+        rows.append(row + _costs(summary))
+    return Table(title, header, rows, _notes(every, len(columns)))
+
+
+def _metric_columns(every: list[Summary], kept: KeptRun, valid_metric: str) -> list:
+    """(name, (slice, metric)) of each column: the runs' own slice first, then the other filter."""
+    cutoff = valid_metric.partition("@")[2]
+    own = kept.own_slice
+    other = f"{FILTERS[not kept.is_filtered]}/all"
+    available = {key for summary in every for key in summary.figures}
+    if not cutoff:  # value metrics such as AUC
+        return [(m, (s, m)) for s, m in sorted(available) if s == own and m != "n_users"]
+    columns = []
+    for slice_name in (own, other):
+        name = slice_name.partition("/")[0]
+        suffix = "" if name == "unfiltered" else f" ({name})"
+        for metric in SHOWN if slice_name == own else SHOWN[:2]:
+            key = (slice_name, f"{metric.lower()}@{cutoff}")
+            if key in available:
+                columns.append((f"{metric}@{cutoff}{suffix}", key))
+    return columns
+
+
+def _marked(figures: list[Figure | None], metric: str) -> list[str]:
+    """Cells of a column, the best ``**bold**`` and the second best ``*italic*``."""
+    smaller = metric.partition("@")[0] in SMALLER_IS_BETTER
+    means = sorted({f"{f.mean:.4f}" for f in figures if f}, key=float, reverse=not smaller)
+    marks = dict(zip(means, ("**", "*"), strict=False)) if len(means) > 1 else {}
+    return [_cell(figure, marks) for figure in figures]
+
+
+def _cell(figure: Figure | None, marks: dict[str, str]) -> str:
+    if figure is None:
+        return "-"
+    mark = marks.get(f"{figure.mean:.4f}", "")
+    text = f"{mark}{figure.mean:.4f}{mark}"
+    text += f" ±{figure.error:.4f}" if figure.error is not None else ""
+    return text + (f" ({figure.spread:.4f})" if figure.spread is not None else "")
+
+
+def _costs(summary: Summary) -> list[str]:
+    def mean(name: str) -> float | None:
+        figure = summary.get("", name)
+        return None if figure is None else figure.mean
+
+    epochs, epoch_s, parameters = mean("epochs"), mean("epoch_s"), mean("trained_parameters")
+    return [
+        "-" if epochs is None else f"{epochs:.4g}",
+        _duration(mean("fit_s")),
+        "-" if epoch_s is None else f"{epoch_s:.1f}",
+        _duration(mean("test_s")),
+        "-" if parameters is None else _count(round(parameters)),
+    ]
+
+
+def _notes(every: list[Summary], n_columns: int) -> list[str]:
+    notes = []
+    if len(every) > 1 and n_columns:
+        notes.append("Sorted by the valid metric; **best** and *second best* of a column.")
+    if any(f.error is not None for s in every for f in s.figures.values()):
+        notes.append("± is the standard error over test users.")
+    if any(s.n_seeds > 1 for s in every):
+        notes.append(
+            "In brackets: the standard deviation over seeds; all else are means over them."
+        )
+    if any(s.converged is False for s in every):
+        notes.append(
+            "† had not converged: its training ended by the number of epochs or hours, not by "
+            "early stopping, and nothing is claimed over it."
+        )
+    return notes
+
+
+def _number(figure: Figure | None) -> str:
+    return "-" if figure is None else f"{figure.mean:.4f}"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
+
+
+def _count(number: int) -> str:
+    for unit, size in (("M", 10**6), ("k", 10**3)):
+        if number >= size:
+            return f"{number / size:.1f}{unit}"
+    return str(number)
+
+
+def console_text(runs: list[KeptRun], committed: frozenset[str] = frozenset()) -> str:
+    """What a comparison prints at its end."""
+    return "\n\n".join(as_text(table) for table in tables(runs, committed)) or "No results."

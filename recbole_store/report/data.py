@@ -1,0 +1,274 @@
+"""Results folder -> what the report shows.
+
+The folder is the one that a comparison writes: ``<dataset>/<stem>.json`` and ``.npz`` of every
+run, ``results.csv``, ``protocol.json`` and, where they were computed, ``pairs.csv``. A run's own
+folder holds the larger files (ranked lists, histories, items); it may be gone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+
+from recbole_store.report.estimates import per_user
+
+COLUMNS = ("dataset", "model", "variant", "seed", "slice", "metric", "value")
+PAIR_COLUMNS = ("dataset", "slice", "metric", "a", "b", "difference", "standard_error", "p")
+PAIR_COLUMNS += ("n_users",)
+KNOWN = 50  # ranks beyond it are not kept, unless the file says how many are
+
+
+class ResultsError(ValueError):
+    """The results folder cannot be read; the message is one sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model, variant and seed on one data set."""
+
+    dataset: str
+    label: str
+    seed: int
+    result: dict
+    ranks_file: Path
+    folder: Path | None  # None: it is gone
+
+    @cached_property
+    def ranks(self) -> dict[str, np.ndarray] | None:
+        """Ranks of the targets and what slices need, [U] each; None without the file."""
+        return read_arrays(self.ranks_file)
+
+    def arrays(self, name: str) -> dict[str, np.ndarray] | None:
+        """A ``.npz`` file of the run's own folder; None where it is not."""
+        return read_arrays(self.folder / name) if self.folder else None
+
+    def file(self, name: str) -> Path | None:
+        """A file of the run's own folder; None where it is not."""
+        path = self.folder / name if self.folder else None
+        return path if path and path.is_file() else None
+
+    @property
+    def converged(self) -> bool | None:
+        """Whether training ended by early stopping; None where the result does not say."""
+        return self.result.get("converged")
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that was found in a results folder."""
+
+    folder: Path
+    table: pd.DataFrame  # COLUMNS and label
+    protocol: dict
+    runs: list[Run]
+    pairs: pd.DataFrame | None  # PAIR_COLUMNS
+
+    @property
+    def datasets(self) -> list[str]:
+        """Names, in the order of results.csv."""
+        return list(dict.fromkeys(self.table["dataset"]))
+
+    def of(self, dataset: str) -> DatasetResults:
+        """The part that belongs to one data set."""
+        pairs = self.pairs
+        return DatasetResults(
+            dataset,
+            self.table[self.table["dataset"] == dataset],
+            [run for run in self.runs if run.dataset == dataset],
+            None if pairs is None else pairs[pairs["dataset"] == dataset],
+        )
+
+
+@dataclass(frozen=True)
+class DatasetResults:
+    """One data set's figures and runs."""
+
+    name: str
+    table: pd.DataFrame
+    runs: list[Run]
+    pairs: pd.DataFrame | None
+
+    @cached_property
+    def valid_metric(self) -> str:
+        """The metric that chose the epochs, such as ``ndcg@10``."""
+        named = [r.result["valid_metric"].lower() for r in self.runs if "valid_metric" in r.result]
+        return named[0] if named else "ndcg@10"
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """``MODEL[:variant]``, best first by the metric on validation, never by test figures."""
+
+        def on_validation(label: str) -> float:
+            scores = [run.result.get("valid", {}).get(self.valid_metric) for run in self.of(label)]
+            scores = [score for score in scores if score is not None]
+            return float(np.mean(scores)) if scores else -1.0
+
+        return sorted(dict.fromkeys(self.table["label"]), key=on_validation, reverse=True)
+
+    def of(self, label: str) -> list[Run]:
+        """The runs of a label, by seed."""
+        return sorted((run for run in self.runs if run.label == label), key=lambda run: run.seed)
+
+    def values(self, label: str, metric: str, part: str = "") -> pd.Series:
+        """A metric of a slice over the label's seeds; empty where it was not measured."""
+        t = self.table
+        chosen = (t["label"] == label) & (t["metric"] == metric) & (t["slice"] == part)
+        return t.loc[chosen].sort_values("seed")["value"]
+
+    def metrics(self, part: str) -> list[str]:
+        """The metrics that some label has for a slice."""
+        return list(dict.fromkeys(self.table.loc[self.table["slice"] == part, "metric"]))
+
+    def slices(self) -> list[str]:
+        """The slices that some label has figures for."""
+        return [part for part in dict.fromkeys(self.table["slice"]) if part]
+
+    def user_values(self, label: str, metric: str, history_filter: str) -> np.ndarray | None:
+        """A metric of every test user [U], averaged over the label's seeds.
+
+        None where a seed's ranks are missing, where the seeds' users differ, or where the metric
+        does not follow from ranks.
+        """
+        ranks = [run.ranks for run in self.of(label)]
+        if not ranks or any(r is None for r in ranks):
+            return None
+        if len({str(r["users_digest"]) for r in ranks}) > 1:
+            return None
+        cutoff = metric.partition("@")[2]
+        if cutoff.isdigit() and int(cutoff) > min(int(r.get("depth", KNOWN)) for r in ranks):
+            return None
+        return _mean(per_user(metric, np.stack([r[f"ranks_{history_filter}"] for r in ranks])))
+
+
+def _mean(values: np.ndarray | None) -> np.ndarray | None:
+    return None if values is None else values.mean(axis=0)
+
+
+def label_of(model: str, variant: str) -> str:
+    """``SASRec``, ``tuned`` -> ``SASRec:tuned``"""
+    return f"{model}:{variant}" if variant else model
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
+    """All arrays of a ``.npz`` file; None where there is none.
+
+    Raises:
+        ResultsError: the file is no ``.npz`` file, or a broken one.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (BadZipFile, ValueError, OSError, EOFError) as error:
+        raise ResultsError(
+            f"{path} is not a readable .npz file ({error}): run that model again."
+        ) from error
+
+
+def read_results(folder: Path) -> Results:
+    """Read a results folder.
+
+    Raises:
+        ResultsError: there is no such folder, or a file of it is missing or broken.
+    """
+    if not folder.is_dir():
+        raise ResultsError(
+            f"There is no results folder {folder}: run a comparison first, or name its folder."
+        )
+    table = _read_table(folder / "results.csv", COLUMNS)
+    if table is None or table.empty:
+        found = "is not there" if table is None else "holds no figures"
+        raise ResultsError(
+            f"{folder / 'results.csv'} {found}, but the report is made from it: "
+            "run a comparison that writes into this folder."
+        )
+    table["label"] = [
+        label_of(*names) for names in zip(table["model"], table["variant"], strict=True)
+    ]
+    table["seed"] = _numbers(table, "seed", folder / "results.csv").astype(int)
+    table["value"] = _numbers(table, "value", folder / "results.csv")
+    pairs = _read_table(folder / "pairs.csv", PAIR_COLUMNS)
+    if pairs is not None:
+        figures = ("difference", "standard_error", "p", "p_holm", "n_users")
+        for column in (name for name in figures if name in pairs):
+            pairs[column] = _numbers(pairs, column, folder / "pairs.csv")
+    protocol = folder / "protocol.json"
+    return Results(
+        folder,
+        table,
+        _read_json(protocol) if protocol.is_file() else {},
+        list(_read_runs(folder, list(dict.fromkeys(table["dataset"])))),
+        pairs,
+    )
+
+
+def _read_runs(folder: Path, datasets: list[str]) -> Iterator[Run]:
+    for dataset in datasets:
+        for path in sorted((folder / dataset).glob("*-seed*.json")):
+            result = _read_json(path)
+            missing = [key for key in ("model", "seed") if key not in result]
+            if missing:
+                raise ResultsError(
+                    f"{path} has no `{missing[0]}`, so it is not a run's result: "
+                    "move it out of the results folder."
+                )
+            yield Run(
+                dataset,
+                label_of(result["model"], result.get("variant", "")),
+                int(result["seed"]),
+                result,
+                path.with_suffix(".npz"),
+                _run_folder(folder, result.get("run_dir")),
+            )
+
+
+def _run_folder(results: Path, named: str | None) -> Path | None:
+    """A run's own folder: as named, or seen from beside the results folder."""
+    candidates = [Path(named), results.resolve().parent / named] if named else []
+    return next((path for path in candidates if path.is_dir()), None)
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{path} is not readable JSON ({error}): remake it.") from error
+    if not isinstance(content, dict):
+        raise ResultsError(f"{path} holds no JSON object: remake it.")
+    return content
+
+
+def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame | None:
+    """A CSV file with every cell as text; None where there is none."""
+    if not path.is_file():
+        return None
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (ValueError, OSError) as error:
+        raise ResultsError(f"{path} is not a readable CSV file ({error}): remake it.") from error
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise ResultsError(
+            f"{path} has no column {', '.join(missing)}; it needs {', '.join(columns)}: remake it."
+        )
+    return table
+
+
+def _numbers(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
+    numbers = pd.to_numeric(table[column], errors="coerce")
+    wrong = numbers.isna() & ~table[column].str.lower().isin(["", "nan"])
+    if wrong.any():
+        line = int(np.flatnonzero(wrong)[0]) + 2
+        raise ResultsError(
+            f"{path}, line {line}: `{column}` is {table[column][line - 2]!r}, but must be a "
+            "number: remake it."
+        )
+    return numbers

@@ -1,0 +1,108 @@
+"""The whole report as one HTML file that loads nothing from anywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from recbole_store.report.blocks import Chart, Section
+from recbole_store.report.data import Results
+from recbole_store.report.examples import ItemNames
+from recbole_store.report.figures import Styles
+from recbole_store.report.sections import items, overview, quality, slices, training, users
+from recbole_store.report.subject import Subject
+
+
+def slugs(names: list[str]) -> list[str]:
+    """What the ids of each data set's sections begin with.
+
+    Example: ["ml-100k", "Amazon Beauty"] -> ["ml-100k", "amazon-beauty"]
+    """
+    found: list[str] = []
+    for name in names:
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "data"
+        found.append(slug if slug not in found else f"{slug}-{len(found)}")
+    return found
+
+
+def sections_of(subject: Subject) -> list[Section]:
+    """All sections of one data set, in the order in which they are read."""
+    names = ItemNames(subject.data)
+    return [
+        overview.protocol(subject),
+        quality.results(subject),
+        quality.pairs(subject),
+        slices.slices(subject),
+        slices.cold(subject),
+        training.curves(subject),
+        training.speed(subject),
+        items.catalogue(subject),
+        items.maps(subject, names),
+        users.users(subject, names),
+    ]
+
+
+def chart_json(chart: Chart) -> str:
+    """A chart for a script element: no ``<`` can end the element early."""
+    figure = json.loads(chart.figure.to_json())
+    figure["layout"].pop("template", None)
+    return json.dumps(figure, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def page(results: Results, made: str) -> str:
+    """The report.
+
+    Args:
+        made: the day on which it is made, as shown in its heading.
+    """
+    parts = [results.of(name) for name in results.datasets]
+    labels = list(dict.fromkeys(label for part in parts for label in part.labels))
+    styles = Styles(labels)
+    written = results.protocol  # fixed, datasets: name -> terms
+    subjects = [
+        Subject(
+            part,
+            slug,
+            written.get("datasets", {}).get(part.name, {}),
+            written.get("fixed", {}),
+            styles,
+        )
+        for part, slug in zip(parts, slugs(results.datasets), strict=True)
+    ]
+    folder = resources.files("recbole_store.report")
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["parts"] = lambda text: re.split(r"(?<=[:_])", text)
+    environment.filters["chart_json"] = lambda chart: Markup(chart_json(chart))
+    skeleton = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
+    html = skeleton.render(
+        title=overview.title(results),
+        heading=overview.heading(results, labels, made),
+        reading=overview.reading(),
+        subjects=[(subject, sections_of(subject)) for subject in subjects],
+        styles=styles,
+        css=_as_it_stands(folder / "page.css"),
+        js=_as_it_stands(folder / "page.js"),
+        plotly=Markup(get_plotlyjs()),
+    )
+    return html.lstrip() + "\n"  # the macros leave empty lines before the document
+
+
+def _as_it_stands(file) -> Markup:
+    return Markup(file.read_text(encoding="utf-8"))
+
+
+def write_page(results: Results, out: Path, made: str) -> None:
+    """Write the report; a file that is there is replaced once the new one is whole."""
+    text = page(results, made)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(out.name + ".unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(out)

@@ -1,0 +1,1 @@
+"""One module for each group of sections; each function returns a section of one data set."""

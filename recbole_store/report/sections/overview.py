@@ -1,0 +1,167 @@
+"""What was compared, and how: the heading and the protocol in words."""
+
+from __future__ import annotations
+
+import re
+
+from recbole_store.report.blocks import Block, Cell, Facts, Section, Table, missing
+from recbole_store.report.data import Results
+from recbole_store.report.formats import listed, sentence
+from recbole_store.report.sections.training import machine
+from recbole_store.report.subject import FILTERS, Subject
+
+
+def title(results: Results) -> str:
+    """``Recommenders compared on ml-100k and Beauty``"""
+    return f"Recommenders compared on {listed(results.datasets)}"
+
+
+def heading(results: Results, labels: list[str], made: str) -> Facts:
+    """What was compared, when and with which code."""
+    runs = results.runs
+    commits = list(dict.fromkeys(filter(None, (run.result.get("git_commit") for run in runs))))
+    seeds = [str(seed) for seed in sorted(set(results.table["seed"]))]
+    days = sorted({day for run in runs if (day := started(run.result.get("run_dir") or ""))})
+    span = f"{days[0]} to {days[-1]}" if len(days) > 1 else days[0] if days else "not recorded"
+    return Facts(
+        [
+            ("Data sets", ", ".join(results.datasets)),
+            ("Models", ", ".join(labels)),
+            ("Seeds", ", ".join(seeds)),
+            ("Runs", f"{len(runs)}, started {span}" if days else f"{len(runs)}, start {span}"),
+            ("Commit", ", ".join(commits) or "not recorded"),
+            ("Machines", "; ".join(dict.fromkeys(machine(run) for run in runs)) or "not recorded"),
+            ("Report made", made),
+        ]
+    )
+
+
+def started(run_dir: str) -> str | None:
+    """The day in a run folder's name: ``saved/Pop-ml-100k-seed2020-20261122-165520``."""
+    found = re.search(r"-(\d{4})(\d\d)(\d\d)-\d{6}(-\d+)?$", run_dir)
+    return "-".join(found.groups()[:3]) if found else None
+
+
+READING = [
+    (
+        "Means and intervals",
+        "A figure is the mean over seeds. ± is half its 95% interval over test users: 1.96 "
+        "standard errors of the users' values, each averaged over the seeds. sd is the standard "
+        "deviation over seeds. An interval says how far other users of the same kind might move "
+        "the figure; whether two models differ is for the paired comparison to say.",
+    ),
+    (
+        "Best and second best",
+        "Best in bold on a tint, second best underlined, as far as the four decimals tell them "
+        "apart. Neither mark says that the difference is larger than chance.",
+    ),
+]
+
+
+def reading() -> Section:
+    """How the tables are to be read."""
+    return Section("reading", "How to read the tables", [Facts(READING)])
+
+
+def protocol(subject: Subject) -> Section:
+    """The protocol in words, then all of protocol.json that belongs to the data set."""
+    ran = [run.result["protocol"] for run in subject.data.runs if run.result.get("protocol")]
+    blocks: list[Block] = []
+    if ran:
+        blocks.append(Facts(_words(subject, ran)))
+    else:
+        blocks.append(missing("No run's result says which protocol it followed."))
+    written = [*flattened(subject.protocol), *flattened(subject.fixed)]
+    if written:
+        rows = [[Cell(key), Cell(value)] for key, value in written]
+        blocks.append(
+            Table(
+                f"{subject.slug}-protocol-table",
+                "As written in protocol.json",
+                ["key", "value"],
+                rows,
+                folded=True,
+                wide=True,
+            )
+        )
+    else:
+        blocks.append(missing("protocol.json says nothing of this data set."))
+    return Section(f"{subject.slug}-protocol", "Protocol", blocks)
+
+
+def _words(subject: Subject, ran: list[dict]) -> list[tuple[str, str]]:
+    one = ran[0]
+    eval_args = one.get("eval_args", {})
+    facts = [
+        (
+            "Data",
+            f"{one['n_users']:,} users, {one['n_items']:,} items, {one['n_interactions']:,} "
+            f"interactions; {one['n_test']:,} test users.",
+        ),
+        ("Split", _split(eval_args.get("split"))),
+        ("Order", _order(eval_args.get("order"), one.get("exact_time_order"))),
+        ("Candidates", _candidates(eval_args.get("mode"), one["n_items"])),
+        ("Items of the history", _filter(subject)),
+        ("Truncation", _truncation(subject)),
+    ]
+    for term, key in (("Ties", "ties"), ("Choice of the epoch", "selection")):
+        if key in subject.fixed:
+            facts.append((term, sentence(subject.fixed[key])))
+    return facts
+
+
+def _split(split: dict | None) -> str:
+    if split == {"LS": "valid_and_test"}:
+        return (
+            "Leave-one-out: each user's last item is the test target, the one before it the "
+            "validation target, the rest is for training."
+        )
+    return f"RecBole's split {split}."
+
+
+def _order(order: str | None, exact: bool | None) -> str:
+    if order != "TO":
+        return "Random order." if order == "RO" else f"RecBole's order {order}."
+    if exact:
+        return "By time, at the file's full precision; rows of one time stay in the file's order."
+    return "By time, rounded to 32-bit floats as RecBole does; rows of one time stay in order."
+
+
+def _candidates(mode: str | dict | None, n_items: int) -> str:
+    mode = mode.get("test") if isinstance(mode, dict) else mode
+    if mode == "full":
+        return f"Every target is ranked against the whole catalogue of {n_items:,} items."
+    return f"RecBole's mode {mode}: not the whole catalogue."
+
+
+def _filter(subject: Subject) -> str:
+    names = subject.filters or [subject.own_filter]
+    shown = "; ".join(f"{name}: {FILTERS[name]}" for name in names)
+    return f"{sentence(shown)} Epochs were chosen {subject.own_filter}."
+
+
+def _truncation(subject: Subject) -> str:
+    by_length: dict[int, list[str]] = {}
+    for run in subject.data.runs:
+        length = run.result.get("protocol", {}).get("max_item_list_length")
+        if length and run.label not in by_length.setdefault(length, []):
+            by_length[length].append(run.label)
+    if not by_length:
+        return "Not recorded."
+    if len(by_length) == 1:
+        return f"Models see the last {next(iter(by_length))} items of a history."
+    return "Last items of a history that a model sees: " + "; ".join(
+        f"{length} for {listed(labels)}" for length, labels in sorted(by_length.items())
+    )
+
+
+def flattened(value, path: str = ""):
+    """Nested JSON as (path, text) pairs: {"a": {"b": [1, 2]}} -> ("a.b", "1, 2")."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from flattened(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and any(isinstance(inner, dict | list) for inner in value):
+        for n, inner in enumerate(value):
+            yield from flattened(inner, f"{path}[{n}]")
+    else:
+        yield path, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
