@@ -1,4 +1,4 @@
-"""RecBole's sequential data set, read through windows, and with item texts and semantic IDs."""
+"""RecBole's sequential data set, read in other ways, and with item texts and semantic IDs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from recbole.data.dataset import SequentialDataset
 
 from recbole_store.generator.code_sequence import window_rows
 from recbole_store.property_files import SettingsError
-from recbole_store.settings import check_ranges
+from recbole_store.settings import check_ranges, check_tokenizer
 from recbole_store.tokenizer.item_text import read_item_texts
 from recbole_store.topk_collector import users_per_batch
 
@@ -58,6 +58,7 @@ class TokenizedDataset(SequentialDataset):
 
     def __init__(self, config):
         check_ranges(config.final_config_dict)  # RecBole's own routes check nothing
+        check_tokenizer(config["model"], config["tokenizer"])
         super().__init__(config)
         if config["codebook_size"] > self.item_num - 1:
             raise SettingsError(
@@ -79,3 +80,47 @@ class TokenizedDataset(SequentialDataset):
 
 class STOREDataset(WindowDataset, TokenizedDataset):
     """Windows of items that have texts and semantic IDs."""
+
+
+class TIGERDataset(TokenizedDataset):
+    """Rows of items that have texts and semantic IDs; a bounded number a user in each epoch.
+
+    Attributes:
+        drawn: rows of the training split that this epoch shows; None for all, and other splits.
+    """
+
+    drawn = None
+
+    def build(self):
+        train, *others = super().build()
+        if self.config["targets_per_user"] is not None:
+            train.drawn = train._draw()
+        return [train, *others]
+
+    def draw_targets(self) -> None:
+        """Choose the targets of the next epoch, by torch's generator; as many as before."""
+        if self.drawn is not None:
+            self.drawn = self._draw()
+
+    def _draw(self) -> torch.Tensor:
+        users = self.inter_feat[self.uid_field]
+        return random_rows(users, self.config["targets_per_user"])
+
+    def __len__(self):
+        return super().__len__() if self.drawn is None else len(self.drawn)
+
+    def __getitem__(self, index, join=True):
+        return super().__getitem__(index if self.drawn is None else self.drawn[index], join)
+
+
+def random_rows(users: torch.Tensor, at_most: int) -> torch.Tensor:
+    """At most so many rows of each user, any with the same probability, ascending.
+
+    Example: users [7, 7, 7, 9], at_most 2 -> [0, 2, 3] or another two of the first three
+    """
+    order = torch.randperm(len(users))
+    order = order[users[order].argsort(stable=True)]  # users together, their rows in random order
+    ranked = users[order]
+    first = torch.searchsorted(ranked, ranked)  # where each row's user begins
+    rank = torch.arange(len(users)) - first
+    return order[rank < at_most].sort().values

@@ -226,8 +226,8 @@ def load(name: str, n_layers: int | None):
     Raises:
         BackboneError: the name leads to no model, or the model has fewer layers.
     """
-    with _quiet(), _refusals(name):
-        source = locate(name, _convert_gguf)
+    with quiet(), _refusals(name):
+        source = locate(name, convert_gguf)
         config = _read_config(source, name, n_layers)
         llm = AutoModelForCausalLM.from_pretrained(source, config=config, dtype=torch.float32)
         return llm, AutoTokenizer.from_pretrained(source)
@@ -239,8 +239,8 @@ def read_config(name: str, n_layers: int | None):
     Raises:
         BackboneError: as :func:`load`.
     """
-    with _quiet(), _refusals(name):
-        return _read_config(locate(name, _convert_gguf), name, n_layers)
+    with quiet(), _refusals(name):
+        return _read_config(locate(name, convert_gguf), name, n_layers)
 
 
 def _read_config(source: str, name: str, n_layers: int | None):
@@ -271,7 +271,7 @@ def _refusals(name: str):
 
 
 @contextlib.contextmanager
-def _quiet():
+def quiet():
     """No progress bars and no warnings: dropped layers would be reported as unused weights."""
     verbosity = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
@@ -285,7 +285,7 @@ def _quiet():
             transformers_logging.enable_progress_bar()
 
 
-def _convert_gguf(gguf: Path, target: Path) -> None:
+def convert_gguf(gguf: Path, target: Path) -> None:
     """Dequantise a GGUF file and keep it as safetensors with its tokenizer."""
     # The reader's own progress bar knows no switch.
     with contextlib.redirect_stderr(io.StringIO()):

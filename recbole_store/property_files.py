@@ -15,8 +15,8 @@ from pathlib import Path
 
 import yaml
 
-PLUGIN_MODELS = ("STORE", "SASRecAll")
-TOKENIZED_MODELS = ("STORE",)  # those that read items' texts and generate semantic IDs
+PLUGIN_MODELS = ("STORE", "SASRecAll", "TIGER")
+TOKENIZED_MODELS = ("STORE", "TIGER")  # those that read items' texts and generate semantic IDs
 
 # What the dataset loader and the command line understand although no property file lists it.
 EXTRA_TYPES = {

@@ -23,7 +23,7 @@ from recbole.model.general_recommender.pop import Pop
 from recbole.utils import argument_list
 
 from recbole_store.cold_items import withhold
-from recbole_store.datasets import STOREDataset, WindowDataset
+from recbole_store.datasets import STOREDataset, TIGERDataset, WindowDataset
 from recbole_store.property_files import PLUGIN_MODELS, TOKENIZED_MODELS, plugin_defaults
 from recbole_store.seen_items import hidden_pairs
 
@@ -31,7 +31,7 @@ from recbole_store.seen_items import hidden_pairs
 DATASET_KEYS = ("exact_time_order", "item_text", "n_levels", "cold_items")
 
 # Model name -> its data set.
-DATASETS = {"STORE": STOREDataset, "SASRecAll": WindowDataset}
+DATASETS = {"STORE": STOREDataset, "SASRecAll": WindowDataset, "TIGER": TIGERDataset}
 
 
 class SemanticIdTransform:
@@ -72,7 +72,9 @@ def register() -> None:
     for name in PLUGIN_MODELS:
         model = importlib.import_module(f"recbole_store.model.{name.lower()}")
         sys.modules[f"recbole.model.sequential_recommender.{name.lower()}"] = model
-    recbole_trainer.STORETrainer = importlib.import_module("recbole_store.trainer").STORETrainer
+    trainers = importlib.import_module("recbole_store.trainer")
+    for name in TOKENIZED_MODELS:
+        setattr(recbole_trainer, f"{name}Trainer", getattr(trainers, f"{name}Trainer"))
 
 
 def _stop_anomaly_mode() -> None:

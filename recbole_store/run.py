@@ -24,7 +24,7 @@ from recbole_store.cold_evaluation import test_cold
 from recbole_store.environment import git_commit, hardware, keep_freed_memory, versions
 from recbole_store.evaluation import test_model
 from recbole_store.llm import read_config
-from recbole_store.property_files import SettingsError
+from recbole_store.property_files import TOKENIZED_MODELS, SettingsError
 from recbole_store.protocol import identity
 from recbole_store.ranked_lists import (
     Popularity,
@@ -33,6 +33,9 @@ from recbole_store.ranked_lists import (
     write_lists,
 )
 from recbole_store.run_log import EpochLog, quiet_libraries, start_logging
+from recbole_store.text_embeddings import text_width
+from recbole_store.tokenizer.quantizer import TEXT_EMBEDDING
+from recbole_store.tokenizer.quantizers import QUANTIZERS
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +94,7 @@ def build(model_name: str, dataset_name: str, settings: dict):
 
 
 def check_start(model_name: str, dataset_name: str, settings: dict) -> None:
-    """Find out whether a run can start: its settings, data, splits and, for STORE, its LLM.
+    """Find out whether a run can start: its settings, data, splits, and LLM or text encoder.
 
     Raises:
         one of BAD_INPUT.
@@ -102,6 +105,8 @@ def check_start(model_name: str, dataset_name: str, settings: dict) -> None:
         data_preparation(config, dataset)
     if config["backbone"]:
         read_config(config["backbone"], config["backbone_layers"])
+    if model_name in TOKENIZED_MODELS and QUANTIZERS[config["tokenizer"]].reads == TEXT_EMBEDDING:
+        text_width(config["text_encoder"])
 
 
 def run_model(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from recbole_store.property_files import (
     PLUGIN_MODELS,
+    TOKENIZED_MODELS,
     SettingsError,
     known_types,
     model_folders,
@@ -28,6 +29,10 @@ _PYTHON_TYPES = {
     "list": (list, tuple),
     "dict": dict,
 }
+
+
+def _is_size(value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def check_type(key: str, value, declared: str, none_allowed: bool = False) -> None:
@@ -53,8 +58,13 @@ def check_type(key: str, value, declared: str, none_allowed: bool = False) -> No
 
 # For any other name RecBole warns and takes adam.
 LEARNERS = ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam")
+# Besides, for models of semantic IDs.
+OWN_LEARNERS = ("adafactor",)
 
-# STORE's keys: a test, and what it says to somebody whose value fails it.
+# Of recbole_store.tokenizer.quantizers, which is too heavy to be imported here.
+TOKENIZERS = ("palette", "rqvae", "rqkmeans", "opq", "random")
+
+# STORE's and TIGER's keys: a test, and what it says to somebody whose value fails it.
 _RANGES = {
     "n_levels": (lambda v: 1 <= v <= 16, "between 1 and 16"),
     "codebook_size": (lambda v: v >= 2, "at least 2"),
@@ -92,20 +102,39 @@ _RANGES = {
     "cold_items": (lambda v: 0 < v < 1, "in (0, 1), or null for none"),
     "max_hours": (lambda v: v > 0, "above 0, or null for no limit"),
     "warmup_steps": (lambda v: v >= 0, "at least 0"),
-    "learner": (lambda v: v in LEARNERS, f"one of {', '.join(LEARNERS)}"),
+    "learner": (
+        lambda v: v in LEARNERS + OWN_LEARNERS,
+        f"one of {', '.join(LEARNERS + OWN_LEARNERS)}",
+    ),
     "clip_grad_norm": (lambda v: set(v) <= {"max_norm", "norm_type"}, "{max_norm: number}"),
     "tuning": (lambda v: v in ("lora", "full", "frozen"), "one of lora, full, frozen"),
     "precision": (lambda v: v in ("auto", "bf16", "fp32"), "one of auto, bf16, fp32"),
     "eval_precision": (lambda v: v in ("auto", "bf16", "fp32"), "one of auto, bf16, fp32"),
     "decoding": (lambda v: v in ("beam", "exact", "free"), "one of beam, exact, free"),
     "normalize_over": (lambda v: v in ("level", "children"), "one of level, children"),
-    "tokenizer": (lambda v: v in ("palette",), "palette"),
+    "tokenizer": (lambda v: v in TOKENIZERS, f"one of {', '.join(TOKENIZERS)}"),
+    "rqvae_hidden_sizes": (lambda v: all(_is_size(n) for n in v), "a list of integers above 0"),
+    "rqvae_latent_size": (lambda v: v >= 1, "at least 1"),
+    "rqvae_beta": (lambda v: v >= 0, "at least 0"),
+    "rqvae_epochs": (lambda v: v >= 0, "at least 0"),
+    "rqvae_batch_size": (lambda v: v >= 1, "at least 1"),
+    "rqvae_learning_rate": (lambda v: v > 0, "above 0"),
+    "d_model": (lambda v: v >= 1, "at least 1"),
+    "d_ff": (lambda v: v >= 1, "at least 1"),
+    "d_kv": (lambda v: v >= 1, "at least 1"),
+    "num_heads": (lambda v: v >= 1, "at least 1"),
+    "num_layers": (lambda v: v >= 1, "at least 1"),
+    "num_decoder_layers": (lambda v: v >= 1, "at least 1"),
+    "dropout_rate": (lambda v: 0 <= v < 1, "in [0, 1)"),
+    "n_user_tokens": (lambda v: v >= 0, "at least 0"),
+    "targets_per_user": (lambda v: v >= 1, "at least 1, or null for all"),
+    "decay_after_steps": (lambda v: v >= 1, "at least 1, or null for never"),
 }
 # RecBole's keys without which it fails; its files declare none of its keys as "or null".
 _NEEDED = ("data_path", "checkpoint_dir", "metrics", "topk", "valid_metric", "eval_args", "seed")
-_NEVER_NULL = {*_NEEDED, *_RANGES} - {
-    *("backbone_layers", "clip_grad_norm", "micro_batch_size", "max_hours", "cold_items")
-}
+_NULLABLE = {"backbone_layers", "clip_grad_norm", "micro_batch_size", "max_hours", "cold_items"}
+_NULLABLE |= {"targets_per_user", "decay_after_steps"}
+_NEVER_NULL = {*_NEEDED, *_RANGES} - _NULLABLE
 
 
 def check_ranges(settings: dict) -> None:
@@ -139,6 +168,16 @@ def check_ranges(settings: dict) -> None:
             "codes: set `decoding: beam`, or `fusion: 0`."
         )
     check_valid_metric(settings, topk)
+
+
+def check_tokenizer(model: str, tokenizer: str | None) -> None:
+    """The palette reads what STORE's LLM makes of texts."""
+    if tokenizer == "palette" and model != "STORE":
+        others = ", ".join(name for name in TOKENIZERS if name != "palette")
+        raise SettingsError(
+            f"`tokenizer` is palette, which reads the dense tokens of STORE's LLM, but {model} has "
+            f"none: set it to one of {others}."
+        )
 
 
 @lru_cache
@@ -303,6 +342,8 @@ def resolve(
     everything = with_recbole_defaults(model, merged)
     # A baseline may use a name of STORE's for something else: its own defaults are its own affair.
     check_ranges({k: v for k, v in everything.items() if k not in _RANGES or k in merged})
+    if model in TOKENIZED_MODELS:
+        check_tokenizer(model, merged["tokenizer"])
     check_dataset(everything, dataset)
     sequential = folders[model] == "sequential_recommender"
     if sequential and everything.get("loss_type") == "CE":

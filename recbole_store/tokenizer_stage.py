@@ -1,7 +1,8 @@
-"""STORE's first stage as a whole: texts -> trained tokenizer -> semantic IDs, cached."""
+"""The first stage as a whole: texts -> tokenizer -> semantic IDs, cached."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -17,9 +18,10 @@ from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from recbole_store.backbone_files import cache_folder
+from recbole_store.text_embeddings import TextEncoder, weights_digest
 from recbole_store.tokenizer.co_occurrence import co_occurrence, collaborative_factors
 from recbole_store.tokenizer.dense_tokens import collaborative_positives, tokenizer_losses
-from recbole_store.tokenizer.quantizers import Palette, code_means, fit_palette
+from recbole_store.tokenizer.quantizer import DENSE_TOKENS, NOTHING, TEXT_EMBEDDING, code_means
 from recbole_store.tokenizer.semantic_ids import (
     DisambiguationOverflow,
     disambiguate,
@@ -31,7 +33,7 @@ log = logging.getLogger(__name__)
 # Raised whenever the tokenizer stage comes to give other codes for the same settings.
 TOKENIZER_VERSION = 5
 
-# Settings that the tokenizer's result depends on, and so its cache.
+# Settings that the palette's result depends on, and so its cache.
 TOKENIZER_KEYS = (
     "backbone",
     "backbone_layers",
@@ -60,19 +62,25 @@ TOKENIZER_KEYS = (
     "clip_grad_norm",
     "seed",
 )
+# And the other quantizers', besides their own keys; those of TEXT_KEYS where they read texts.
+QUANTIZER_KEYS = ("tokenizer", "n_levels", "codebook_size", "seed")
+TEXT_KEYS = ("text_encoder", "max_text_words")
 
 
 class TokenizerStage:
-    """Trains the tokenizer of a STORE model, or takes it from the cache, and hands out the IDs.
+    """Fits the tokenizer of a model, or takes it from the cache, and hands out the IDs.
 
     Args:
         config: RecBole's Config.
-        model: STORE.
+        model: a SemanticIdModel; STORE where the quantizer reads dense tokens.
         new_optimizer: called with ``params`` and ``learning_rate``.
     """
 
     def __init__(self, config, model, new_optimizer):
         self.config, self.model, self.new_optimizer = config, model, new_optimizer
+        self.encoder: TextEncoder | None = None
+        if model.quantizer.reads == TEXT_EMBEDDING:
+            self.encoder = TextEncoder(model.text_encoder, model.device)
 
     def run(self, dataset, table: Path, show_progress: bool = False) -> None:
         """Give every item of the training split's dataset its semantic ID.
@@ -84,19 +92,22 @@ class TokenizerStage:
             DisambiguationOverflow: too many items share their codes.
         """
         model = self.model
-        self._check_texts()
+        if model.quantizer.reads != NOTHING:
+            self._check_texts()
         stage, cached = self._train_or_load(dataset, show_progress)
         model.load_state_dict(stage["weights"], strict=False)
-        model.backbone.copy_adapter("tokenizer", "recommender")
-        model.code_tokens.start_from(stage["code_means"], stage["code_counts"])
+        model.start_recommender(stage)
+        found = stage[self.config["tokenizer"]]
+        for buffer, values in zip(model.quantizer.buffers(), found, strict=True):
+            buffer.copy_(values)
         model.set_points(stage["points"])
-        model.set_semantic_ids(
-            self._semantic_ids(stage["codes"], dataset.item_counter), Palette(*stage["palette"])
-        )
+        model.set_semantic_ids(self._semantic_ids(stage["codes"], dataset.item_counter))
         model.tokenizer_report = {
+            "tokenizer": self.config["tokenizer"],
             **model.statistics(),
+            **stage["report"],
             "items_without_text": model.n_items - 1 - len(model.items_with_text),
-            "reconstruction_loss": stage["reconstruction_loss"],
+            "reconstruction_loss": stage.get("reconstruction_loss"),
             "tokenizer_s": stage["seconds"],
             "tokenizer_cached": cached,
         }
@@ -121,7 +132,10 @@ class TokenizerStage:
             log.info("Tokenizer: unchanged since an earlier run, taken from %s", cached)
             return torch.load(cached, map_location="cpu", weights_only=True), True
         start = time.perf_counter()
-        stage = self._train(self._co_occurrence(dataset), show_progress)
+        if self.model.quantizer.reads == DENSE_TOKENS:
+            stage = self._train(self._co_occurrence(dataset), show_progress)
+        else:
+            stage = self._quantize()
         stage["seconds"] = time.perf_counter() - start
         cached.parent.mkdir(parents=True, exist_ok=True)
         part = cached.with_suffix(f".{time.time_ns()}")
@@ -131,7 +145,10 @@ class TokenizerStage:
 
     def cache_file(self, dataset) -> Path:
         """Where the result is kept: another file for whatever else it depends on."""
-        key = fingerprint(self.config, self.model, self._co_occurrence(dataset))
+        if self.model.quantizer.reads == DENSE_TOKENS:
+            key = fingerprint(self.config, self.model, self._co_occurrence(dataset))
+        else:
+            key = quantizer_fingerprint(self.config, self.model, self.encoder)
         return cache_folder() / "tokenizers" / f"{dataset.dataset_name}-{key}.pt"
 
     def _semantic_ids(self, codes: Tensor, seen: Counter) -> Tensor:
@@ -168,6 +185,33 @@ class TokenizerStage:
             self.config["collaborative_share"],
             self.config["temperature"],
         )
+
+    def _quantize(self) -> dict:
+        """Codes of the frozen text embeddings, or of nothing: no LLM is trained."""
+        model, texts = self.model, self.model.texts[1:]
+        vectors = torch.empty(len(texts), 0)
+        if self.encoder is not None:
+            vectors = self.encoder(texts, model.max_text_words)
+        return {"weights": {}, **self._fit_quantizer(vectors)}
+
+    def _fit_quantizer(self, vectors: Tensor) -> dict:
+        """Quantizer, codes and points of all items; cold ones are read, but nothing is fitted to
+        them.
+        """
+        fitted, known = copy.deepcopy(self.model.quantizer).cpu(), self._is_known()
+        codes = fitted.fit(vectors[known], self.config["seed"])
+        return {
+            "codes": codes if known.all() else fitted.assign(vectors),
+            "points": fitted.points(vectors),
+            self.config["tokenizer"]: list(fitted.buffers()),
+            "report": fitted.report(),
+        }
+
+    def _is_known(self) -> Tensor:
+        """bool [N], False for cold items."""
+        known = torch.ones(self.model.n_items - 1, dtype=torch.bool)
+        known[self.model.cold_items.cpu() - 1] = False
+        return known
 
     def _train(self, counts, show_progress: bool) -> dict:
         """Text-to-token and token-to-text on the LLM, then PCA and k-means."""
@@ -229,21 +273,12 @@ class TokenizerStage:
         model.zero_grad()  # else stage 2 would clip by what stage 1 left behind
         trained = {n for n, weight in model.named_parameters() if weight.requires_grad}
         dense = model.encode(model.texts[1:]).cpu()
-        is_known = torch.ones(len(dense), dtype=torch.bool)
-        is_known[model.cold_items - 1] = (
-            False  # cold items are tokenized, but nothing is fitted to them
-        )
-        known = dense[is_known]
-        palette = fit_palette(
-            known, config["codebook_size"], config["pca_dim"], seed=config["seed"]
-        )
-        codes, points = palette.read(dense)
-        means, counts = code_means(known, codes[is_known], config["codebook_size"])
+        found = self._fit_quantizer(dense)
+        known = self._is_known()
+        means, counts = code_means(dense[known], found["codes"][known], config["codebook_size"])
         return {
             "weights": {n: w for n, w in model.state_dict().items() if n in trained},
-            "palette": list(palette),
-            "codes": codes,
-            "points": points,
+            **found,
             "code_means": means,
             "code_counts": counts,
             "reconstruction_loss": reconstruction,
@@ -276,12 +311,6 @@ def digest(*arrays) -> str:
 
 def fingerprint(config, model, counts) -> str:
     """Hash of all that the tokenizer's result depends on: texts, settings, the LLM's weights."""
-    weights = hashlib.sha256()
-    for name, weight in model.backbone.llm.state_dict().items():
-        # A sample of the numbers tells one model from another without hashing every byte of it;
-        # a sum would differ with the number of threads.
-        weights.update(f"{name}{tuple(weight.shape)}".encode())
-        weights.update(weight.detach().flatten()[::997].cpu().contiguous().numpy().tobytes())
     content = {
         "version": TOKENIZER_VERSION,
         "settings": {key: config[key] for key in TOKENIZER_KEYS},
@@ -289,7 +318,30 @@ def fingerprint(config, model, counts) -> str:
         "texts": model.pieces,
         "cold": model.cold_items.tolist(),
         "together": None if counts is None else digest(counts.indptr, counts.indices, counts.data),
-        "weights": weights.hexdigest(),
+        "weights": weights_digest(model.backbone.llm),
     }
+    return _hash_of(content)
+
+
+def quantizer_fingerprint(config, model, encoder: TextEncoder | None) -> str:
+    """The same of a quantizer that reads no dense tokens: of as little as it reads.
+
+    Args:
+        encoder: of the texts; None if it reads none.
+    """
+    keys = [*QUANTIZER_KEYS, *model.quantizer.keys]
+    content = {
+        "version": TOKENIZER_VERSION,
+        "items": model.n_items,
+        "cold": model.cold_items.tolist(),
+    }
+    if encoder is not None:
+        keys += TEXT_KEYS
+        content |= {"texts": model.pieces, "weights": encoder.digest()}
+    content["settings"] = {key: config[key] for key in keys}
+    return _hash_of(content)
+
+
+def _hash_of(content: dict) -> str:
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""STORE's two stages inside RecBole's ``fit``: first the tokenizer, then the recommender."""
+"""Two stages inside RecBole's ``fit``: first the tokenizer, then the recommender."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from recbole.utils import init_seed
 
 from recbole_store.batches import SimilarLengths
 from recbole_store.generator.item_scores import dense_scores
+from recbole_store.tokenizer.quantizer import DENSE_TOKENS
 from recbole_store.tokenizer_stage import TokenizerStage
 from recbole_store.topk_collector import TopKCollector, is_ranked_by_topk
 
 log = logging.getLogger(__name__)
 
 
-class STORETrainer(Trainer):
-    """RecBole's trainer with the tokenizer stage before it.
+class SemanticIdTrainer(Trainer):
+    """RecBole's trainer for models of semantic IDs, with the tokenizer stage before it.
 
     Early stopping, checkpoints of the best epoch and TensorBoard are RecBole's own.
     """
@@ -30,10 +31,17 @@ class STORETrainer(Trainer):
         self._certain: list[torch.Tensor] = []
 
     def _build_optimizer(self, **kwargs):
-        """RecBole's choice of optimizer, with a learning rate each for LLM and code tokens."""
+        """RecBole's choice of optimizer and Adafactor, with the model's groups and a schedule."""
         kwargs.setdefault("params", self.model.parameter_groups())
-        optimizer = super()._build_optimizer(**kwargs)
-        warm_up(optimizer, self.config["warmup_steps"])
+        if self.config["learner"] == "adafactor":
+            optimizer = torch.optim.Adafactor(
+                kwargs["params"],
+                lr=kwargs.get("learning_rate", self.learning_rate),
+                weight_decay=self.weight_decay,
+            )
+        else:
+            optimizer = super()._build_optimizer(**kwargs)
+        schedule(optimizer, self.config["warmup_steps"], self.config["decay_after_steps"])
         return optimizer
 
     def fit(self, train_data, valid_data=None, verbose=True, saved=True, **kwargs):
@@ -41,16 +49,19 @@ class STORETrainer(Trainer):
         self.tokenize_items(train_data.dataset, show_progress=kwargs.get("show_progress", False))
         # From here on, a cached tokenizer and one trained just now give the same run.
         init_seed(self.config["seed"], self.config["reproducibility"])
-        self.model.use_stage("recommender")
-        self.optimizer = self._build_optimizer()
-        log.info(
-            "Recommender: %d windows for %d targets, %.1fM trained parameters, %s",
-            len(train_data.dataset),
-            len(train_data.dataset.inter_feat),
-            self.model.trained_parameters / 1e6,
-            "bf16" if self.model.backbone.bf16 else "fp32",
-        )
+        self._begin_recommender(train_data)
         return super().fit(train_data, valid_data, verbose=verbose, saved=saved, **kwargs)
+
+    def _begin_recommender(self, train_data) -> None:
+        self.optimizer = self._build_optimizer()
+        dataset = train_data.dataset
+        log.info(
+            "Recommender: %d rows an epoch for %d targets, %.1fM trained parameters, %s",
+            len(dataset),
+            len(dataset.inter_feat),
+            self.model.trained_parameters / 1e6,
+            "bf16" if self.model.bf16 else "fp32",
+        )
 
     def _full_sort_batch_eval(self, batched_data):
         """Hand the collector ranked items; a dense matrix of scores only where metrics need it."""
@@ -75,19 +86,45 @@ class STORETrainer(Trainer):
             shares = torch.cat(self._certain).float().mean(0).tolist()
             self.model.certain = dict(zip(self.config["topk"], shares, strict=True))
             if load_best_model:  # the test, not each epoch's validation
-                if self.config["tuning"] == "full":
-                    self._log_agreement()
                 said = (f"@{k} for {share:.0%}" for k, share in self.model.certain.items())
                 log.info("Top-k certain to be that of the whole catalogue: %s", ", ".join(said))
         return result
 
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
-        """RecBole's epoch, on batches of windows of similar length."""
+        """RecBole's epoch, on batches of rows of similar length."""
         return super()._train_epoch(
             SimilarLengths(train_data, self.model.ITEM_SEQ_LEN),
             epoch_idx,
-            loss_func or self._accumulated_loss,
+            loss_func,
             show_progress,
+        )
+
+    def tokenize_items(self, dataset, show_progress: bool = False) -> None:
+        """Give every item its semantic ID, and write the table beside the checkpoint."""
+        stage = TokenizerStage(self.config, self.model, self._build_optimizer)
+        stage.run(dataset, Path(self.checkpoint_dir) / "semantic_ids.tsv", show_progress)
+
+
+class STORETrainer(SemanticIdTrainer):
+    """Trains the LLM in both stages, in micro-batches if asked to."""
+
+    def evaluate(self, eval_data, load_best_model=True, **kwargs):
+        result = super().evaluate(eval_data, load_best_model, **kwargs)
+        is_test = load_best_model and self._certain  # not each epoch's validation
+        if is_test and self.config["tuning"] == "full" and self._reads_dense_tokens():
+            self._log_agreement()
+        return result
+
+    def _reads_dense_tokens(self) -> bool:
+        return self.model.quantizer.reads == DENSE_TOKENS
+
+    def _begin_recommender(self, train_data) -> None:
+        self.model.use_stage("recommender")
+        super()._begin_recommender(train_data)
+
+    def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
+        return super()._train_epoch(
+            train_data, epoch_idx, loss_func or self._accumulated_loss, show_progress
         )
 
     def _accumulated_loss(self, interaction):
@@ -109,11 +146,6 @@ class STORETrainer(Trainer):
         losses[task] = losses[task] + (waiting - waiting.detach())
         return tuple(losses.values()) if len(losses) > 1 else losses[task]
 
-    def tokenize_items(self, dataset, show_progress: bool = False) -> None:
-        """Give every item its semantic ID, and write the table beside the checkpoint."""
-        stage = TokenizerStage(self.config, self.model, self._build_optimizer)
-        stage.run(dataset, Path(self.checkpoint_dir) / "semantic_ids.tsv", show_progress)
-
     def _log_agreement(self) -> None:
         """With all weights tuned, stage 2 changes the LLM that made the codes: say by how much."""
         codes = self.model.tokenize(self.model.texts[1:])
@@ -122,10 +154,28 @@ class STORETrainer(Trainer):
         log.info("Tokenized again by the tuned LLM, %.1f%% of items keep their codes", 100 * same)
 
 
-def warm_up(optimizer: torch.optim.Optimizer, n_steps: int) -> None:
-    """Raise the learning rates linearly over the first ``n_steps`` steps; then they stay."""
-    if n_steps > 0:
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: min((step + 1) / n_steps, 1.0)
-        )
-        optimizer.register_step_post_hook(lambda *_: schedule.step())
+class TIGERTrainer(SemanticIdTrainer):
+    """Draws the targets of each epoch, where ``targets_per_user`` bounds them."""
+
+    def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
+        train_data.dataset.draw_targets()
+        return super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
+
+
+def schedule(optimizer: torch.optim.Optimizer, warmup_steps: int, decay_after: int | None) -> None:
+    """Raise the learning rates linearly at first; later let them fall.
+
+    Args:
+        warmup_steps: over which they rise.
+        decay_after: steps after which they fall with the inverse square root of the step; None:
+            they stay.
+    """
+    if warmup_steps == 0 and decay_after is None:
+        return
+
+    def share(step: int) -> float:
+        rise = min((step + 1) / warmup_steps, 1.0) if warmup_steps > 0 else 1.0
+        return rise if decay_after is None else rise * min(1.0, decay_after / (step + 1)) ** 0.5
+
+    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+    optimizer.register_step_post_hook(lambda *_: rates.step())

@@ -122,7 +122,7 @@ def make_model(prepared: Prepared, semantic_ids: bool = True, **changes):
     init_seed(config["seed"], config["reproducibility"])
     model = get_model("STORE")(config, prepared.train.dataset)
     if semantic_ids:
-        model.set_semantic_ids(made_up_ids(model), model.palette)
+        model.set_semantic_ids(made_up_ids(model))
     return model
 
 
@@ -133,7 +133,7 @@ def make_trainer(prepared: Prepared, model, **changes):
 
 def made_up_ids(model) -> torch.Tensor:
     """Distinct semantic IDs of items 1 to N, several of which share all codes but the last."""
-    *sizes, last = model.code_tokens.vocabulary.sizes
+    *sizes, last = model.sizes
     few = [range(min(size, 6)) for size in sizes]
     rows = list(itertools.product(*few, range(min(last, 3))))
     return torch.tensor(random.Random(1).sample(rows, model.n_items - 1))

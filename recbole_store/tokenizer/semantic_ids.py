@@ -52,16 +52,18 @@ def statistics(semantic_ids: Tensor, codebook_size: int) -> dict:
 
     Returns:
         ``distinct``: distinct tuples before disambiguation; ``collision_rate``: share of items
-        that share theirs; ``largest_group``: most items on one tuple; ``utilisation`` and
-        ``entropy_bits``: per level, share of codes in use and entropy of their frequencies.
+        that share theirs; ``largest_group``: most items on one tuple; ``utilisation``,
+        ``dead_codes`` and ``entropy_bits``: per level, share of codes in use, number of the others,
+        and entropy of the codes' frequencies.
     """
     codes = semantic_ids[:, :-1]
     _, counts = torch.unique(codes, dim=0, return_counts=True)
-    utilisation, entropy = [], []
+    utilisation, dead, entropy = [], [], []
     for level in codes.T:
         share = torch.bincount(level, minlength=codebook_size).double() / len(codes)
         used = share[share > 0]
         utilisation.append(len(used) / codebook_size)
+        dead.append(codebook_size - len(used))
         entropy.append(float(-(used * used.log2()).sum()))
     return {
         "items": len(codes),
@@ -69,6 +71,7 @@ def statistics(semantic_ids: Tensor, codebook_size: int) -> dict:
         "collision_rate": float(counts[counts > 1].sum() / len(codes)),
         "largest_group": int(counts.max()),
         "utilisation": utilisation,
+        "dead_codes": dead,
         "entropy_bits": entropy,
     }
 

@@ -51,7 +51,7 @@ def cost(way: str) -> dict[str, float]:
     model = store.model
     ids = torch.randperm(CODEBOOK**3, generator=torch.Generator().manual_seed(1))[:N_ITEMS]
     codes = torch.stack([ids // CODEBOOK**2, ids // CODEBOOK % CODEBOOK, ids % CODEBOOK], 1)
-    model.set_semantic_ids(torch.nn.functional.pad(codes, (0, 1)), model.palette)
+    model.set_semantic_ids(torch.nn.functional.pad(codes, (0, 1)))
     started = time.perf_counter()
     store.trainer.evaluate(store.test, load_best_model=False)
     seconds = time.perf_counter() - started

@@ -82,10 +82,9 @@ def decoding(store: Prepared) -> dict[str, float]:
     same = (beam.item_ids[:, :TOP] == exact.item_ids).all(1).float().mean()
 
     few = rows[torch.arange(FULLY_SCORED)]
-    history, lengths = model._history_codes(few), few[model.ITEM_SEQ_LEN]
-    found = exact_search(model._decoder(history, lengths), model.trie, model.num_beams, TOP)
+    found = exact_search(model.decoder(few), model.trie, model.num_beams, TOP)
     every = model.semantic_ids[1:].expand(FULLY_SCORED, -1, -1)
-    scores = path_log_probs(model._decoder(history, lengths), every)
+    scores = path_log_probs(model.decoder(few), every)
     best = scores.topk(TOP)
     # By what full scoring says of the found items, so that equally likely ones may change places.
     of_found = scores.gather(1, found.item_ids - 1)

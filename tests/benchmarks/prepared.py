@@ -61,7 +61,7 @@ def random_semantic_ids(model, seed: int = 0) -> None:
     generator = torch.Generator().manual_seed(seed)
     sizes = model.code_tokens.vocabulary.sizes
     codes = [torch.randint(size, (model.n_items - 1,), generator=generator) for size in sizes[:-1]]
-    model.set_semantic_ids(disambiguate(torch.stack(codes, 1), sizes[-1]), model.palette)
+    model.set_semantic_ids(disambiguate(torch.stack(codes, 1), sizes[-1]))
 
 
 def start_training(prepared: Prepared):

@@ -11,7 +11,7 @@ import torch
 from machine import alternate, figures_to_file
 from prepared import prepare
 
-from recbole_store.tokenizer import quantizers
+from recbole_store.tokenizer import quantizer
 from recbole_store.tokenizer_stage import TokenizerStage
 
 POINTS, WIDTH, CODES = 50_000, 64, 256
@@ -36,9 +36,9 @@ def measure() -> dict[str, float]:
     points = (torch.randn(POINTS, WIDTH) * torch.linspace(2, 0.2, WIDTH)).double().numpy()
     seconds, inertia = [], []
     for large in (POINTS, 0):  # exact, then by mini-batches
-        quantizers.LARGE = large
+        quantizer.LARGE = large
         started = time.perf_counter()
-        centroids = torch.from_numpy(quantizers._cluster(points, CODES, 0))
+        centroids = torch.from_numpy(quantizer.cluster(points, CODES, 0))
         seconds.append(time.perf_counter() - started)
         inertia.append(torch.cdist(torch.from_numpy(points), centroids).amin(1).square().mean())
     figures["tokenizer_kmeans_speedup_minibatch_50k"] = seconds[0] / seconds[1]

@@ -25,7 +25,7 @@ from torch.testing import assert_close
 from transformers import AutoModelForCausalLM
 
 from recbole_store.generator.code_tokens import HEAD_NORM
-from recbole_store.model import store as store_module
+from recbole_store.model import semantic_id_model
 from recbole_store.tokenizer.dense_tokens import TASK, tokenizer_losses
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -54,7 +54,7 @@ def _same_ids_everywhere(prepared):
 
 @pytest.fixture
 def model(prepared, untrained):
-    untrained.set_semantic_ids(made_up_ids(untrained), untrained.palette)
+    untrained.set_semantic_ids(made_up_ids(untrained))
     return untrained
 
 
@@ -566,7 +566,7 @@ def test_few_users_a_prefill_give_the_same_scores(prepared, model, monkeypatch):
     candidates = candidates_of(prepared.train, 7, [4, 9, 1])
     candidates = candidates[torch.randperm(21)]
     expected = model.full_sort_predict(batch), model.predict(candidates)
-    monkeypatch.setattr(store_module, "USERS_PER_PREFILL", 2)
+    monkeypatch.setattr(semantic_id_model, "USERS_PER_PREFILL", 2)
     with Calls(model) as shapes:
         assert_close(model.full_sort_predict(batch), expected[0], **CLOSE)
         assert_close(model.predict(candidates), expected[1], **CLOSE)

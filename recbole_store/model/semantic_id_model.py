@@ -1,0 +1,250 @@
+"""What models of semantic IDs share: the items' table, the trie, decoding, the scores."""
+
+from __future__ import annotations
+
+import torch
+from recbole.model.abstract_recommender import SequentialRecommender
+from recbole.utils import InputType
+from torch import Tensor
+
+from recbole_store.generator.beam_search import Beams, beam_search, path_log_probs
+from recbole_store.generator.candidates import group_candidates
+from recbole_store.generator.code_trie import CodeTrie
+from recbole_store.generator.exact_search import exact_search
+from recbole_store.generator.excluded_items import ExcludedItems, pairs_of_rows
+from recbole_store.generator.free_decoding import FreeCodes, free_beam_search
+from recbole_store.generator.item_scores import dense_scores
+from recbole_store.generator.reserved_places import reserve_places
+from recbole_store.text_embeddings import TextEncoder, text_width
+from recbole_store.tokenizer.item_text import join_pieces
+from recbole_store.tokenizer.quantizer import DENSE_TOKENS, NOTHING, TEXT_EMBEDDING
+from recbole_store.tokenizer.quantizers import QUANTIZERS, make_quantizer
+from recbole_store.tokenizer.semantic_ids import statistics
+
+USERS_PER_PREFILL = 64  # bounds the key-value cache, whatever eval_batch_size is
+
+
+class SemanticIdModel(SequentialRecommender):
+    """A model that generates the next item's semantic ID, code by code.
+
+    A subclass calls :meth:`add_tokenizer` in its constructor, sets ``bf16`` and ``eval_bf16``
+    (whether training and decoding run in bfloat16), and gives ``decoder(interaction)``, a *step* of
+    :mod:`recbole_store.generator.beam_search` behind the rows' histories, and
+    ``parameter_groups()``.
+
+    Shapes: L counts all levels of a semantic ID, the disambiguation level included.
+    """
+
+    input_type = InputType.POINTWISE
+
+    def __init__(self, config, dataset):
+        super().__init__(config, dataset)
+        self.n_slots = config["n_levels"]
+        self.codebook_size = config["codebook_size"]
+        self.num_beams = config["num_beams"]
+        self.normalize_over = config["normalize_over"]
+        self.decoding = config["decoding"]
+        self.max_topk = max(config["topk"])
+        self.text_encoder = config["text_encoder"]
+        self.max_text_words = config["max_text_words"]
+        self.texts = [join_pieces(pieces) for pieces in dataset.item_texts]
+        self.pieces = dataset.item_texts
+        self.cold_items = dataset.cold_items
+        cold = set(self.cold_items.tolist())
+        # What the tokenizer and the text tasks learn from.
+        self.items_with_text = [i for i, text in enumerate(self.texts) if text and i not in cold]
+        self._dataset_table = dataset.semantic_ids
+        self.sizes = [self.codebook_size] * self.n_slots + [config["disambiguation_size"]]
+        self.has_joined = False  # whether cold items are in the tree of items
+        self.reserved = 0.0  # share of places for cold items, once they have
+        self.trie: CodeTrie | None = None
+        self.free_codes: FreeCodes | None = None
+        self.tokenizer_report: dict = {}
+        self.certain: dict[int, float] = {}  # k: share of users with a certain top-k, last time
+
+    def add_tokenizer(self, config, dense_width: int | None = None) -> None:
+        """What the tokenizer finds; shapes are known now, contents come with training or loading.
+
+        Args:
+            dense_width: H of the model's own dense tokens; None if it makes none.
+
+        Raises:
+            BackboneError: there is no such text encoder.
+        """
+        reads = QUANTIZERS[config["tokenizer"]].reads
+        width = dense_width if reads == DENSE_TOKENS else 0
+        if reads == TEXT_EMBEDDING:
+            width = text_width(self.text_encoder)
+        self.register_buffer("semantic_ids", torch.zeros(self.n_items, len(self.sizes)).long())
+        self.quantizer = make_quantizer(config, width, self.n_items - 1)
+        # Where all items are, cold ones too, in what the quantizer clusters.
+        self.register_buffer("points", torch.zeros(self.n_items, self.quantizer.n_points))
+
+    def set_semantic_ids(self, semantic_ids: Tensor) -> None:
+        """Take the IDs of items 1 to N, int64 [N, L]."""
+        self.semantic_ids[1:] = semantic_ids.to(self.semantic_ids)
+        self._index_items()
+
+    def set_points(self, points: Tensor) -> None:
+        """Take the points of items 1 to N, fp32 [N, P], scaled to 1 on average."""
+        scale = points.square().mean().sqrt() if points.numel() else 1.0
+        self.points[1:] = (points / scale).to(self.points)
+
+    def _index_items(self):
+        """Build the trie, and let the data set attach these semantic IDs to its batches."""
+        is_known = torch.ones(self.n_items, dtype=torch.bool, device=self.device)
+        is_known[0] = False
+        is_known[self.cold_items] = self.has_joined
+        item_ids = is_known.nonzero().squeeze(1)
+        codes = self.semantic_ids[item_ids]
+        self.trie = CodeTrie(codes, item_ids)
+        self.free_codes = FreeCodes(codes, item_ids, self.sizes)
+        self._dataset_table.copy_(self.semantic_ids)
+
+    def join(self) -> None:
+        """Let cold items into the catalogue, by the codes that stage 1 reads from their texts."""
+        self.has_joined = True
+        self._index_items()
+
+    def start_recommender(self, stage: dict) -> None:
+        """Start from what else the tokenizer stage found; the codes alone are no such thing."""
+
+    @property
+    def trained_parameters(self) -> int:
+        return sum(w.numel() for group in self.parameter_groups() for w in group["params"])
+
+    def item_vectors(self, texts: list[str]) -> Tensor:
+        """What the quantizer reads of items with these texts, [N, ...]."""
+        if self.quantizer.reads == NOTHING:
+            return torch.empty(len(texts), 0)
+        encoder = TextEncoder(self.text_encoder, self.device)
+        return encoder(texts, self.max_text_words).to(self.semantic_ids.device)
+
+    def tokenize(self, texts: list[str]) -> Tensor:
+        """Text-to-token for any items, new ones too: texts -> codes, int64 [N, n_slots].
+
+        Raises:
+            NoCodesError: with ``tokenizer: random`` a text leads to no codes.
+        """
+        return self.quantizer.assign(self.item_vectors(texts))
+
+    def _history_codes(self, interaction) -> Tensor:
+        """Semantic IDs of the histories [B, T, L], as the transform attached them.
+
+        RecBole's case studies skip the transform; then they come from the model's own table.
+
+        Raises:
+            RuntimeError: the data carries other semantic IDs than this model's.
+        """
+        own = self.semantic_ids[interaction[self.ITEM_SEQ]]
+        attached = f"semantic_id_{self.ITEM_SEQ}"
+        if attached in interaction and not torch.equal(interaction[attached], own):
+            raise RuntimeError(
+                "The data set carries other semantic IDs than this model: prepare the data with "
+                "the config of the model's own checkpoint."
+            )
+        return own
+
+    def _item_codes(self, interaction) -> Tensor:
+        """Semantic IDs of the targets or candidates [B, L].
+
+        From the model's own table: sampled candidates replace the item after the transform.
+        """
+        return self.semantic_ids[interaction[self.ITEM_ID]]
+
+    def context(self, interaction) -> Tensor:
+        """Numbers [B, ...] in which rows differ that are decoded differently."""
+        return torch.cat([interaction[self.ITEM_SEQ_LEN][:, None], interaction[self.ITEM_SEQ]], 1)
+
+    @torch.no_grad()
+    def predict(self, interaction):
+        """Exact log-likelihood of each row's item, [B].
+
+        RecBole repeats a user's history for each candidate; rows with the same history share one
+        prefill.
+        """
+        candidates = self._item_codes(interaction)
+        scores = torch.empty(len(candidates), device=candidates.device)
+        # RecBole counts FLOPs before there is a trie.
+        over = "level" if self.trie is None else self.normalize_over
+        for group in group_candidates(self.context(interaction), USERS_PER_PREFILL):
+            decoder = self.decoder(interaction[group.firsts])
+            found = path_log_probs(decoder, group.fold(candidates), self.trie, over)
+            items = group.fold(interaction[self.ITEM_ID][:, None]).squeeze(-1)
+            found = self.fused(decoder, found, items)
+            scores[group.rows] = group.unfold(found)
+        return scores
+
+    def fused(self, decoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
+        """Final scores [B, M] of items whose codes have these log-probabilities."""
+        return log_probs
+
+    @torch.no_grad()
+    def recommend(self, interaction, hidden: tuple[Tensor, Tensor] | None = None) -> Beams:
+        """The likeliest items of each user, best first, found as ``decoding`` says.
+
+        Args:
+            hidden: rows of the batch, ascending, and item_ids that they must not get; others take
+                their places.
+        """
+        if self.trie is None:
+            name = type(self).__name__
+            raise RuntimeError(f"{name} has no semantic IDs yet: train it or load a checkpoint.")
+        # Histories of similar length need little padding.
+        order = torch.argsort(interaction[self.ITEM_SEQ_LEN])
+        found = []
+        for rows in order.split(USERS_PER_PREFILL):
+            decoder = self.decoder(interaction[rows])
+            found.append(self._search(decoder, pairs_of_rows(hidden, rows)))
+        in_order = torch.argsort(order)
+        return Beams(*(torch.cat(parts)[in_order] for parts in zip(*found, strict=True)))
+
+    def _search(self, decoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
+        beams = self.find(decoder, hidden)
+        if self.reserved and self.has_joined:
+            warm = torch.ones(self.n_items, dtype=torch.bool, device=self.device)
+            warm[self.cold_items] = False
+            warm = warm.nonzero().squeeze(1)
+            rows = torch.arange(decoder.n_users, device=self.device).repeat_interleave(len(warm))
+            pairs = (rows, warm.repeat(decoder.n_users))
+            if hidden is not None:
+                pairs = tuple(torch.cat(parts) for parts in zip(pairs, hidden, strict=True))
+            decoder.restart()
+            beams = reserve_places(beams, self.find(decoder, pairs), self.reserved)
+        return beams
+
+    def find(self, decoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
+        """The likeliest items of each of a decoder's users; ``hidden`` are pairs of such."""
+        if self.decoding == "free":
+            return free_beam_search(decoder, self.free_codes, self.num_beams, hidden)
+        excluded = None
+        if hidden is not None:
+            excluded = ExcludedItems.of(self.trie, *hidden, decoder.n_users)
+        arguments = (decoder, self.trie, self.num_beams)
+        if self.decoding == "exact":
+            return exact_search(*arguments, self.max_topk, self.normalize_over, excluded)
+        return beam_search(*arguments, self.normalize_over, excluded)
+
+    @torch.no_grad()
+    def full_sort_predict(self, interaction):
+        """Scores of all items by constrained beam search, [B, n_items]."""
+        return dense_scores(self.recommend(interaction), self.n_items)
+
+    def other_parameter(self):
+        return {"tokenizer_report": self.tokenizer_report}
+
+    def load_other_parameter(self, para):
+        super().load_other_parameter(para)
+        self._index_items()
+
+    def report(self) -> dict:
+        """What result.json says of the tokenizer and the precision."""
+        return {
+            **self.tokenizer_report,
+            "precision": "bf16" if self.bf16 else "fp32",
+            "eval_precision": "bf16" if self.eval_bf16 else "fp32",
+        }
+
+    def statistics(self) -> dict:
+        """Collisions, utilisation and entropy of the semantic IDs."""
+        return statistics(self.semantic_ids[1:], self.codebook_size)
