@@ -91,4 +91,6 @@ class NearestNeighbours(nn.Module):
         if hidden is not None:
             scores[hidden] = -torch.inf
         best, items = scores.topk(min(self.length, scores.size(1)))
-        return Beams(items.masked_fill(best == -torch.inf, 0), best, torch.full_like(best[:, 0], 0))
+        return Beams(
+            items.masked_fill(best == -torch.inf, 0), best, torch.full_like(best[:, 0], torch.inf)
+        )

@@ -73,7 +73,7 @@ def register() -> None:
         model = importlib.import_module(f"recbole_store.model.{name.lower()}")
         sys.modules[f"recbole.model.sequential_recommender.{name.lower()}"] = model
     trainers = importlib.import_module("recbole_store.trainer")
-    for name in TOKENIZED_MODELS:
+    for name in PLUGIN_MODELS:
         setattr(recbole_trainer, f"{name}Trainer", getattr(trainers, f"{name}Trainer"))
 
 

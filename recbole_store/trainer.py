@@ -18,6 +18,14 @@ from recbole_store.topk_collector import TopKCollector, is_ranked_by_topk
 log = logging.getLogger(__name__)
 
 
+class SASRecAllTrainer(Trainer):
+    """RecBole's trainer, on batches of windows of similar length."""
+
+    def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
+        windows = SimilarLengths(train_data, self.model.ITEM_SEQ_LEN)
+        return super()._train_epoch(windows, epoch_idx, loss_func, show_progress)
+
+
 class SemanticIdTrainer(Trainer):
     """RecBole's trainer for models of semantic IDs, with the tokenizer stage before it.
 
@@ -69,7 +77,9 @@ class SemanticIdTrainer(Trainer):
         if hidden is not None:
             hidden = tuple(part.to(self.device) for part in hidden)
         beams = self.model.recommend(interaction.to(self.device), hidden)
-        self._certain.append(torch.stack([beams.is_exact(k) for k in self.config["topk"]], dim=1))
+        if bool((beams.pruned < torch.inf).any()):  # else nothing is known of what was left out
+            certain = [beams.is_exact(k) for k in self.config["topk"]]
+            self._certain.append(torch.stack(certain, dim=1))
         if self._by_topk:
             return interaction, beams, positive_u, positive_i
         scores = dense_scores(beams, self.tot_item_num)
@@ -110,13 +120,10 @@ class STORETrainer(SemanticIdTrainer):
 
     def evaluate(self, eval_data, load_best_model=True, **kwargs):
         result = super().evaluate(eval_data, load_best_model, **kwargs)
-        is_test = load_best_model and self._certain  # not each epoch's validation
-        if is_test and self.config["tuning"] == "full" and self._reads_dense_tokens():
+        changed = self.config["tuning"] == "full" and self.model.quantizer.reads == DENSE_TOKENS
+        if load_best_model and changed:  # the test, not each epoch's validation
             self._log_agreement()
         return result
-
-    def _reads_dense_tokens(self) -> bool:
-        return self.model.quantizer.reads == DENSE_TOKENS
 
     def _begin_recommender(self, train_data) -> None:
         self.model.use_stage("recommender")

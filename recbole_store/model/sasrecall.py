@@ -29,6 +29,9 @@ class SASRecAll(SASRec):
         # Rows of benchmark files overlap, so only their own target counts.
         self.only_last = dataset.window_rows is None
         self.cold_items = dataset.cold_items  # there are none while it trains
+        # What a batch's loss is divided by, so that each target weighs the same in an epoch,
+        # whether it comes in a batch of long windows or of short ones.
+        self.targets_per_row = dataset.n_targets / max(len(dataset), 1)
 
     def states(self, item_seq: Tensor) -> Tensor:
         """Hidden states [B, T, H], each of the items up to its place."""
@@ -53,4 +56,5 @@ class SASRecAll(SASRec):
         following[range(len(lengths)), lengths - 1] = interaction[self.POS_ITEM_ID]
         logits = self.states(item_seq)[wanted] @ self.item_embedding.weight.T  # [n, n_items]
         logits[:, self.cold_items] = -torch.inf
-        return F.cross_entropy(logits, following[wanted])
+        loss = F.cross_entropy(logits, following[wanted], reduction="sum")
+        return loss / max(int(wanted.any(1).sum()) * self.targets_per_row, 1)
