@@ -120,9 +120,9 @@ class STORETrainer(SemanticIdTrainer):
 
     def evaluate(self, eval_data, load_best_model=True, **kwargs):
         result = super().evaluate(eval_data, load_best_model, **kwargs)
-        changed = self.config["tuning"] == "full" and self.model.quantizer.reads == DENSE_TOKENS
-        if load_best_model and changed:  # the test, not each epoch's validation
-            self._log_agreement()
+        if load_best_model and self.config["tuning"] == "full":  # the test, no epoch's validation
+            if self.model.quantizer.reads == DENSE_TOKENS:
+                self._log_agreement()
         return result
 
     def _begin_recommender(self, train_data) -> None:
