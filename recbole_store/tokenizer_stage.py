@@ -30,8 +30,9 @@ from recbole_store.tokenizer.semantic_ids import (
 
 log = logging.getLogger(__name__)
 
-# Raised whenever the tokenizer stage comes to give other codes for the same settings.
-TOKENIZER_VERSION = 5
+# Raised whenever the tokenizer stage comes to give other codes, or to keep other things, for the
+# same settings.
+TOKENIZER_VERSION = 6
 
 # Settings that the palette's result depends on, and so its cache.
 TOKENIZER_KEYS = (

@@ -54,7 +54,7 @@ def _literal(text: str):
             warnings.simplefilter("ignore", SyntaxWarning)  # "\d" in somebody's description
             return ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
-        raise BadValue(f"neither JSON nor a Python literal ({_short(error)})") from error
+        raise BadValue("neither JSON nor a Python literal") from error
 
 
 def delimited_rows(
