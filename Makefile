@@ -17,7 +17,7 @@ test: $(READY)
 	$(BIN)/python -m pytest
 
 results: $(READY)
-	$(BIN)/python run_recbole_store.py --model=STORE,SASRec,Pop --dataset=ml-100k --results=results
+	$(BIN)/python run_recbole_store.py --model=STORE,SASRecAll,Pop --dataset=ml-100k --results=results
 	$(BIN)/python -m recbole_store.comparison results --readme README.md
 
 bench: $(READY)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from recbole_store.property_files import properties_folder, read_list
+from recbole_store.property_files import SettingsError, properties_folder, read_list
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "run_recbole_store.py"
@@ -51,12 +51,17 @@ def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) ->
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Returns the exit status: 0 done, 1 a trial failed, 2 bad input."""
     parser = argparse.ArgumentParser(description="Judge a list of settings on validation metrics.")
     parser.add_argument("--model", required=True)
     parser.add_argument("--dataset", default="ml-100k")
     parser.add_argument("--results", type=Path, default=ROOT / "results")
     arguments, passed_on = parser.parse_known_args(argv)
-    listed = read_list(properties_folder() / "trials" / f"{arguments.model}.yaml")
+    try:
+        listed = read_list(properties_folder() / "trials" / f"{arguments.model}.yaml")
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     kept = arguments.results / "trials" / arguments.dataset / f"{arguments.model}.json"
     trials = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else []
     for number, settings in enumerate(listed, start=1):
@@ -65,12 +70,16 @@ def main(argv: list[str] | None = None) -> int:
         print(
             f"\n=== {arguments.model}, trial {number} of {len(listed)}: {settings} ===", flush=True
         )
-        trials.append(run_trial(arguments.model, arguments.dataset, settings, passed_on))
+        try:
+            trials.append(run_trial(arguments.model, arguments.dataset, settings, passed_on))
+        except subprocess.CalledProcessError as error:
+            print(f"Trial {number} failed ({error}); the others go on.", file=sys.stderr)
+            continue
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(trials, indent=1) + "\n", encoding="utf-8")
     for trial in sorted(trials, key=lambda t: -t["valid"].get("ndcg@10", 0.0)):
         print(f"{trial['valid']['ndcg@10']:.4f}  {trial['epochs']:3d} epochs  {trial['settings']}")
-    return 0
+    return 0 if len(trials) >= len(listed) else 1
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -264,6 +265,10 @@ def test_a_store_run_writes_its_result(command, capsys, planted):
         assert figures["recall@1"] <= figures["recall@5"] <= figures["recall@10"]
         assert figures["recall@1"] == figures["hit@1"] == figures["precision@1"]
     assert result["test"]["recall@10"] > 0
+
+    with np.load(Path(result["run_dir"], "items.npz")) as items:
+        assert items["points"].shape == (N_ITEMS, 32)
+        assert len(set(map(tuple, items["semantic_ids"]))) == len(set(items["raw_ids"])) == N_ITEMS
 
     times, sizes = result["times"], result["sizes"]
     assert times["epochs"] == len(result["curve"]) == 2

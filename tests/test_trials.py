@@ -1,0 +1,59 @@
+"""Hyper-parameter trials: each judged on validation, none run twice."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from recbole_store import trials
+
+
+@pytest.fixture
+def listed(tmp_path, monkeypatch):
+    """Two trials of SASRecAll in property files of the test's own."""
+    folder = tmp_path / "properties" / "trials"
+    folder.mkdir(parents=True)
+    (folder / "SASRecAll.yaml").write_text("- {hidden_size: 8}\n- {hidden_size: 16, n_heads: 1}\n")
+    monkeypatch.setattr(trials, "properties_folder", lambda: tmp_path / "properties")
+
+
+def kept(folder) -> list[dict]:
+    return json.loads((folder / "trials" / "planted" / "SASRecAll.json").read_text())
+
+
+def test_a_trial_keeps_validation_alone(listed, planted, tmp_path, capfd):
+    words = ["--model=SASRecAll", "--dataset=planted", f"--results={tmp_path}", "--epochs=2"]
+    words += [f"--data_path={planted}", "--MAX_ITEM_LIST_LENGTH=6"]
+    assert trials.main(words) == 0
+    first, second = kept(tmp_path)
+    assert first["settings"] == {"hidden_size": 8}
+    assert second["settings"] == {"hidden_size": 16, "n_heads": 1}
+    assert first["epochs"] == 2 and first["best_epoch"] in (0, 1) and first["fit_s"] > 0
+    assert 0 < first["valid"]["ndcg@10"] < 1 and "test" not in first
+    best = max((first, second), key=lambda trial: trial["valid"]["ndcg@10"])
+    last_lines = capfd.readouterr().out.splitlines()[-2:]
+    assert last_lines[0] == f"{best['valid']['ndcg@10']:.4f}    2 epochs  {best['settings']}"
+
+
+def test_what_is_kept_is_not_run_again(listed, tmp_path, monkeypatch):
+    ran = []
+
+    def run_trial(model, dataset, settings, passed_on):
+        ran.append(settings)
+        if len(ran) == 1:
+            raise subprocess.CalledProcessError(1, "run")
+        return {"settings": settings, "valid": {"ndcg@10": 0.1}, "epochs": 1}
+
+    monkeypatch.setattr(trials, "run_trial", run_trial)
+    words = ["--model=SASRecAll", "--dataset=planted", f"--results={tmp_path}"]
+    assert trials.main(words) == 1
+    assert len(kept(tmp_path)) == 1  # what had finished
+    assert trials.main(words) == 0
+    assert [trial["hidden_size"] for trial in ran] == [8, 16, 8]
+
+
+def test_a_model_without_trials_is_refused(listed, capsys):
+    assert trials.main(["--model=Pop"]) == 2
+    assert "Pop.yaml" in capsys.readouterr().err
