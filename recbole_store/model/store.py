@@ -207,7 +207,8 @@ class STORE(SemanticIdModel):
         """Token-to-token: cross-entropy of the codes of every target of the windows.
 
         It is the mean over the codes of as many targets as these rows have on average, so that it
-        is the mean over all targets once an epoch's batches are averaged.
+        is the mean over all targets once an epoch's batches are averaged. Where there is an item
+        head, its weighted cross-entropy of the same targets is added.
         """
         history, target = self._history_codes(interaction), self._item_codes(interaction)
         window = make_window(history, interaction[self.ITEM_SEQ_LEN], target)
@@ -223,15 +224,21 @@ class STORE(SemanticIdModel):
         n_targets = max(n_rows * self.targets_per_row, 1)
         loss = total / (n_targets * window.codes.size(-1))
         if self.item_head is not None:
-            items = torch.nn.functional.pad(interaction[self.ITEM_SEQ], (0, 1))
-            items[torch.arange(len(items)), interaction[self.ITEM_SEQ_LEN]] = interaction[
-                self.ITEM_ID
-            ]
-            labels = items[:, 1 : is_target.size(1) + 1][is_target]
-            logits = self._by_item(hidden[:, :, 0][is_target])
-            item_loss = F.cross_entropy(logits, labels, reduction="sum") / n_targets
-            loss = loss + self.item_weight * item_loss
+            item_loss = self._item_loss(interaction, hidden[:, :, 0], is_target)
+            loss = loss + self.item_weight * item_loss / n_targets
         return loss
+
+    def _item_loss(self, interaction, states: Tensor, is_target: Tensor) -> Tensor:
+        """Sum of the item head's cross-entropies of all targets, bool [B, T].
+
+        Args:
+            states: before each target's first code, [B, T, H].
+        """
+        item_seq, lengths = interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
+        items = F.pad(item_seq, (0, 1))
+        items[torch.arange(len(items)), lengths] = interaction[self.ITEM_ID]
+        labels = items[:, 1 : is_target.size(1) + 1][is_target]
+        return F.cross_entropy(self._by_item(states[is_target]), labels, reduction="sum")
 
     def _wanted_targets(self, interaction) -> Tensor:
         labels = (self.label_field, self.label_list)

@@ -1,0 +1,84 @@
+"""STORE with its item head: one score of an item by whichever route, and what is learnt."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from planted_store import first_rows, histories_of, make_model, prepare, store_settings, working_in
+from torch.testing import assert_close
+
+N_USERS = 12
+
+
+@pytest.fixture(scope="module")
+def prepared(tiny_llm, planted, tmp_path_factory):
+    with working_in(tmp_path_factory.mktemp("head")):
+        yield prepare(store_settings(tiny_llm, planted, item_weight=1.0, fusion=0.6, num_beams=60))
+
+
+@pytest.fixture(scope="module")
+def model(prepared):
+    model = make_model(prepared)
+    model.set_points(torch.randn(model.n_items - 1, model.points.size(1)))
+    with torch.no_grad():  # scores that differ
+        model.item_head.own.weight.normal_()
+    return model.eval()
+
+
+def every_score(model, batch) -> torch.Tensor:
+    """Scores of items 1 to N by ``predict``, [B, N]."""
+    columns = []
+    for item in range(1, model.n_items):
+        rows = batch[torch.arange(len(batch))]
+        rows["item_id"] = torch.full((len(batch),), item)
+        columns.append(model.predict(rows))
+    return torch.stack(columns, dim=1)
+
+
+def test_wide_search_ranks_as_predict_does(prepared, model):
+    batch = first_rows(prepared.test, N_USERS)
+    scores, items = every_score(model, batch).sort(dim=1, descending=True)
+    found = model.recommend(batch)
+    assert torch.equal(found.item_ids, items + 1)
+    assert_close(found.log_probs, scores, rtol=1e-4, atol=1e-4)
+
+
+def test_hidden_items_are_refilled(prepared, model):
+    batch = first_rows(prepared.test, N_USERS)
+    plain = model.recommend(batch).item_ids
+    rows = torch.arange(N_USERS).repeat_interleave(3)
+    found = model.recommend(batch, (rows, plain[:, :3].flatten())).item_ids
+    assert torch.equal(found[:, :57], plain[:, 3:])
+    assert not found[:, 57:].any()
+
+
+def test_without_fusion_the_codes_alone_rank(prepared, model):
+    batch = first_rows(prepared.test, N_USERS)
+    alone = make_model(prepared, item_weight=0.0)
+    alone.load_state_dict(model.state_dict(), strict=False)
+    model.fusion = 0.0
+    try:
+        assert torch.equal(model.recommend(batch).item_ids, alone.eval().recommend(batch).item_ids)
+        assert_close(model.predict(batch), alone.predict(batch))
+    finally:
+        model.fusion = 0.6
+
+
+def test_the_loss_is_that_of_every_target_by_itself(prepared, model):
+    windows = first_rows(prepared.train, 20)
+    codes = make_model(prepared, item_weight=0.0)
+    codes.load_state_dict(model.state_dict(), strict=False)
+    by_head = model.next_item_loss(windows) - codes.eval().next_item_loss(windows)
+    total = 0.0
+    for history, target in zip(*histories_of(prepared.train, 20), strict=True):
+        items = [*history, target]
+        for n in range(1, len(items)):
+            row = first_rows(prepared.train, 1)
+            row["item_id_list"] = F.pad(torch.tensor([items[:n]]), (0, 6 - n))
+            row["item_length"] = torch.tensor([n])
+            row["semantic_id_item_id_list"] = model.semantic_ids[row["item_id_list"]]
+            state = model.decoder(row).history_end[:, 0]
+            logits = model.item_head(state, model.points, hide_cold=True)
+            total += F.cross_entropy(logits, torch.tensor([items[n]])).item()
+    assert by_head.item() == pytest.approx(total / (20 * model.targets_per_row), rel=1e-4)
