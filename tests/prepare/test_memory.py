@@ -68,10 +68,10 @@ def test_a_million_rows(tmp_path):
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_rows(tmp_path):
-    """Six times the rows of the same users and items; less than a fifth more memory."""
-    write_table(tmp_path / "table.csv", 1_000_000, "word")
+    """Twice the rows of the same users and items, both beyond DuckDB's limit: a tenth at most."""
+    write_table(tmp_path / "table.csv", 3_000_000, "word")
     small, _ = peak_of(tmp_path, "100MB")
     write_table(tmp_path / "table.csv", 6_000_000, "word")
     large, card = peak_of(tmp_path, "100MB")
     assert card["rows"]["raw"] == 6_000_000
-    assert large < 1.2 * small
+    assert large < 1.1 * small
