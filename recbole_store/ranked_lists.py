@@ -80,24 +80,30 @@ class Popularity:
     """How often items and users occur before the test, counted alike for every model.
 
     RecBole's sequential data sets have no row for a user's first item, so this counts the whole
-    data and takes off what validation and test predict.
+    data, as they are before the splits, and takes off what validation and test predict.
+
+    Attributes:
+        items: int [n_items] training interactions of each item, 0 for cold ones.
+        users: int [n_users] interactions of each user before the test.
     """
 
     def __init__(self, dataset):
-        self._items, self._users = dataset.iid_field, dataset.uid_field
-        frame = dataset.inter_feat  # before the splits, which change it
-        self.items = np.bincount(frame[self._items], minlength=dataset.item_num)
-        self.users = np.bincount(frame[self._users], minlength=dataset.user_num)
+        self._users = dataset.inter_feat[dataset.uid_field].to_numpy()
+        self._items = dataset.inter_feat[dataset.iid_field].to_numpy()
 
     def take_off(self, valid, test) -> None:
-        """Leave training interactions in ``items``, and those before the test in ``users``."""
+        """Count, once the splits are known."""
+        cold = test.cold_items.numpy()
+        is_warm = ~np.isin(self._items, cold)
+        self.items = np.bincount(self._items[is_warm], minlength=test.item_num)
+        self.users = np.bincount(self._users[is_warm], minlength=test.user_num)
         for split in (valid, test):
-            self.items = self.items - np.bincount(
-                split.inter_feat[self._items].numpy(), minlength=len(self.items)
-            )
-        self.users = self.users - np.bincount(
-            test.inter_feat[self._users].numpy(), minlength=len(self.users)
-        )
+            users = split.inter_feat[split.uid_field].numpy()
+            items = split.inter_feat[split.iid_field].numpy()
+            is_warm = ~np.isin(items, cold)
+            self.items -= np.bincount(items[is_warm], minlength=test.item_num)
+            if split is test:
+                self.users -= np.bincount(users[is_warm], minlength=test.user_num)
 
 
 def write_lists(
@@ -133,7 +139,8 @@ def write_lists(
 def example_histories(dataset) -> tuple[np.ndarray, np.ndarray]:
     """Users to look at, and their last items before the test, from data that is not yet split.
 
-    The choice depends on the raw user ids alone, so it is the same for every model.
+    The test's item is taken to be the last, as leave-one-out has it. The choice depends on the raw
+    user ids alone, so it is the same for every model.
 
     Returns:
         raw user ids [E]; item_ids [E, EXAMPLE_HISTORY], 0-padded on the left.

@@ -162,7 +162,8 @@ def run_model(
     if tested.lists:
         popularity.take_off(valid_data._dataset, test_data._dataset)
         write_lists(run_dir / "ranked.npz", dataset, popularity, tested.lists)
-        np.savez_compressed(run_dir / "histories.npz", users=example_users, histories=histories)
+        if "LS" in config["eval_args"]["split"]:
+            np.savez_compressed(run_dir / "histories.npz", users=example_users, histories=histories)
 
     parameters = list(model.parameters())
     result = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -133,6 +134,7 @@ def test_validation_does_not_rank_them(histories):
         ({"cold_items": "1e-4"}, "none: raise it"),
         ({"eval_args": "{split: {RS: [8, 1, 1]}}"}, "leave-one-out"),
         ({"cold_items": "1.5"}, "in (0, 1)"),
+        ({"eval_args": "{mode: uni100}"}, "whole catalogue"),
     ],
 )
 def test_what_cannot_be_withheld_is_refused(histories, typed, message):
@@ -206,6 +208,21 @@ def test_cold_items_have_no_random_codes(planted, tmp_path):
     settings = tiger_settings(planted, cold_items=0.1, codebook_size=8)
     with pytest.raises(NoCodesError, match="tokenizer: random"):
         cold_run("TIGER", settings, tmp_path)
+
+
+def test_counts_are_those_of_a_world_without_cold_items(histories, tmp_path):
+    data_path, truth = histories
+    typed = {"data_path": str(data_path), "gpu_id": "", "cold_items": "0.2"}
+    settings = {**resolve("Pop", "some", [], typed), "show_progress": False}
+    run_model("Pop", "some", settings, tmp_path / "run")
+    cold = load("Pop", data_path)[1][2]._dataset
+    cold = set(cold.id2token("item_id", cold.cold_items))
+    with np.load(tmp_path / "run" / "ranked.npz") as lists:
+        counts = dict(zip(lists["raw_ids"], lists["item_counts"].tolist(), strict=True))
+        lengths = dict(zip(lists["users"], lists["history_lengths"].tolist(), strict=True))
+    warm = Counter(i for items in truth.values() for i in items[:-2] if i not in cold)
+    assert {item: n for item, n in counts.items() if n} == dict(warm)
+    assert lengths == {u: sum(i not in cold for i in items[:-1]) for u, items in truth.items()}
 
 
 def test_id_models_run_under_the_same_rules(planted, tmp_path):
