@@ -26,8 +26,8 @@ def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) ->
     """One trial in a process of its own.
 
     Returns:
-        ``settings``, ``valid`` (metrics of the best epoch), ``epochs``, ``best_epoch``, ``fit_s``,
-        ``seed``. Test metrics are left out: nothing may be chosen by them.
+        ``settings``, ``valid`` (metrics of the best epoch), ``valid_metric``, ``epochs``,
+        ``best_epoch``, ``fit_s``, ``seed``. Test metrics are left out: they may choose nothing.
 
     Raises:
         subprocess.CalledProcessError: the run failed.
@@ -39,15 +39,21 @@ def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) ->
         command += [f"--run_dir={run_dir}", "--no_table", *typed, *passed_on]
         subprocess.run(command, check=True)
         result = json.loads((Path(run_dir) / "result.json").read_text(encoding="utf-8"))
-    scores = [row["valid_score"] for row in result["curve"] if "valid_score" in row]
+    best = [row["epoch"] for row in result["curve"] if row.get("valid") == result["valid"]]
     return {
         "settings": settings,
         "valid": result["valid"],
+        "valid_metric": result["valid_metric"].lower(),
         "epochs": result["times"]["epochs"],
-        "best_epoch": scores.index(max(scores)),
+        "best_epoch": best[-1],
         "fit_s": result["times"]["fit_s"],
         "seed": result["seed"],
     }
+
+
+def score(trial: dict) -> float:
+    """The metric by which a trial is judged."""
+    return trial["valid"][trial["valid_metric"]]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -77,8 +83,8 @@ def main(argv: list[str] | None = None) -> int:
             continue
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(trials, indent=1) + "\n", encoding="utf-8")
-    for trial in sorted(trials, key=lambda t: -t["valid"].get("ndcg@10", 0.0)):
-        print(f"{trial['valid']['ndcg@10']:.4f}  {trial['epochs']:3d} epochs  {trial['settings']}")
+    for trial in sorted(trials, key=score, reverse=True):
+        print(f"{score(trial):.4f}  {trial['epochs']:3d} epochs  {trial['settings']}")
     return 0 if len(trials) >= len(listed) else 1
 
 

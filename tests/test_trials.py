@@ -44,7 +44,8 @@ def test_what_is_kept_is_not_run_again(listed, tmp_path, monkeypatch):
         ran.append(settings)
         if len(ran) == 1:
             raise subprocess.CalledProcessError(1, "run")
-        return {"settings": settings, "valid": {"ndcg@10": 0.1}, "epochs": 1}
+        valid = {"valid": {"mrr@5": 0.1}, "valid_metric": "mrr@5"}
+        return {"settings": settings, "epochs": 1, **valid}
 
     monkeypatch.setattr(trials, "run_trial", run_trial)
     words = ["--model=SASRecAll", "--dataset=planted", f"--results={tmp_path}"]
