@@ -167,6 +167,13 @@ def check_ranges(settings: dict) -> None:
             f"`decoding` is {settings['decoding']}, but fused scores are no sums along a path of "
             "codes: set `decoding: beam`, or `fusion: 0`."
         )
+    mode = settings["eval_args"].get("mode", "full")
+    modes = mode.values() if isinstance(mode, dict) else [mode]
+    if settings.get("cold_items") and any(one != "full" for one in modes):
+        raise SettingsError(
+            f"`cold_items` needs the ranking of the whole catalogue, but `eval_args` has the mode "
+            f"{mode!r}: set it to full."
+        )
     check_valid_metric(settings, topk)
 
 

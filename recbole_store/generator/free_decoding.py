@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -34,10 +35,15 @@ class FreeCodes:
         codes: int64 [N, L], one row an item, all different.
         item_ids: int64 [N].
         sizes: codes of each level.
+
+    Raises:
+        ValueError: more code tuples than int64 can number.
     """
 
     def __init__(self, codes: Tensor, item_ids: Tensor, sizes: list[int]):
         self.sizes, self.n_levels = list(sizes), len(sizes)
+        if math.prod(self.sizes) >= 2**63:
+            raise ValueError(f"Levels of {self.sizes} codes are too many for decoding: free.")
         keys = torch.zeros_like(codes[:, 0])
         for level, size in enumerate(self.sizes):
             keys = keys * size + codes[:, level]

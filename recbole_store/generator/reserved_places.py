@@ -18,18 +18,13 @@ def reserve_places(beams: Beams, of_cold: Beams, share: float) -> Beams:
     cold item 8, and place 4 would go to 2, which is in the list already.
     """
     every = round(1 / share)
-    rows = []
-    lists = zip(beams.item_ids.tolist(), of_cold.item_ids.tolist(), strict=True)
-    for items, cold in lists:
-        rest, fresh, row = iter(items), iter(cold), []
-        for place in range(1, len(items) + 1):
-            source = fresh if place % every == 0 else rest
-            item = next((i for i in source if i and i not in row), None)
-            if item is None:
-                item = next((i for i in rest if i not in row), 0)
-            row.append(item)
-        rows.append(row)
-    found = torch.tensor(rows, device=beams.item_ids.device)
+    found = torch.zeros_like(beams.item_ids)
+    for place in range(1, found.size(1) + 1):  # all users at once
+        sources = (of_cold, beams) if place % every == 0 else (beams,)
+        items = torch.cat([source.item_ids for source in sources], 1)
+        is_new = (items > 0) & ~(items[:, :, None] == found[:, None]).any(2)
+        first = is_new.int().argmax(1, keepdim=True)
+        found[:, place - 1] = torch.where(is_new.any(1), items.gather(1, first).squeeze(1), 0)
     # Places, not likelihoods, order such a list.
     order = -torch.arange(found.size(1), device=found.device, dtype=torch.float32)
     order = order.expand(found.shape).masked_fill(found == 0, -torch.inf)

@@ -98,7 +98,8 @@ class SemanticIdModel(SequentialRecommender):
         item_ids = is_known.nonzero().squeeze(1)
         codes = self.semantic_ids[item_ids]
         self.trie = CodeTrie(codes, item_ids)
-        self.free_codes = FreeCodes(codes, item_ids, self.sizes)
+        if self.decoding == "free":
+            self.free_codes = FreeCodes(codes, item_ids, self.sizes)
         self._dataset_table.copy_(self.semantic_ids)
 
     def join(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from test_beam_search import CLOSE, N_USERS, MadeUpModel, catalogue, every_log_prob
 from torch.testing import assert_close
@@ -33,3 +34,8 @@ def test_beams_that_are_no_item_leave_gaps_at_the_end():
     for row, n in zip(found.item_ids.tolist(), n_found.tolist(), strict=True):
         assert all(row[:n]) and not any(row[n:])
     assert not found.is_exact(1).any()
+
+
+def test_tuples_that_cannot_be_numbered_are_refused():
+    with pytest.raises(ValueError, match="too many"):
+        FreeCodes(torch.zeros(1, 8, dtype=torch.long), torch.ones(1, dtype=torch.long), [256] * 8)
