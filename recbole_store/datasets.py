@@ -7,9 +7,10 @@ from recbole.data.dataset import SequentialDataset
 
 from recbole_store.generator.code_sequence import window_rows
 from recbole_store.property_files import SettingsError
-from recbole_store.settings import check_ranges, check_tokenizer
 from recbole_store.tokenizer.item_text import read_item_texts
+from recbole_store.tokenizer.semantic_ids import usual_codebook_size
 from recbole_store.topk_collector import users_per_batch
+from recbole_store.value_checks import check_ranges, check_tokenizer
 
 
 class WindowDataset(SequentialDataset):
@@ -60,6 +61,8 @@ class TokenizedDataset(SequentialDataset):
         check_ranges(config.final_config_dict)  # RecBole's own routes check nothing
         check_tokenizer(config["model"], config["tokenizer"])
         super().__init__(config)
+        if config["codebook_size"] is None:
+            config["codebook_size"] = usual_codebook_size(self.item_num - 1, config["n_levels"])
         if config["codebook_size"] > self.item_num - 1:
             raise SettingsError(
                 f"`codebook_size` is {config['codebook_size']}, but {config['dataset']} has "

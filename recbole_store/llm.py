@@ -54,6 +54,7 @@ class Backbone(nn.Module):
         lora: rank, alpha, dropout and target_modules (None: peft's choice for the architecture).
         checkpointing: recompute activations in the backward pass: less memory, a third more time.
         compiled: compile training's forward and backward passes with torch.compile.
+        hidden_dropout: of what each layer adds to its input, while the recommender trains.
         eval_precision: of decoding and tokenizing. In bf16, how a batch is put together changes
             scores in the third digit, and so ranks and codes.
 
@@ -74,6 +75,7 @@ class Backbone(nn.Module):
         checkpointing: bool = False,
         compiled: bool = False,
         eval_precision: str = "fp32",
+        hidden_dropout: float = 0.0,
     ):
         super().__init__()
         self.tuning = tuning
@@ -100,6 +102,10 @@ class Backbone(nn.Module):
                 raise BackboneError(
                     f"{name} has no layers `lora_target_modules` {lora['target_modules']}."
                 ) from error
+        self.hidden_dropout, self.drops_hidden = hidden_dropout, False
+        if hidden_dropout > 0:
+            for layer in self._layers():
+                layer.register_forward_hook(self._drop)
         if checkpointing:
             self.llm.gradient_checkpointing_enable({"use_reentrant": False})
         self.compiled = compiled
@@ -107,8 +113,23 @@ class Backbone(nn.Module):
             self.llm.base_model.compile(dynamic=True)
         self.use_stage("recommender")
 
+    def _layers(self) -> nn.ModuleList:
+        """The transformer layers, whatever the architecture calls them."""
+        n_layers = self.llm.config.num_hidden_layers
+        lists = (m for m in self.llm.base_model.modules() if isinstance(m, nn.ModuleList))
+        return next(layers for layers in lists if len(layers) == n_layers)
+
+    def _drop(self, layer: nn.Module, inputs: tuple, output):
+        """Dropout of what a layer has added; LLMs come without, as they see no text twice."""
+        if not (self.training and self.drops_hidden):
+            return output
+        before, after = inputs[0], output[0] if isinstance(output, tuple) else output
+        after = before + F.dropout(after - before, self.hidden_dropout)
+        return (after, *output[1:]) if isinstance(output, tuple) else after
+
     def use_stage(self, stage: str) -> None:
         """Let ``stage`` ("tokenizer" or "recommender") read, and train what it may train."""
+        self.drops_hidden = stage == "recommender"
         if self.tuning == "lora":
             self.llm.set_adapter(stage)  # also freezes the other stage's adapter
         elif self.tuning == "full":

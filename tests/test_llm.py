@@ -43,3 +43,40 @@ def test_auto_takes_bf16_where_the_cpu_multiplies_it(monkeypatch, amx, avx512):
     assert use_bf16("auto", torch.device("cpu")) == (amx or avx512)
     assert use_bf16("bf16", torch.device("cpu"))
     assert not use_bf16("fp32", torch.device("cpu"))
+
+
+def contributions(backbone: Backbone, inputs: torch.Tensor) -> list[torch.Tensor]:
+    """What the first layer adds to its inputs, in two passes."""
+    seen = []
+    hook = backbone.llm.base_model.layers[0].register_forward_hook(
+        lambda layer, inputs, output: seen.append((output - inputs[0]).detach())
+    )
+    for _ in range(2):
+        backbone(inputs)
+    hook.remove()
+    return seen
+
+
+def test_hidden_dropout_scales_or_drops_what_a_layer_adds(tiny_llm):
+    make = [str(tiny_llm), None, "full", "fp32", {}, "cpu"]
+    torch.manual_seed(0)
+    inputs = torch.randn(2, 5, Backbone(*make).hidden_size)
+    plain, _ = contributions(Backbone(*make).train(), inputs)
+    backbone = Backbone(*make, hidden_dropout=0.5).train()
+    first, second = contributions(backbone, inputs)
+    assert not torch.equal(first == 0, second == 0)
+    kept = first.abs() > 1e-6
+    assert 0.3 < kept.float().mean() < 0.7
+    torch.testing.assert_close(first[kept], 2 * plain[kept], rtol=1e-4, atol=1e-5)
+
+
+def test_hidden_dropout_spares_the_tokenizer_and_evaluation(tiny_llm):
+    make = [str(tiny_llm), None, "full", "fp32", {}, "cpu"]
+    inputs = torch.randn(2, 5, Backbone(*make).hidden_size)
+    plain = Backbone(*make)(inputs)
+    backbone = Backbone(*make, hidden_dropout=0.5)
+    assert torch.equal(backbone.eval()(inputs), plain)
+    backbone.train().use_stage("tokenizer")
+    assert torch.equal(backbone(inputs), plain)
+    backbone.use_stage("recommender")
+    assert not torch.equal(backbone(inputs), plain)

@@ -8,7 +8,6 @@ import re
 
 import pytest
 
-from recbole_store import settings
 from recbole_store.property_files import (
     SettingsError,
     declared_types,
@@ -22,8 +21,9 @@ from recbole_store.property_files import (
     variant_file,
     variants_of,
 )
-from recbole_store.settings import check_ranges, check_type, resolve
+from recbole_store.settings import resolve
 from recbole_store.tokenizer.quantizers import QUANTIZERS
+from recbole_store.value_checks import RANGES, TOKENIZERS, check_ranges, check_type
 
 ROOT = properties_folder()
 TRIALS = sorted(ROOT.glob("trials/*.yaml"))
@@ -98,7 +98,7 @@ def test_defaults_of_tiger_are_in_range():
 
 
 def test_tokenizers_are_those_that_exist():
-    assert settings.TOKENIZERS == tuple(QUANTIZERS)
+    assert TOKENIZERS == tuple(QUANTIZERS)
 
 
 def test_the_palette_is_store_s_alone():
@@ -109,7 +109,7 @@ def test_the_palette_is_store_s_alone():
 
 def test_every_checked_key_exists():
     """A check of a misspelt key would never run."""
-    assert set(settings._RANGES) <= set(known_types(["STORE", "TIGER"], "ml-100k"))
+    assert set(RANGES) <= set(known_types(["STORE", "TIGER"], "ml-100k"))
 
 
 def test_every_key_of_ours_is_read():

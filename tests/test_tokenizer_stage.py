@@ -9,7 +9,7 @@ from scipy import sparse
 
 from recbole_store.text_embeddings import TextEncoder
 from recbole_store.tokenizer.quantizer import NoCodesError
-from recbole_store.tokenizer_stage import (
+from recbole_store.tokenizer_cache import (
     QUANTIZER_KEYS,
     TEXT_KEYS,
     TOKENIZER_KEYS,
@@ -132,3 +132,10 @@ def test_random_codes_read_no_text(prepared, tiny_llm, monkeypatch, tmp_path):
     assert torch.equal(model.semantic_ids, codes)
     with pytest.raises(NoCodesError):
         model.tokenize(["red circle"])
+
+
+def test_a_codebook_of_the_usual_size(tiny_llm, planted, tmp_path):
+    with working_in(tmp_path):
+        prepared = prepare(store_settings(tiny_llm, planted, codebook_size=None))
+        assert prepared.config["codebook_size"] == 16
+        assert make_model(prepared).sizes == [16, 16, 16]

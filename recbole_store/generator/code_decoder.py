@@ -19,17 +19,15 @@ class CodeDecoder:
         embed: codes [..., l] of the first l levels -> input vectors [..., l, H].
         heads: per level, hidden states [..., H] -> logits [..., C].
         prompt: input vectors before the history, [P, H].
-        history: codes [B, T, L], right-padded.
+        history: input vectors of the histories' codes, [B, T, L, H], right-padded.
         lengths: items in each history, int64 [B].
     """
 
     def __init__(self, backbone, embed, heads, prompt, history: Tensor, lengths: Tensor):
         self.backbone, self.embed, self.heads = backbone, embed, heads
-        self.n_users, _, n_levels = history.shape
-        history = history[:, : max(int(lengths.max()), 1)]
-        inputs = torch.cat(
-            [prompt.expand(self.n_users, -1, -1), embed(history).flatten(1, 2)], dim=1
-        )
+        self.n_users, _, n_levels, _ = history.shape
+        prompts = prompt.expand(self.n_users, -1, -1)
+        inputs = torch.cat([prompts, history.flatten(1, 2)], dim=1)
         self.end = len(prompt) + lengths * n_levels  # [B], each row's true length
         self.cache = backbone.new_cache()
         hidden = backbone(inputs, cache=self.cache)

@@ -75,20 +75,28 @@ class Window(NamedTuple):
         return place[None] < self.n_targets[:, None]
 
 
-def make_window(history: Tensor, lengths: Tensor, target: Tensor) -> Window:
+def with_targets(history: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
     """Put each target behind its history and cut the padding that no row needs.
 
     Args:
-        history: codes [B, T, L], right-padded.
+        history: of items, [B, T, ...], right-padded.
         lengths: items in each history, int64 [B].
-        target: codes [B, L].
+        target: [B, ...].
 
-    Example (one level): history [[4, 7, 0]], lengths [2], target [[9]] -> codes [[4, 7, 9]]
+    Returns:
+        [B, T' + 1, ...] for the longest of the histories, T'.
+
+    Example: history [[4, 7, 0]], lengths [2], target [9] -> [[4, 7, 9]]
     """
-    n_items = int(lengths.max())
-    codes = torch.nn.functional.pad(history[:, :n_items], (0, 0, 0, 1))
-    codes[torch.arange(len(codes), device=codes.device), lengths] = target
-    return Window(codes, lengths)
+    padding = (0, 0) * (history.dim() - 2) + (0, 1)
+    rows = torch.nn.functional.pad(history[:, : int(lengths.max())], padding)
+    rows[torch.arange(len(rows), device=rows.device), lengths] = target
+    return rows
+
+
+def make_window(history: Tensor, lengths: Tensor, target: Tensor) -> Window:
+    """Windows of codes, from histories [B, T, L] and targets [B, L]; see :func:`with_targets`."""
+    return Window(with_targets(history, lengths, target), lengths)
 
 
 def wanted_targets(

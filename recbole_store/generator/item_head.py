@@ -1,9 +1,7 @@
-"""All items scored at once, by the LLM's state behind a history and the items' dense tokens.
+"""All items scored at once, by the LLM's state behind a history and the items' vectors.
 
-Codes say which of a few thousand clusters an item is in, but little of what sets it apart there.
-The same LLM's dense tokens do, so a second head compares its state behind a history with every
-item's dense tokens and a small vector of its own; its score is fused with the codes'. (Scores
-of IDs and of text, added up, beat either in EnsRec, arXiv 2512.17820.)
+The score is fused with the codes'. (Scores of IDs and of text, added up, beat either in EnsRec,
+arXiv 2512.17820.)
 """
 
 from __future__ import annotations
@@ -15,54 +13,29 @@ from recbole_store.generator.beam_search import Beams
 
 
 class ItemHead(nn.Module):
-    """State [H] and item -> score; D is the head's width, P that of the items' points.
+    """State [H] and item vectors -> scores.
 
     Args:
-        n_items: with padding.
-        n_components: P.
         hidden_size: H.
-        width: D.
-        own_dropout: probability that an item is scored without its own vector, while training, so
-            that its text alone must do; new items have nothing else.
-        cold_items: item_ids of those, int64.
+        width: D, of the vectors.
     """
 
-    def __init__(
-        self,
-        n_items: int,
-        n_components: int,
-        hidden_size: int,
-        width: int,
-        own_dropout: float,
-        cold_items: Tensor,
-    ):
+    def __init__(self, hidden_size: int, width: int):
         super().__init__()
         self.norm = nn.LayerNorm(hidden_size)
         self.query = nn.Linear(hidden_size, width)
-        self.of_text = nn.Linear(n_components, width, bias=False)
-        self.own = nn.Embedding(n_items, width)
-        self.own_dropout = own_dropout
-        has_own = torch.ones(n_items, 1)
-        has_own[cold_items] = 0.0
-        self.register_buffer("has_own", has_own, persistent=False)
-        for weight in (self.query.weight, self.of_text.weight, self.own.weight):
-            nn.init.normal_(weight, std=0.02)
+        nn.init.normal_(self.query.weight, std=0.02)
 
-    def forward(self, states: Tensor, points: Tensor, hide_cold: bool) -> Tensor:
-        """Logits of all items [..., n_items], -inf for padding and, if hidden, for cold items.
+    def forward(self, states: Tensor, vectors: Tensor, is_hidden: Tensor) -> Tensor:
+        """Logits of all items [..., n_items], -inf for hidden ones.
 
         Args:
             states: [..., H].
-            points: what is known of the items' texts, [n_items, P].
+            vectors: [n_items, D].
+            is_hidden: bool [n_items].
         """
-        has_own = self.has_own
-        if self.training and self.own_dropout > 0:
-            has_own = has_own * (torch.rand_like(has_own) >= self.own_dropout)
-        vectors = self.of_text(points) + self.own.weight * has_own
         logits = self.query(self.norm(states.float())) @ vectors.T
-        hidden = (self.has_own[:, 0] == 0) & hide_cold
-        hidden[0] = True
-        return logits.masked_fill(hidden, -torch.inf)
+        return logits.masked_fill(is_hidden, -torch.inf)
 
 
 def fuse(beams: Beams, others: Beams, by_item: Tensor, weight: float) -> Beams:

@@ -114,7 +114,7 @@ class SemanticIdModel(SequentialRecommender):
     def trained_parameters(self) -> int:
         return sum(w.numel() for group in self.parameter_groups() for w in group["params"])
 
-    def item_vectors(self, texts: list[str]) -> Tensor:
+    def what_is_read(self, texts: list[str]) -> Tensor:
         """What the quantizer reads of items with these texts, [N, ...]."""
         if self.quantizer.reads == NOTHING:
             return torch.empty(len(texts), 0)
@@ -127,7 +127,7 @@ class SemanticIdModel(SequentialRecommender):
         Raises:
             NoCodesError: with ``tokenizer: random`` a text leads to no codes.
         """
-        return self.quantizer.assign(self.item_vectors(texts))
+        return self.quantizer.assign(self.what_is_read(texts))
 
     def _history_codes(self, interaction) -> Tensor:
         """Semantic IDs of the histories [B, T, L], as the transform attached them.

@@ -14,14 +14,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recbole_store.batches import similar_lengths
-from recbole_store.generator.beam_search import Beams, beam_search, path_log_probs
+from recbole_store.generator.beam_search import Beams, path_log_probs
 from recbole_store.generator.code_decoder import CodeDecoder
-from recbole_store.generator.code_sequence import Window, make_window, wanted_targets
+from recbole_store.generator.code_sequence import (
+    Window,
+    make_window,
+    wanted_targets,
+    with_targets,
+)
 from recbole_store.generator.code_tokens import CodeTokens
-from recbole_store.generator.excluded_items import ExcludedItems
 from recbole_store.generator.item_head import ItemHead, fuse
-from recbole_store.llm import Backbone, Words
+from recbole_store.generator.item_vectors import ItemVectors
+from recbole_store.llm import Backbone
+from recbole_store.model.item_texts import ItemTexts
 from recbole_store.model.semantic_id_model import SemanticIdModel
 from recbole_store.tokenizer.dense_tokens import TASK, DenseTokenizer
 from recbole_store.tokenizer.quantizer import DENSE_TOKENS
@@ -64,6 +69,7 @@ class STORE(SemanticIdModel):
             checkpointing=config["gradient_checkpointing"],
             compiled=config["compile"],
             eval_precision=config["eval_precision"],
+            hidden_dropout=config["hidden_dropout"],
         )
         hidden_size, word_norm = self.backbone.hidden_size, self.backbone.word_norm
         self.dense_tokenizer = DenseTokenizer(
@@ -71,11 +77,9 @@ class STORE(SemanticIdModel):
         )
         self.code_tokens = CodeTokens(self.sizes, hidden_size, word_norm)
         self.code_dropout = nn.Dropout(config["code_dropout"])
-        words = self.backbone.words(self.texts, config["max_text_words"])
-        self.register_buffer("word_ids", words.ids.int(), persistent=False)
-        self.register_buffer("word_counts", words.lengths, persistent=False)
-        vocabulary = words.ids[self.items_with_text].unique()
-        self.register_buffer("word_vocabulary", vocabulary, persistent=False)
+        self.item_texts = ItemTexts(
+            self.backbone.words(self.texts, config["max_text_words"]), self.items_with_text
+        )
         prompt = self.backbone.words([config["history_prompt"]]).ids[0]
         self.register_buffer("history_prompt", prompt, persistent=False)
         align = self.backbone.words([" " + config["align_prompt"]]).ids[0]
@@ -84,22 +88,23 @@ class STORE(SemanticIdModel):
         self.register_buffer("task_prompt", task, persistent=False)
 
         self.add_tokenizer(config, dense_width=hidden_size)
+        self.item_vectors: ItemVectors | None = None
+        self.item_input: nn.Linear | None = None
         self.item_head: ItemHead | None = None
-        if self.item_weight > 0:
-            self.item_head = ItemHead(
+        width = config["item_vector_size"]
+        if config["item_input"] or self.item_weight > 0:
+            self.item_vectors = ItemVectors(
                 self.n_items,
                 self.quantizer.n_points,
-                hidden_size,
-                config["item_head_size"],
+                width,
                 config["own_vector_dropout"],
                 self.cold_items,
             )
+        if config["item_input"]:
+            self.item_input = nn.Linear(width, hidden_size, bias=False)
+        if self.item_weight > 0:
+            self.item_head = ItemHead(hidden_size, width)
         self.retokenized_same: float | None = None  # with all weights tuned: share of items
-        self._text_batches: list[list[int]] = []
-
-    def _by_item(self, states: Tensor) -> Tensor:
-        """The item head's logits [..., n_items]."""
-        return self.item_head(states, self.points, hide_cold=not self.has_joined)
 
     @property
     def bf16(self) -> bool:
@@ -123,8 +128,9 @@ class STORE(SemanticIdModel):
         self.backbone.use_stage(stage)
         self.dense_tokenizer.requires_grad_(stage == "tokenizer")
         self.code_tokens.requires_grad_(stage == "recommender")
-        if self.item_head is not None:
-            self.item_head.requires_grad_(stage == "recommender")
+        for part in (self.item_vectors, self.item_input, self.item_head):
+            if part is not None:
+                part.requires_grad_(stage == "recommender")
 
     def parameter_groups(self) -> list[dict]:
         """What trains at present, with a learning rate each for the LLM and for the new parts."""
@@ -155,15 +161,30 @@ class STORE(SemanticIdModel):
         self.train(was_training)
         return dense.to(self.semantic_ids.device)
 
-    def item_vectors(self, texts: list[str]) -> Tensor:
+    def what_is_read(self, texts: list[str]) -> Tensor:
         if self.quantizer.reads == DENSE_TOKENS:
             return self.encode(texts)
-        return super().item_vectors(texts)
+        return super().what_is_read(texts)
 
-    def forward(self, window: Window) -> Tensor:
-        """Hidden states from which each code of each target is predicted, [B, T, L, H]."""
+    def read_items(self, codes: Tensor, item_ids: Tensor) -> Tensor:
+        """Codes [B, T, L] of items [B, T] -> what the LLM reads of them, [B, T, L, H].
+
+        Behind an item's last code stands, if ``item_input`` says so, the item's vector as well.
+        """
+        inputs = self.code_tokens(codes)
+        if self.item_input is None:
+            return inputs
+        vectors = self.item_input(self.item_vectors(item_ids, self.points))
+        return torch.cat([inputs[:, :, :-1], inputs[:, :, -1:] + vectors[:, :, None]], dim=2)
+
+    def forward(self, window: Window, item_ids: Tensor) -> Tensor:
+        """Hidden states from which each code of each target is predicted, [B, T, L, H].
+
+        Args:
+            item_ids: of the window's items, [B, T + 1].
+        """
         n_rows, n_items, n_levels = window.codes.shape
-        tokens = self.code_dropout(self.code_tokens(window.codes))
+        tokens = self.code_dropout(self.read_items(window.codes, item_ids))
         prompt = self.backbone.embed(self.history_prompt).expand(n_rows, -1, -1)
         inputs = torch.cat([prompt, tokens.flatten(1, 2)[:, :-1]], dim=1)
         # The state behind one code predicts the next, from the first item's last code on.
@@ -193,7 +214,7 @@ class STORE(SemanticIdModel):
             share = learnt[part].sum() / learnt.sum().clamp(min=1)
             yield "next_item", self.next_item_loss(interaction[part]) * share
         if self.align_weight > 0 or self.reconstruct_weight > 0:
-            items = self._next_items(len(lengths))
+            items = self.item_texts.next_items(len(lengths) / self.n_windows)
             for start in range(0, len(items), rows or len(items)):
                 part = items[start : start + (rows or len(items))]
                 share = len(part) / len(items)
@@ -210,11 +231,13 @@ class STORE(SemanticIdModel):
         is the mean over all targets once an epoch's batches are averaged. Where there is an item
         head, its weighted cross-entropy of the same targets is added.
         """
+        lengths = interaction[self.ITEM_SEQ_LEN]
         history, target = self._history_codes(interaction), self._item_codes(interaction)
-        window = make_window(history, interaction[self.ITEM_SEQ_LEN], target)
+        window = make_window(history, lengths, target)
+        items = with_targets(interaction[self.ITEM_SEQ], lengths, interaction[self.ITEM_ID])
         wanted = self._wanted_targets(interaction)[:, : window.codes.size(1) - 1]
         is_target = window.is_target & wanted
-        hidden = self(window)
+        hidden = self(window, items)
         total = 0.0
         for level, head in enumerate(self.code_tokens.heads):
             logits = head(hidden[:, :, level][is_target])
@@ -224,21 +247,21 @@ class STORE(SemanticIdModel):
         n_targets = max(n_rows * self.targets_per_row, 1)
         loss = total / (n_targets * window.codes.size(-1))
         if self.item_head is not None:
-            item_loss = self._item_loss(interaction, hidden[:, :, 0], is_target)
+            logits = self._by_item(hidden[:, :, 0][is_target])
+            item_loss = F.cross_entropy(logits, items[:, 1:][is_target], reduction="sum")
             loss = loss + self.item_weight * item_loss / n_targets
         return loss
 
-    def _item_loss(self, interaction, states: Tensor, is_target: Tensor) -> Tensor:
-        """Sum of the item head's cross-entropies of all targets, bool [B, T].
+    def _by_item(self, states: Tensor) -> Tensor:
+        """The item head's logits [..., n_items] by the states before a first code, [..., H].
 
-        Args:
-            states: before each target's first code, [B, T, H].
+        Padding gets -inf, and so do cold items until they join.
         """
-        item_seq, lengths = interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
-        items = F.pad(item_seq, (0, 1))
-        items[torch.arange(len(items)), lengths] = interaction[self.ITEM_ID]
-        labels = items[:, 1 : is_target.size(1) + 1][is_target]
-        return F.cross_entropy(self._by_item(states[is_target]), labels, reduction="sum")
+        every = torch.arange(self.n_items, device=states.device)
+        is_hidden = every == 0
+        if not self.has_joined:
+            is_hidden[self.cold_items] = True
+        return self.item_head(states, self.item_vectors(every, self.points), is_hidden)
 
     def _wanted_targets(self, interaction) -> Tensor:
         labels = (self.label_field, self.label_list)
@@ -251,7 +274,7 @@ class STORE(SemanticIdModel):
 
     def align_loss(self, items: list[int]) -> Tensor:
         """Auxiliary text-to-token: an item's codes from its text, so that both stay tied."""
-        words = self._words_of(items).followed_by(self.align_prompt)
+        words = self.item_texts.words(items).followed_by(self.align_prompt)
         codes = self.semantic_ids[items]
         hidden = self.backbone.read_words_then(words, self.code_tokens(codes[:, :-1]))  # [B, L, H]
         losses = [
@@ -264,38 +287,20 @@ class STORE(SemanticIdModel):
         """Codes -> text: cross-entropy of an item's text, given its semantic ID."""
         tokens = self.code_tokens(self.semantic_ids[items])
         return self.backbone.text_loss(
-            tokens, self.task_prompt, self._words_of(items), self.word_vocabulary
+            tokens, self.task_prompt, self.item_texts.words(items), self.item_texts.vocabulary
         )
 
-    def _words_of(self, items: list[int]) -> Words:
-        """Items' texts as word pieces, padded to the longest of them."""
-        part = Words(self.word_ids, self.word_counts).of_rows(items)
-        return part._replace(ids=part.ids.long())
-
-    def _next_items(self, n_windows: int) -> list[int]:
-        """Items with text for the text tasks: as many a batch as make one pass an epoch.
-
-        Items of a batch have texts of similar length, which spares padding.
-        """
-        n_items = max(round(n_windows / self.n_windows * len(self.items_with_text)), 1)
-        if not self._text_batches:
-            shuffled = torch.tensor(self.items_with_text)
-            shuffled = shuffled[torch.randperm(len(shuffled))]
-            self._text_batches = [
-                batch.tolist()
-                for batch in similar_lengths(self.word_counts.cpu()[shuffled], n_items, shuffled)
-            ]
-        return self._text_batches.pop()
-
     def decoder(self, interaction) -> CodeDecoder:
-        prompt = self.backbone.embed(self.history_prompt)
+        lengths = interaction[self.ITEM_SEQ_LEN]
+        n_items = max(int(lengths.max()), 1)
+        codes = self._history_codes(interaction)[:, :n_items]
         return CodeDecoder(
             self.backbone,
             self.code_tokens,
             self.code_tokens.heads,
-            prompt,
-            self._history_codes(interaction),
-            interaction[self.ITEM_SEQ_LEN],
+            self.backbone.embed(self.history_prompt),
+            self.read_items(codes, interaction[self.ITEM_SEQ][:, :n_items]),
+            lengths,
         )
 
     def fused(self, decoder: CodeDecoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
@@ -307,16 +312,10 @@ class STORE(SemanticIdModel):
     def find(self, decoder: CodeDecoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
         if self.item_head is None or self.fusion == 0:
             return super().find(decoder, hidden)
-        return self._fused_search(decoder, hidden)
-
-    def _fused_search(self, decoder: CodeDecoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
-        """Beam search's items and the item head's best, ranked by both scores."""
-        excluded = None
         by_item = self._by_item(decoder.history_end[:, 0]).log_softmax(-1)
+        beams = super().find(decoder, hidden)
         if hidden is not None:
             by_item[hidden] = -torch.inf
-            excluded = ExcludedItems.of(self.trie, *hidden, decoder.n_users)
-        beams = beam_search(decoder, self.trie, self.num_beams, self.normalize_over, excluded)
         best, others = by_item.topk(beams.item_ids.size(1))
         # Where fewer items are left, an item that beam search has found already.
         others = others.where(best > -torch.inf, beams.item_ids[:, :1])

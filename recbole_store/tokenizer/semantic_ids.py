@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+
+def usual_codebook_size(n_items: int, n_levels: int) -> int:
+    """Codes of each level for a catalogue: a power of two, for twice as many tuples as items.
+
+    At least 64, as far as that leaves eight items to a code, and at most ``n_items``.
+
+    Example: 1,682 items on two levels -> 64; 12,101 -> 256
+    """
+    enough = 2 ** math.ceil(math.log2(2 * n_items) / n_levels)
+    return min(max(enough, min(64, n_items // 8)), n_items)
 
 
 class DisambiguationOverflow(ValueError):

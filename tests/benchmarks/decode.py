@@ -52,7 +52,8 @@ class Setting:
     def ours(self, histories: torch.Tensor, num_beams: int, over: str = "children") -> Beams:
         lengths = torch.full((len(histories),), histories.size(1))
         no_prompt = torch.zeros(0, self.backbone.hidden_size)
-        decoder = CodeDecoder(self.backbone, self.embed, self.heads, no_prompt, histories, lengths)
+        read = self.embed(histories)
+        decoder = CodeDecoder(self.backbone, self.embed, self.heads, no_prompt, read, lengths)
         return beam_search(decoder, self.trie, num_beams, over)
 
 

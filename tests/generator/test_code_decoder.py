@@ -58,7 +58,7 @@ class Setup:
             self.embed,
             self.heads,
             self.prompt,
-            self.history if history is None else history,
+            self.embed(self.history if history is None else history),
             lengths,
         )
 

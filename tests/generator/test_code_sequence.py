@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from recbole_store.generator.code_sequence import CodeVocabulary, make_window
+from recbole_store.generator.code_sequence import CodeVocabulary, make_window, with_targets
 
 
 def test_each_level_and_code_has_a_token_id_of_its_own():
@@ -38,6 +38,12 @@ def test_window_of_a_worked_example():
     assert window.codes[1].tolist() == [[5, 6], [7, 8], [1, 1], [2, 2]]
     assert window.n_targets.tolist() == [2, 3]
     assert window.is_target.tolist() == [[True, True, False], [True, True, True]]
+
+
+def test_targets_stand_behind_their_histories():
+    history = torch.tensor([[4, 7, 0, 0], [3, 0, 0, 0]])
+    rows = with_targets(history, torch.tensor([2, 1]), torch.tensor([9, 8]))
+    assert rows.tolist() == [[4, 7, 9], [3, 8, 0]]
 
 
 def test_window_leaves_the_history_as_it_was():

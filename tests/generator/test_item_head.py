@@ -9,40 +9,54 @@ from torch.testing import assert_close
 
 from recbole_store.generator.beam_search import Beams
 from recbole_store.generator.item_head import ItemHead, fuse
+from recbole_store.generator.item_vectors import ItemVectors
 from recbole_store.generator.reserved_places import reserve_places
 
+NONE_HIDDEN = torch.zeros(6, dtype=torch.bool)
+EVERY = torch.arange(6)
 
-def head(own_dropout=0.0, cold=()) -> ItemHead:
+
+def vectors_of(own_dropout=0.0, cold=()) -> ItemVectors:
     torch.manual_seed(0)
-    return ItemHead(6, 4, 8, 5, own_dropout, torch.tensor(cold, dtype=torch.long))
+    return ItemVectors(6, 4, 5, own_dropout, torch.tensor(cold, dtype=torch.long))
 
 
-def test_padding_and_cold_items_are_not_scored():
-    points, states = torch.randn(6, 4), torch.randn(2, 3, 8)
-    shown = head(cold=[4])(states, points, hide_cold=False)
-    hidden = head(cold=[4])(states, points, hide_cold=True)
-    assert shown.shape == (2, 3, 6)
-    assert (shown[..., 0] == -torch.inf).all() and shown[..., 1:].isfinite().all()
+def test_hidden_items_are_not_scored():
+    head, states, vectors = ItemHead(8, 5), torch.randn(2, 3, 8), torch.randn(6, 5)
+    is_hidden = NONE_HIDDEN.clone()
+    is_hidden[[0, 4]] = True
+    shown, hidden = head(states, vectors, NONE_HIDDEN), head(states, vectors, is_hidden)
+    assert shown.shape == (2, 3, 6) and shown.isfinite().all()
     assert (hidden[..., [0, 4]] == -torch.inf).all()
     assert_close(hidden[..., [1, 2, 3, 5]], shown[..., [1, 2, 3, 5]])
 
 
-def test_a_cold_item_is_scored_by_its_text_alone():
-    model, states = head(cold=[4]), torch.randn(3, 8)
-    points = torch.randn(6, 4)
-    before = model(states, points, hide_cold=False)
+def test_a_cold_item_is_known_by_its_text_alone():
+    vectors, points = vectors_of(cold=[4]), torch.randn(6, 4)
+    before = vectors(EVERY, points)
+    assert_close(before[4], vectors.of_text(points[4]))
     with torch.no_grad():
-        model.own.weight[4] += 9.0
-    assert_close(model(states, points, hide_cold=False), before)
-    assert not torch.allclose(head()(states, points, hide_cold=False)[:, 4], before[:, 4])
+        vectors.own.weight[[2, 4]] += 9.0
+    after = vectors(EVERY, points)
+    assert_close(after[4], before[4])
+    assert_close(after[2], before[2] + 9.0)
+
+
+def test_vectors_of_some_items_are_those_of_all():
+    vectors, points = vectors_of(cold=[4]), torch.randn(6, 4)
+    some = torch.tensor([[4, 1], [0, 5]])
+    assert_close(vectors(some, points), vectors(EVERY, points)[some])
 
 
 def test_own_vectors_drop_out_in_training_only():
-    model, states, points = head(own_dropout=0.5), torch.randn(3, 8), torch.randn(6, 4)
-    first = model(states, points, hide_cold=False)
-    assert not torch.equal(first, model(states, points, hide_cold=False))
-    model.eval()
-    assert torch.equal(*(model(states, points, hide_cold=False) for _ in range(2)))
+    vectors, points = vectors_of(own_dropout=0.5), torch.randn(6, 4)
+    many = EVERY.repeat(200)
+    by_text = vectors.of_text(points)[many]
+    dropped = (vectors(many, points) == by_text).all(-1).float().mean()
+    assert 0.4 < dropped < 0.6
+    vectors.eval()
+    assert torch.equal(vectors(EVERY, points), vectors(EVERY, points))
+    assert not (vectors(EVERY, points) == vectors.of_text(points)).all(-1).any()
 
 
 def test_fused_lists_by_hand():

@@ -99,7 +99,7 @@ def loss_of_stage(model, stage: str, batch):
         model.dense_tokenizer,
         model.backbone,
         pieces,
-        model.word_vocabulary,
+        model.item_texts.vocabulary,
         positives=None,
         token_to_text_weight=1.0,
         contrastive_weight=1.0,
@@ -458,7 +458,7 @@ def test_align_loss_reads_the_text_and_then_each_code_in_turn(model):
 @torch.no_grad()
 def test_reconstruct_loss_reads_the_codes_and_then_each_word_in_turn(model):
     items = [5, 17, 42]
-    backbone, vocabulary = model.backbone, model.word_vocabulary
+    backbone, vocabulary = model.backbone, model.item_texts.vocabulary
     task = backbone.embed(backbone.words([TASK]).ids[0])
     output = backbone.llm.get_output_embeddings().weight
     losses = []

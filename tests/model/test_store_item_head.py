@@ -14,7 +14,8 @@ N_USERS = 12
 @pytest.fixture(scope="module")
 def prepared(tiny_llm, planted, tmp_path_factory):
     with working_in(tmp_path_factory.mktemp("head")):
-        yield prepare(store_settings(tiny_llm, planted, item_weight=1.0, fusion=0.6, num_beams=60))
+        changes = {"item_weight": 1.0, "item_input": True, "fusion": 0.6, "num_beams": 60}
+        yield prepare(store_settings(tiny_llm, planted, **changes))
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,8 @@ def model(prepared):
     model = make_model(prepared)
     model.set_points(torch.randn(model.n_items - 1, model.points.size(1)))
     with torch.no_grad():  # scores that differ
-        model.item_head.own.weight.normal_()
+        model.item_vectors.own.weight.normal_()
+        model.item_input.weight.normal_()
     return model.eval()
 
 
@@ -79,6 +81,25 @@ def test_the_loss_is_that_of_every_target_by_itself(prepared, model):
             row["item_length"] = torch.tensor([n])
             row["semantic_id_item_id_list"] = model.semantic_ids[row["item_id_list"]]
             state = model.decoder(row).history_end[:, 0]
-            logits = model.item_head(state, model.points, hide_cold=True)
-            total += F.cross_entropy(logits, torch.tensor([items[n]])).item()
+            total += F.cross_entropy(model._by_item(state), torch.tensor([items[n]])).item()
     assert by_head.item() == pytest.approx(total / (20 * model.targets_per_row), rel=1e-4)
+
+
+def test_the_llm_reads_an_item_s_vector_behind_its_last_code(prepared, model):
+    """And there alone."""
+    batch = first_rows(prepared.train, 4)
+    codes, items = model._history_codes(batch), batch["item_id_list"]
+    before = model.read_items(codes, items)
+    vectors = model.item_input(model.item_vectors(items, model.points))
+    assert_close(before[..., :-1, :], model.code_tokens(codes)[..., :-1, :])
+    assert_close(before[..., -1, :], model.code_tokens(codes)[..., -1, :] + vectors)
+    without = make_model(prepared, item_input=False)
+    assert without.item_input is None and without.item_vectors is not None
+    without.load_state_dict(model.state_dict(), strict=False)
+    assert torch.equal(without.read_items(codes, items), model.code_tokens(codes))
+
+
+def test_codes_alone_have_no_item_vectors(prepared):
+    model = make_model(prepared, item_input=False, item_weight=0.0)
+    assert model.item_vectors is None and model.item_head is None
+    assert not any("item_" in name for name, _ in model.named_parameters() if "emb" not in name)

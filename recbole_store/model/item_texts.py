@@ -1,0 +1,48 @@
+"""The items' texts as word pieces, and in which order the text tasks see them."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from recbole_store.batches import similar_lengths
+from recbole_store.llm import Words
+
+
+class ItemTexts(nn.Module):
+    """Texts of all items, where the model's weights are.
+
+    Attributes:
+        vocabulary: sorted word-piece ids that occur in the texts to learn from.
+
+    Args:
+        words: of all items, padding first.
+        to_learn: item_ids whose texts the tasks learn from.
+    """
+
+    def __init__(self, words: Words, to_learn: list[int]):
+        super().__init__()
+        self.to_learn = to_learn
+        self.register_buffer("ids", words.ids.int(), persistent=False)
+        self.register_buffer("lengths", words.lengths, persistent=False)
+        self.register_buffer("vocabulary", words.ids[to_learn].unique(), persistent=False)
+        self._batches: list[list[int]] = []
+
+    def words(self, items: list[int]) -> Words:
+        """Items' texts as word pieces, padded to the longest of them."""
+        part = Words(self.ids, self.lengths).of_rows(items)
+        return part._replace(ids=part.ids.long())
+
+    def next_items(self, share: float) -> list[int]:
+        """The next batch of items to learn from: a share of all, so that 1 / share batches are one
+        pass.
+
+        Items of a batch have texts of similar length, which spares padding.
+        """
+        if not self._batches:
+            n_items = max(round(share * len(self.to_learn)), 1)
+            shuffled = torch.tensor(self.to_learn)
+            shuffled = shuffled[torch.randperm(len(shuffled))]
+            lengths = self.lengths.cpu()[shuffled]
+            self._batches = [b.tolist() for b in similar_lengths(lengths, n_items, shuffled)]
+        return self._batches.pop()
