@@ -66,6 +66,8 @@ RANGES = {
     "decorrelation_weight": (lambda v: v >= 0, "at least 0"),
     "align_weight": (lambda v: v >= 0, "at least 0"),
     "reconstruct_weight": (lambda v: v >= 0, "at least 0"),
+    "cosine_weight": (lambda v: v >= 0, "at least 0"),
+    "prefix_weight": (lambda v: v >= 0, "at least 0"),
     "item_weight": (lambda v: v >= 0, "at least 0"),
     "item_vector_size": (lambda v: v >= 1, "at least 1"),
     "own_vector_dropout": (lambda v: 0 <= v < 1, "in [0, 1)"),
@@ -153,6 +155,10 @@ def check_ranges(settings: dict) -> None:
         raise SettingsError(
             f"`decoding` is {settings['decoding']}, but fused scores are no sums along a path of "
             "codes: set `decoding: beam`, or `fusion: 0`."
+        )
+    if settings.get("cosine_weight") and settings.get("tokenizer") == "random":
+        raise SettingsError(
+            "`cosine_weight` ties codes to texts, but `tokenizer: random` reads none: set it to 0."
         )
     mode = settings["eval_args"].get("mode", "full")
     modes = mode.values() if isinstance(mode, dict) else [mode]

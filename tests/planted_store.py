@@ -61,6 +61,8 @@ def store_settings(tiny_llm, data_path, **changes) -> dict:
         "weight_decay": 0.0,
         "warmup_steps": 0,
         "align_weight": 0.0,
+        "cosine_weight": 0.0,
+        "prefix_weight": 0.0,
         "item_weight": 0.0,
         "reconstruct_weight": 0.0,
         "tokenizer_batch_size": 32,

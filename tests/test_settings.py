@@ -388,6 +388,7 @@ def test_wrong_types(key, text):
         ({"n_levels": "0"}, ["`n_levels` is 0"]),
         ({"n_levels": "17"}, ["`n_levels` is 17", "16"]),
         ({"codebook_size": "1"}, ["`codebook_size` is 1", "2"]),
+        ({"cosine_weight": "0.1", "tokenizer": "random"}, ["`cosine_weight`", "random"]),
         ({"backbone_layers": "0"}, ["`backbone_layers` is 0", "null"]),
         ({"temperature": "0"}, ["`temperature` is 0"]),
         ({"lora_dropout": "1"}, ["`lora_dropout` is 1"]),

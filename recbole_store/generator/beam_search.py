@@ -64,6 +64,24 @@ def path_scores(
     return of_child - (of_child.logsumexp(-1) - log_probs)[..., None]
 
 
+def beam_margin(logits: Tensor, codes: Tensor, num_beams: int) -> Tensor:
+    """How far, in all, targets' codes are from being among the ``num_beams`` likeliest.
+
+    Training reads the true codes before each code, but a beam search that has dropped one of them
+    never gets there. (A loss on prefixes: APAO, arXiv 2603.02730; this one asks the beam's own
+    question.)
+
+    Args:
+        logits: [N, C] behind the true codes so far.
+        codes: int64 [N], the targets' next ones.
+
+    Returns:
+        Sum over the rows of the last beam's logit less the target's, 0 where it is kept.
+    """
+    last = logits.topk(min(num_beams, logits.size(1))).values[:, -1]
+    return torch.relu(last - logits.gather(1, codes[:, None]).squeeze(1)).sum()
+
+
 class Continued(NamedTuple):
     """Prefixes [B, M] with all that may follow them."""
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recbole_store.generator.beam_search import Beams, path_log_probs
+from recbole_store.generator.beam_search import Beams, beam_margin, path_log_probs
 from recbole_store.generator.code_decoder import CodeDecoder
 from recbole_store.generator.code_sequence import (
     Window,
@@ -43,6 +43,8 @@ class STORE(SemanticIdModel):
         self.item_weight = config["item_weight"]
         self.fusion = config["fusion"]
         self.reconstruct_weight = config["reconstruct_weight"]
+        self.cosine_weight = config["cosine_weight"]
+        self.prefix_weight = config["prefix_weight"]
         self.learning_rates = (config["learning_rate"], config["code_learning_rate"])
         self.label_field = config["LABEL_FIELD"]
         self.label_list = config["LABEL_FIELD"] + config["LIST_SUFFIX"]
@@ -104,6 +106,9 @@ class STORE(SemanticIdModel):
             self.item_input = nn.Linear(width, hidden_size, bias=False)
         if self.item_weight > 0:
             self.item_head = ItemHead(hidden_size, width)
+        self.to_point: nn.Linear | None = None
+        if self.cosine_weight > 0:
+            self.to_point = nn.Linear(hidden_size, self.quantizer.n_points, bias=False)
         self.retokenized_same: float | None = None  # with all weights tuned: share of items
 
     @property
@@ -128,7 +133,7 @@ class STORE(SemanticIdModel):
         self.backbone.use_stage(stage)
         self.dense_tokenizer.requires_grad_(stage == "tokenizer")
         self.code_tokens.requires_grad_(stage == "recommender")
-        for part in (self.item_vectors, self.item_input, self.item_head):
+        for part in (self.item_vectors, self.item_input, self.item_head, self.to_point):
             if part is not None:
                 part.requires_grad_(stage == "recommender")
 
@@ -213,7 +218,7 @@ class STORE(SemanticIdModel):
         for part in torch.argsort(lengths).split(rows or len(lengths)):
             share = learnt[part].sum() / learnt.sum().clamp(min=1)
             yield "next_item", self.next_item_loss(interaction[part]) * share
-        if self.align_weight > 0 or self.reconstruct_weight > 0:
+        if self.align_weight > 0 or self.reconstruct_weight > 0 or self.cosine_weight > 0:
             items = self.item_texts.next_items(len(lengths) / self.n_windows)
             for start in range(0, len(items), rows or len(items)):
                 part = items[start : start + (rows or len(items))]
@@ -223,13 +228,16 @@ class STORE(SemanticIdModel):
                 if self.reconstruct_weight > 0:
                     loss = self.reconstruct_weight * share * self.reconstruct_loss(part)
                     yield "reconstruct", loss
+                if self.cosine_weight > 0:
+                    yield "cosine", self.cosine_weight * share * self.cosine_loss(part)
 
     def next_item_loss(self, interaction) -> Tensor:
         """Token-to-token: cross-entropy of the codes of every target of the windows.
 
         It is the mean over the codes of as many targets as these rows have on average, so that it
         is the mean over all targets once an epoch's batches are averaged. Where there is an item
-        head, its weighted cross-entropy of the same targets is added.
+        head, its weighted cross-entropy of the same targets is added; with ``prefix_weight``, what
+        a code lacks to be kept by the beams.
         """
         lengths = interaction[self.ITEM_SEQ_LEN]
         history, target = self._history_codes(interaction), self._item_codes(interaction)
@@ -243,6 +251,8 @@ class STORE(SemanticIdModel):
             logits = head(hidden[:, :, level][is_target])
             labels = window.codes[:, 1:, level][is_target]
             total = total + F.cross_entropy(logits, labels, reduction="sum")
+            if self.prefix_weight > 0:
+                total = total + self.prefix_weight * beam_margin(logits, labels, self.num_beams)
         n_rows = int(is_target.any(1).sum())  # sampled negatives, as rows of their own, are none
         n_targets = max(n_rows * self.targets_per_row, 1)
         loss = total / (n_targets * window.codes.size(-1))
@@ -289,6 +299,11 @@ class STORE(SemanticIdModel):
         return self.backbone.text_loss(
             tokens, self.task_prompt, self.item_texts.words(items), self.item_texts.vocabulary
         )
+
+    def cosine_loss(self, items: list[int]) -> Tensor:
+        """1 - cosine of an item's codes, read as one vector and projected, and its text's point."""
+        codes = self.code_tokens(self.semantic_ids[items])[:, -1]
+        return 1 - F.cosine_similarity(self.to_point(codes), self.points[items]).mean()
 
     def decoder(self, interaction) -> CodeDecoder:
         lengths = interaction[self.ITEM_SEQ_LEN]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from recbole_store.generator.beam_search import beam_search, path_log_probs
+from recbole_store.generator.beam_search import beam_margin, beam_search, path_log_probs
 from recbole_store.generator.code_trie import CodeTrie
 
 SIZES = [3, 7, 2]  # levels of unequal size
@@ -237,3 +237,10 @@ def test_nothing_pruned_is_exact_for_any_k(model):
     assert beam_search(model.step(), trie, 17).is_exact(17).all()
     assert beam_search(model.step(), trie, 17).is_exact(40).all()
     assert not beam_search(model.step(), trie, 3).is_exact(4).any()
+
+
+def test_the_margin_is_what_a_code_lacks_to_be_kept():
+    logits = torch.tensor([[3.0, 1.0, 2.0, -4.0], [0.0, 5.0, 1.0, 4.0]])
+    assert beam_margin(logits, torch.tensor([0, 3]), 2) == 0.0
+    assert beam_margin(logits, torch.tensor([1, 0]), 2) == 1.0 + 4.0
+    assert beam_margin(logits, torch.tensor([3, 0]), 20) == 0.0  # all codes are kept

@@ -485,6 +485,35 @@ def test_a_weight_of_zero_skips_the_task(prepared, align_weight, reconstruct_wei
     assert (len(loss) if isinstance(loss, tuple) else 1) == calls
 
 
+def test_cosine_loss_is_0_where_codes_point_to_texts(prepared):
+    model = make_model(prepared, cosine_weight=0.5)
+    model.set_points(torch.randn(model.n_items - 1, model.points.size(1)))
+    items = [3, 7, 9]
+    codes = model.code_tokens(model.semantic_ids[items])[:, -1]
+    model.points[items] = 4 * model.to_point(codes).detach()
+    assert model.cosine_loss(items).item() == pytest.approx(0, abs=1e-6)
+    model.points[7] *= -1
+    assert model.cosine_loss(items).item() == pytest.approx(2 / 3, abs=1e-6)
+    _, cosine = model.calculate_loss(first_rows(prepared.train, 8))
+    cosine.backward()
+    assert model.code_tokens.embedding.weight.grad.abs().sum() > 0
+
+
+def test_a_prefix_loss_of_codes_that_the_beams_would_drop(prepared):
+    """It is what one beam loses, a mean over the codes as the other loss is."""
+    plain = make_model(prepared).eval()
+    model = make_model(prepared, prefix_weight=0.5).eval()
+    windows = first_rows(prepared.train, 8)
+    model.num_beams = plain.sizes[0]
+    assert_close(model.next_item_loss(windows), plain.next_item_loss(windows))
+    model.num_beams = 1
+    added = (model.next_item_loss(windows) - plain.next_item_loss(windows)).item()
+    model.prefix_weight = 1.0
+    assert added > 0
+    both = model.next_item_loss(windows) - plain.next_item_loss(windows)
+    assert both.item() == pytest.approx(2 * added, rel=1e-4)
+
+
 def test_text_tasks_see_every_item_about_once_an_epoch(prepared):
     model = make_model(prepared, align_weight=1.0)
     seen = []
