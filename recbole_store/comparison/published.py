@@ -30,19 +30,25 @@ def published_figures(dataset: str) -> list[dict]:
     return entries
 
 
-def published_table(dataset: str) -> Table | None:
-    """Published figures, best NDCG@10 first; None where none are known."""
-    entries = sorted(published_figures(dataset), key=lambda e: -(e["ndcg@10"] or 0))
-    if not entries:
-        return None
-    header = ["model", "from", "history filtered", "Recall@10", "NDCG@10"]
-    rows = [
+HEADER = ["model", "from", "history filtered", "Recall@10", "NDCG@10"]
+NOTE = "Measured by others, under conditions that may differ; filtering alone moves figures."
+
+
+def published_rows(dataset: str) -> list[list[str]]:
+    """Published figures under :data:`HEADER`, best NDCG@10 first; none where none are known."""
+    return [
         [e["model"], e["source"], _FILTERED[e["filtered"]], _share(e["recall@10"])]
         + [_share(e["ndcg@10"])]
-        for e in entries
+        for e in sorted(published_figures(dataset), key=lambda e: -(e["ndcg@10"] or 0))
     ]
-    notes = ["Measured by others, under conditions that may differ; filtering alone moves figures."]
-    return Table(f"{dataset}: published figures", header, rows, notes, n_text_columns=3)
+
+
+def published_table(dataset: str) -> Table | None:
+    """Published figures as a table for README and terminal; None where none are known."""
+    rows = published_rows(dataset)
+    if not rows:
+        return None
+    return Table(f"{dataset}: published figures", HEADER, rows, [NOTE], n_text_columns=3)
 
 
 def _share(value: float | None) -> str:

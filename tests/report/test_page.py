@@ -8,9 +8,10 @@ import re
 import pandas as pd
 import pytest
 
+from recbole_store.comparison.published import published_figures
 from recbole_store.report.data import read_results
 from recbole_store.report.page import page, slugs
-from report.planted_results import UGLY_TITLES
+from report.planted_results import UGLY_TITLES, Planted
 from report.read_page import Page
 
 SECTIONS = ("protocol", "results", "pairs", "slices", "cold", "curves", "speed", "catalogue")
@@ -249,3 +250,12 @@ def test_making_it_twice_gives_the_same(report):
 
 def test_slugs_are_unique():
     assert slugs(["ml-100k", "ML 100K", "日本"]) == ["ml-100k", "ml-100k-1", "data"]
+
+
+def test_published_figures_have_a_table_of_their_own(report, tmp_path):
+    assert "ml-planted-published" not in report.page.tables
+    results = Planted(tmp_path, dataset="Beauty").write()
+    header, *rows = Page(page(read_results(results), "today")).tables["beauty-published"]
+    assert header[-2:] == ["Recall@10", "NDCG@10"]
+    expected = {e["model"]: f"{e['recall@10']:.4f}" for e in published_figures("Beauty")}
+    assert {row[0]: row[-2] for row in rows} == expected

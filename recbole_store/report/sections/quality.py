@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from recbole_store.comparison.published import HEADER, NOTE, published_rows
 from recbole_store.report import figures
 from recbole_store.report.blocks import (
     Beside,
@@ -51,7 +52,25 @@ def results(subject: Subject) -> Section:
     if not blocks:
         blocks = [missing("results.csv has no figures over all test users of this data set.")]
     blocks += _disagreements(subject)
+    blocks += _published(subject)
     return Section(f"{subject.slug}-results", "Results", blocks)
+
+
+def _published(subject: Subject) -> list[Block]:
+    """What others report on this data set, in a table of its own: it was not measured here."""
+    rows = [[Cell(text) for text in row] for row in published_rows(subject.data.name)]
+    if not rows:
+        return []
+    return [
+        Table(
+            f"{subject.slug}-published",
+            "Published figures, by others",
+            HEADER,
+            rows,
+            note=NOTE,
+            wide=True,
+        )
+    ]
 
 
 def lead(subject: Subject) -> str:
