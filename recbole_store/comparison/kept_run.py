@@ -14,7 +14,7 @@ import numpy as np
 from recbole_store.comparison import slices
 from recbole_store.comparison.list_metrics import recommended_counts
 from recbole_store.comparison.plan import Run
-from recbole_store.comparison.rank_metrics import per_user
+from recbole_store.comparison.rank_metrics import is_by_rank, per_user
 from recbole_store.property_files import SettingsError
 
 FILTERS = ("unfiltered", "filtered")  # items of the history stay candidates, or do not
@@ -88,13 +88,13 @@ class KeptRun:
     def from_results(cls, path: Path) -> KeptRun:
         """Read ``<stem>.json`` and, where it is there, ``<stem>.npz`` of a results folder."""
         npz = path.with_suffix(".npz")
-        return cls(read_result(path), _read_arrays(npz) if npz.is_file() else None)
+        return cls(read_result(path), read_arrays(npz) if npz.is_file() else None)
 
     @classmethod
     def from_run_dir(cls, run_dir: Path) -> KeptRun:
         """Read ``result.json`` and, where it is there, ``ranked.npz`` of a run folder."""
         npz = run_dir / "ranked.npz"
-        arrays = condense(_read_arrays(npz)) if npz.is_file() else None
+        arrays = condense(read_arrays(npz)) if npz.is_file() else None
         return cls(read_result(run_dir / "result.json"), arrays)
 
     @property
@@ -138,17 +138,21 @@ class KeptRun:
         None if the ranks do not tell: there are none, or the cut-off is beyond their depth.
         """
         filter_name, _, part = slice_name.partition("/")
-        cutoff = metric.partition("@")[2]
         if self.arrays is None or filter_name not in FILTERS or part not in self.masks:
             return None
-        if not cutoff or int(cutoff) > int(self.arrays["depth"]):
+        if not is_by_rank(metric) or int(metric.partition("@")[2]) > int(self.arrays["depth"]):
             return None
         return per_user(self.arrays[f"ranks_{filter_name}"][self.masks[part]], metric)
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a ``.npz`` file.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
     try:
         with np.load(path) as arrays:
             return dict(arrays)
     except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise SettingsError(f"Cannot read the ranks {path}: {error}.") from error
+        raise SettingsError(f"Cannot read {path}: {error}. Run that model again.") from error

@@ -9,6 +9,11 @@ from pathlib import Path
 from recbole_store.property_files import SettingsError
 
 
+def label_of(model: str, variant: str) -> str:
+    """Example: ``SASRec``, ``tuned`` -> ``SASRec:tuned``; Pop and no variant -> ``Pop``"""
+    return f"{model}:{variant}" if variant else model
+
+
 @dataclass(frozen=True)
 class Run:
     """One model, its variant ("" for the defaults) and a seed on a data set."""
@@ -20,7 +25,7 @@ class Run:
 
     @property
     def label(self) -> str:
-        return f"{self.model}:{self.variant}" if self.variant else self.model
+        return label_of(self.model, self.variant)
 
     @property
     def stem(self) -> str:

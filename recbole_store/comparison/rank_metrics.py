@@ -55,6 +55,12 @@ def per_user(ranks: np.ndarray, metric: str) -> np.ndarray:
     return PER_USER[name](ranks, int(k))
 
 
+def is_by_rank(metric: str) -> bool:
+    """Whether a user's value of a metric, such as ``ndcg@10``, follows from the target's rank."""
+    name, _, cutoff = metric.partition("@")
+    return name in PER_USER and cutoff.isdigit()
+
+
 def mean_and_error(values: np.ndarray) -> tuple[float, float | None]:
     """Mean over users and its standard error, s / sqrt(n); None for a single user.
 

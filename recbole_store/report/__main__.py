@@ -42,13 +42,14 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
 
     # Imported late: --help and wrong arguments answer at once.
-    from recbole_store.report.data import ResultsError, read_results
+    from recbole_store.property_files import SettingsError
+    from recbole_store.report.data import read_results
     from recbole_store.report.page import write_page
 
     out = arguments.out or arguments.results / "report.html"
     try:
         write_page(read_results(arguments.results), out, date.today().isoformat())
-    except ResultsError as error:
+    except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:

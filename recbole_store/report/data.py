@@ -12,42 +12,53 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
-from recbole_store.report.estimates import per_user
+from recbole_store.comparison.kept_run import KeptRun, read_arrays
+from recbole_store.comparison.plan import label_of
+from recbole_store.comparison.rank_metrics import is_by_rank
+from recbole_store.comparison.significance import mean_over_seeds
+from recbole_store.property_files import SettingsError
 
 COLUMNS = ("dataset", "model", "variant", "seed", "slice", "metric", "value")
 PAIR_COLUMNS = ("dataset", "slice", "metric", "a", "b", "difference", "standard_error", "p")
 PAIR_COLUMNS += ("n_users",)
-KNOWN = 50  # ranks beyond it are not kept, unless the file says how many are
 
 
-class ResultsError(ValueError):
-    """The results folder cannot be read; the message is one sentence for the user."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """One model, variant and seed on one data set."""
+    """One model, variant and seed on one data set: what was kept, and its own folder."""
 
-    dataset: str
-    label: str
-    seed: int
-    result: dict
-    ranks_file: Path
+    kept: KeptRun
     folder: Path | None  # None: it is gone
 
-    @cached_property
+    @property
+    def dataset(self) -> str:
+        return self.kept.run.dataset
+
+    @property
+    def label(self) -> str:
+        return self.kept.label
+
+    @property
+    def seed(self) -> int:
+        return self.kept.run.seed
+
+    @property
+    def result(self) -> dict:
+        return self.kept.result
+
+    @property
     def ranks(self) -> dict[str, np.ndarray] | None:
-        """Ranks of the targets and what slices need, [U] each; None without the file."""
-        return read_arrays(self.ranks_file)
+        """Ranks of the targets and what slices need, [U] each; None where none were kept."""
+        return self.kept.arrays
 
     def arrays(self, name: str) -> dict[str, np.ndarray] | None:
         """A ``.npz`` file of the run's own folder; None where it is not."""
-        return read_arrays(self.folder / name) if self.folder else None
+        path = self.file(name)
+        return read_arrays(path) if path else None
 
     def file(self, name: str) -> Path | None:
         """A file of the run's own folder; None where it is not."""
@@ -136,63 +147,31 @@ class DatasetResults:
         None where a seed's ranks are missing, where the seeds' users differ, or where the metric
         does not follow from ranks.
         """
-        ranks = [run.ranks for run in self.of(label)]
-        if not ranks or any(r is None for r in ranks):
+        runs = [run.kept for run in self.of(label)]
+        if not is_by_rank(metric) or len({run.users_digest for run in runs}) != 1:
             return None
-        if len({str(r["users_digest"]) for r in ranks}) > 1:
-            return None
-        cutoff = metric.partition("@")[2]
-        if cutoff.isdigit() and int(cutoff) > min(int(r.get("depth", KNOWN)) for r in ranks):
-            return None
-        return _mean(per_user(metric, np.stack([r[f"ranks_{history_filter}"] for r in ranks])))
-
-
-def _mean(values: np.ndarray | None) -> np.ndarray | None:
-    return None if values is None else values.mean(axis=0)
-
-
-def label_of(model: str, variant: str) -> str:
-    """``SASRec``, ``tuned`` -> ``SASRec:tuned``"""
-    return f"{model}:{variant}" if variant else model
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
-    """All arrays of a ``.npz`` file; None where there is none.
-
-    Raises:
-        ResultsError: the file is no ``.npz`` file, or a broken one.
-    """
-    if not path.is_file():
-        return None
-    try:
-        with np.load(path) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (BadZipFile, ValueError, OSError, EOFError) as error:
-        raise ResultsError(
-            f"{path} is not a readable .npz file ({error}): run that model again."
-        ) from error
+        return mean_over_seeds(runs, f"{history_filter}/all", metric)
 
 
 def read_results(folder: Path) -> Results:
     """Read a results folder.
 
     Raises:
-        ResultsError: there is no such folder, or a file of it is missing or broken.
+        SettingsError: there is no such folder, or a file of it is missing or broken.
     """
     if not folder.is_dir():
-        raise ResultsError(
+        raise SettingsError(
             f"There is no results folder {folder}: run a comparison first, or name its folder."
         )
     table = _read_table(folder / "results.csv", COLUMNS)
     if table is None or table.empty:
         found = "is not there" if table is None else "holds no figures"
-        raise ResultsError(
+        raise SettingsError(
             f"{folder / 'results.csv'} {found}, but the report is made from it: "
             "run a comparison that writes into this folder."
         )
-    table["label"] = [
-        label_of(*names) for names in zip(table["model"], table["variant"], strict=True)
-    ]
+    names = zip(table["model"], table["variant"], strict=True)
+    table["label"] = [label_of(model, variant) for model, variant in names]
     table["seed"] = _numbers(table, "seed", folder / "results.csv").astype(int)
     table["value"] = _numbers(table, "value", folder / "results.csv")
     pairs = _read_table(folder / "pairs.csv", PAIR_COLUMNS)
@@ -213,21 +192,8 @@ def read_results(folder: Path) -> Results:
 def _read_runs(folder: Path, datasets: list[str]) -> Iterator[Run]:
     for dataset in datasets:
         for path in sorted((folder / dataset).glob("*-seed*.json")):
-            result = _read_json(path)
-            missing = [key for key in ("model", "seed") if key not in result]
-            if missing:
-                raise ResultsError(
-                    f"{path} has no `{missing[0]}`, so it is not a run's result: "
-                    "move it out of the results folder."
-                )
-            yield Run(
-                dataset,
-                label_of(result["model"], result.get("variant", "")),
-                int(result["seed"]),
-                result,
-                path.with_suffix(".npz"),
-                _run_folder(folder, result.get("run_dir")),
-            )
+            kept = KeptRun.from_results(path)
+            yield Run(kept, _run_folder(folder, kept.result.get("run_dir")))
 
 
 def _run_folder(results: Path, named: str | None) -> Path | None:
@@ -240,9 +206,9 @@ def _read_json(path: Path) -> dict:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ResultsError(f"{path} is not readable JSON ({error}): remake it.") from error
+        raise SettingsError(f"{path} is not readable JSON ({error}): remake it.") from error
     if not isinstance(content, dict):
-        raise ResultsError(f"{path} holds no JSON object: remake it.")
+        raise SettingsError(f"{path} holds no JSON object: remake it.")
     return content
 
 
@@ -253,10 +219,10 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame | None:
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (ValueError, OSError) as error:
-        raise ResultsError(f"{path} is not a readable CSV file ({error}): remake it.") from error
+        raise SettingsError(f"{path} is not a readable CSV file ({error}): remake it.") from error
     missing = [column for column in columns if column not in table]
     if missing:
-        raise ResultsError(
+        raise SettingsError(
             f"{path} has no column {', '.join(missing)}; it needs {', '.join(columns)}: remake it."
         )
     return table
@@ -267,7 +233,7 @@ def _numbers(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
     wrong = numbers.isna() & ~table[column].str.lower().isin(["", "nan"])
     if wrong.any():
         line = int(np.flatnonzero(wrong)[0]) + 2
-        raise ResultsError(
+        raise SettingsError(
             f"{path}, line {line}: `{column}` is {table[column][line - 2]!r}, but must be a "
             "number: remake it."
         )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recbole_store.report.data import DatasetResults, ResultsError, Run
+from recbole_store.property_files import SettingsError
+from recbole_store.report.data import DatasetResults, Run
 
 SHOWN_USERS = 4
 SHOWN_ITEMS = 10
@@ -46,7 +47,7 @@ def semantic_id_table(run: Run) -> dict[str, tuple[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file, delimiter="\t"))
     if not rows or rows[0] != ["item_id", "semantic_id", "text"]:
-        raise ResultsError(
+        raise SettingsError(
             f"{path} does not begin with item_id, semantic_id, text: run that model again."
         )
     return {raw_id: (semantic_id, text) for raw_id, semantic_id, text in rows[1:]}
@@ -79,7 +80,7 @@ def example_lists(run: Run, history_filter: str) -> Lists | None:
     users = [str(user) for user in histories["users"]]
     unknown = [user for user in users if user not in row_of]
     if unknown:
-        raise ResultsError(
+        raise SettingsError(
             f"{run.folder}/histories.npz has the user {unknown[0]!r}, whom ranked.npz lacks: "
             f"run {run.label} again."
         )

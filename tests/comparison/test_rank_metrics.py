@@ -9,6 +9,7 @@ from recbole.evaluator import metrics as recbole_metrics
 
 from recbole_store.comparison.rank_metrics import (
     PER_USER,
+    is_by_rank,
     mean_and_error,
     mrr,
     ndcg,
@@ -53,6 +54,11 @@ def test_equal_to_recbole_s_evaluator(name):
     for metric, value in theirs.items():
         assert per_user(ranks, metric).mean() == pytest.approx(value, abs=1e-9), metric
     assert {m.partition("@")[0] for m in theirs} <= set(PER_USER)
+
+
+def test_which_metrics_follow_from_a_rank():
+    assert all(map(is_by_rank, ("recall@10", "hit@3", "precision@1", "mrr@10", "ndcg@20")))
+    assert not any(map(is_by_rank, ("itemcoverage@10", "ndcg", "ndcg@", "auc", "fit_s")))
 
 
 def test_small_unsigned_ranks_do_not_overflow():

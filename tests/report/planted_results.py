@@ -193,6 +193,7 @@ class Planted:
             "seed": seed,
             "valid_metric": "NDCG@10",
             "valid": {"ndcg@10": best},
+            "test": {"ndcg@10": round(figures["unfiltered/all", "ndcg@10"], 4)},
             "converged": label not in self.not_converged,
             "protocol": {
                 "eval_args": {

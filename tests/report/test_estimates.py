@@ -1,4 +1,4 @@
-"""Figures per user and intervals, by hand."""
+"""Intervals, by hand."""
 
 from __future__ import annotations
 
@@ -7,32 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from recbole_store.report.estimates import interval, per_user
-
-
-@pytest.mark.parametrize(
-    ("metric", "expected"),
-    [
-        ("recall@10", [1, 1, 0, 0]),
-        ("hit@3", [1, 1, 0, 0]),
-        ("precision@10", [0.1, 0.1, 0, 0]),
-        ("mrr@10", [1, 1 / 3, 0, 0]),
-        ("ndcg@10", [1, 1 / math.log2(4), 0, 0]),
-        ("ndcg@2", [1, 0, 0, 0]),
-    ],
-)
-def test_metrics_of_single_users(metric, expected):
-    assert per_user(metric, np.array([1, 3, 11, 0])) == pytest.approx(expected)
-
-
-def test_several_seeds_at_once():
-    ranks = np.array([[1, 0], [2, 1]], dtype=np.uint16)
-    assert per_user("mrr@5", ranks) == pytest.approx(np.array([[1, 0], [0.5, 1]]))
-
-
-@pytest.mark.parametrize("metric", ["itemcoverage@10", "ndcg", "ndcg@", "fit_s"])
-def test_what_does_not_follow_from_a_rank(metric):
-    assert per_user(metric, np.array([1])) is None
+from recbole_store.report.estimates import interval
 
 
 def test_interval_by_hand():

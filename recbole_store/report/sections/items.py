@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from recbole_store.comparison.rank_metrics import is_by_rank
 from recbole_store.report import figures, item_map
 from recbole_store.report.blocks import (
     Beside,
@@ -17,7 +18,6 @@ from recbole_store.report.blocks import (
     missing,
 )
 from recbole_store.report.data import Run
-from recbole_store.report.estimates import per_user
 from recbole_store.report.examples import ItemNames
 from recbole_store.report.formats import figure, metric_name
 from recbole_store.report.subject import Subject
@@ -32,7 +32,7 @@ SHOWN_CODES = 12
 def catalogue(subject: Subject) -> Section:
     """Metrics of the lists and of the semantic IDs, beyond accuracy."""
     part = f"{subject.own_filter}/all"
-    of_lists = [m for m in subject.data.metrics(part) if per_user(m, np.ones(1)) is None]
+    of_lists = [m for m in subject.data.metrics(part) if not is_by_rank(m)]
     of_lists = [m for m in of_lists if m not in ELSEWHERE]
     of_runs = [m for m in subject.data.metrics("") if m not in ELSEWHERE]
     blocks: list[Block] = [

@@ -17,7 +17,6 @@ from recbole_store.report.blocks import (
     Table,
     missing,
 )
-from recbole_store.report.estimates import per_user
 from recbole_store.report.formats import (
     figure,
     is_missing,
@@ -184,10 +183,10 @@ def _disagreements(subject: Subject) -> list[Block]:
             t = subject.data.table
             chosen = (t["label"] == run.label) & (t["seed"] == run.seed) & (t["slice"] == part)
             listed_value = t.loc[chosen & (t["metric"] == subject.metric), "value"]
-            if run.ranks is None or listed_value.empty:
+            values = run.kept.per_user(part, subject.metric)
+            if values is None or listed_value.empty:
                 continue
-            values = per_user(subject.metric, run.ranks[f"ranks_{history_filter}"])
-            if values is not None and abs(values.mean() - listed_value.iloc[0]) > ROUNDING:
+            if abs(values.mean() - listed_value.iloc[0]) > ROUNDING:
                 found.append(f"{run.label}, seed {run.seed}, {history_filter}")
     if not found:
         return []
