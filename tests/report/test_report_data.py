@@ -96,7 +96,7 @@ def write(name, text):
         (write("protocol.json", "{"), "protocol.json is not readable JSON"),
         (write("protocol.json", "[]"), "protocol.json holds no JSON object"),
         (write("pairs.csv", "dataset,slice\n"), "pairs.csv has no column metric"),
-        (write("ml-planted/Pop-seed2020.json", "{}"), "Pop-seed2020.json is no result of a run: it has no `model`"),
+        (write("ml-planted/Pop-seed2020.json", "{}"), "is no result of a run: it has no `model`"),
         (write("ml-planted/Pop-seed2020.npz", "no zip"), "Pop-seed2020.npz"),
     ],
 )
