@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from recbole_store.arguments import Parser
 from recbole_store.check.check_dataset import check
-from recbole_store.prepare.arguments import Parser
 from recbole_store.prepare.data_error import DataError
 from recbole_store.property_files import SettingsError
 

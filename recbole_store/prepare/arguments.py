@@ -6,13 +6,6 @@ import argparse
 import re
 
 
-class Parser(argparse.ArgumentParser):
-    """Wrong arguments are answered like all bad input: one sentence, exit status 2."""
-
-    def error(self, message):
-        self.exit(2, f"error: {message}\n")
-
-
 def at_least_one(text: str) -> int:
     """An integer of at least 1."""
     if not text.isdecimal() or int(text) < 1:

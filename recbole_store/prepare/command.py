@@ -7,7 +7,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from recbole_store.prepare.arguments import Parser, at_least_one, memory_size
+from recbole_store.arguments import Parser
+from recbole_store.prepare.arguments import at_least_one, memory_size
 from recbole_store.prepare.data_error import BadValue, DataError
 from recbole_store.prepare.database import MEMORY
 from recbole_store.prepare.dataset_folder import check_target

@@ -7,12 +7,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-
-class Parser(argparse.ArgumentParser):
-    """Wrong arguments are answered like all bad input: one sentence, exit status 2."""
-
-    def error(self, message):
-        self.exit(2, f"error: {message}\n")
+from recbole_store.arguments import Parser
 
 
 def parser() -> argparse.ArgumentParser:
