@@ -16,6 +16,7 @@ from pathlib import Path
 
 import yaml
 
+from recbole_store.comparison.plan import parse_labels
 from recbole_store.property_files import SettingsError, properties_folder, read_list
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,8 +27,9 @@ def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) ->
     """One trial in a process of its own.
 
     Returns:
-        ``settings``, ``valid`` (metrics of the best epoch), ``valid_metric``, ``epochs``,
-        ``best_epoch``, ``fit_s``, ``seed``. Test metrics are left out: they may choose nothing.
+        ``settings``, ``conditions`` (what else was typed), ``valid`` (metrics of the best epoch),
+        ``valid_metric``, ``epochs``, ``best_epoch``, ``fit_s``, ``seed``, ``git_commit``. Test
+        metrics are left out: they may choose nothing.
 
     Raises:
         subprocess.CalledProcessError: the run failed.
@@ -42,6 +44,8 @@ def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) ->
     best = [row["epoch"] for row in result["curve"] if row.get("valid") == result["valid"]]
     return {
         "settings": settings,
+        "conditions": conditions(passed_on),
+        "git_commit": result["git_commit"],
         "valid": result["valid"],
         "valid_metric": result["valid_metric"].lower(),
         "epochs": result["times"]["epochs"],
@@ -56,6 +60,23 @@ def score(trial: dict) -> float:
     return trial["valid"][trial["valid_metric"]]
 
 
+def conditions(passed_on: list[str]) -> list[str]:
+    """What was typed for all trials alike, but for where the data lie."""
+    return [word for word in passed_on if not word.startswith("--data_path")]
+
+
+def stem_of(label: str) -> str:
+    """What a label's files are called: ``TIGER:small`` -> ``TIGER-small``.
+
+    Raises:
+        SettingsError: it is not one label.
+    """
+    labels = parse_labels(label)
+    if len(labels) > 1:
+        raise SettingsError(f"--model={label}: trials are of one model.")
+    return "-".join(filter(None, labels[0]))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit status: 0 done, 1 a trial failed, 2 bad input."""
     parser = argparse.ArgumentParser(description="Judge a list of settings on validation metrics.")
@@ -64,14 +85,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=ROOT / "results")
     arguments, passed_on = parser.parse_known_args(argv)
     try:
-        listed = read_list(properties_folder() / "trials" / f"{arguments.model}.yaml")
+        stem = stem_of(arguments.model)
+        listed = read_list(properties_folder() / "trials" / f"{stem}.yaml")
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    kept = arguments.results / "trials" / arguments.dataset / f"{arguments.model}.json"
+    kept = arguments.results / "trials" / arguments.dataset / f"{stem}.json"
     trials = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else []
     for number, settings in enumerate(listed, start=1):
-        if any(trial["settings"] == settings for trial in trials):
+        same = (settings, conditions(passed_on))
+        if any((trial["settings"], trial["conditions"]) == same for trial in trials):
             continue
         print(
             f"\n=== {arguments.model}, trial {number} of {len(listed)}: {settings} ===", flush=True

@@ -45,7 +45,8 @@ def test_what_is_kept_is_not_run_again(listed, tmp_path, monkeypatch):
         if len(ran) == 1:
             raise subprocess.CalledProcessError(1, "run")
         valid = {"valid": {"mrr@5": 0.1}, "valid_metric": "mrr@5"}
-        return {"settings": settings, "epochs": 1, **valid}
+        conditions = trials.conditions(passed_on)
+        return {"settings": settings, "conditions": conditions, "epochs": 1, **valid}
 
     monkeypatch.setattr(trials, "run_trial", run_trial)
     words = ["--model=SASRecAll", "--dataset=planted", f"--results={tmp_path}"]
@@ -53,8 +54,21 @@ def test_what_is_kept_is_not_run_again(listed, tmp_path, monkeypatch):
     assert len(kept(tmp_path)) == 1  # what had finished
     assert trials.main(words) == 0
     assert [trial["hidden_size"] for trial in ran] == [8, 16, 8]
+    assert trials.main([*words, "--epochs=1"]) == 0
+    assert len(ran) == 5  # under other conditions they are other trials
+    assert trials.main([*words, "--epochs=1", "--data_path=elsewhere"]) == 0
+    assert len(ran) == 5
 
 
 def test_a_model_without_trials_is_refused(listed, capsys):
     assert trials.main(["--model=Pop"]) == 2
     assert "Pop.yaml" in capsys.readouterr().err
+
+
+def test_a_variant_has_files_of_its_own():
+    assert trials.stem_of("TIGER:small") == "TIGER-small" and trials.stem_of("Pop") == "Pop"
+
+
+def test_two_models_are_refused(listed, capsys):
+    assert trials.main(["--model=Pop,STORE"]) == 2
+    assert capsys.readouterr().err == "error: --model=Pop,STORE: trials are of one model.\n"
