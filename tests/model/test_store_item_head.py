@@ -99,6 +99,18 @@ def test_the_llm_reads_an_item_s_vector_behind_its_last_code(prepared, model):
     assert torch.equal(without.read_items(codes, items), model.code_tokens(codes))
 
 
+def test_cold_items_are_scored_once_they_join(prepared):
+    model = make_model(prepared)
+    model.cold_items = torch.tensor([4, 9])
+    states = torch.randn(3, model.backbone.hidden_size)
+    before = model._by_item(states)
+    model.join()
+    after = model._by_item(states)
+    assert (before[:, [0, 4, 9]] == -torch.inf).all() and (after[:, 0] == -torch.inf).all()
+    assert after[:, 1:].isfinite().all()
+    assert_close(before[:, 5:9], after[:, 5:9])
+
+
 def test_codes_alone_have_no_item_vectors(prepared):
     model = make_model(prepared, item_input=False, item_weight=0.0)
     assert model.item_vectors is None and model.item_head is None
