@@ -1,6 +1,7 @@
 # make run     STORE on ml-100k, with the committed results of the other models beside it
 # make test    the test suite
-# make results run what results/ lacks, and remake its tables and README's (hours)
+# make results run what results/ lacks on ml-100k, and remake its tables and README's (hours)
+# make beauty  the same on Amazon Beauty; DATA=dataset names the folder that holds Beauty/
 # make bench   speed and memory: results/bench.json and README's table; ONLY=decode runs one part
 # make check   lint and format
 
@@ -8,7 +9,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: run test results bench check
+DATA ?= dataset
+
+.PHONY: run test results beauty bench check
 
 run: $(READY)
 	$(BIN)/python run_recbole_store.py --model=STORE --dataset=ml-100k --beside=results/ml-100k
@@ -18,6 +21,11 @@ test: $(READY)
 
 results: $(READY)
 	$(BIN)/python run_recbole_store.py --model=STORE,SASRecAll,Pop --dataset=ml-100k --results=results
+	$(BIN)/python -m recbole_store.comparison results --readme README.md
+
+beauty: $(READY)
+	$(BIN)/python run_recbole_store.py --model=STORE:amazon,SASRecAll --dataset=Beauty --data_path=$(DATA) \
+		--max_hours=1 --results=results
 	$(BIN)/python -m recbole_store.comparison results --readme README.md
 
 bench: $(READY)

@@ -104,7 +104,7 @@ class Backbone(nn.Module):
                 ) from error
         self.hidden_dropout, self.drops_hidden = hidden_dropout, False
         if hidden_dropout > 0:
-            for layer in self._layers():
+            for layer in self._layers(name):
                 layer.register_forward_hook(self._drop)
         if checkpointing:
             self.llm.gradient_checkpointing_enable({"use_reentrant": False})
@@ -113,11 +113,13 @@ class Backbone(nn.Module):
             self.llm.base_model.compile(dynamic=True)
         self.use_stage("recommender")
 
-    def _layers(self) -> nn.ModuleList:
+    def _layers(self, name: str) -> nn.ModuleList:
         """The transformer layers, whatever the architecture calls them."""
         n_layers = self.llm.config.num_hidden_layers
-        lists = (m for m in self.llm.base_model.modules() if isinstance(m, nn.ModuleList))
-        return next(layers for layers in lists if len(layers) == n_layers)
+        for part in self.llm.base_model.modules():
+            if isinstance(part, nn.ModuleList) and len(part) == n_layers:
+                return part
+        raise BackboneError(f"{name} has no list of layers for `hidden_dropout`: set it to 0.")
 
     def _drop(self, layer: nn.Module, inputs: tuple, output):
         """Dropout of what a layer has added; LLMs come without, as they see no text twice."""

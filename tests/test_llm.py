@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from recbole_store.backbone_files import BackboneError
 from recbole_store.llm import Backbone, use_bf16
 
 
@@ -80,3 +81,10 @@ def test_hidden_dropout_spares_the_tokenizer_and_evaluation(tiny_llm):
     assert torch.equal(backbone(inputs), plain)
     backbone.use_stage("recommender")
     assert not torch.equal(backbone(inputs), plain)
+
+
+def test_an_llm_without_a_list_of_layers_is_refused(tiny_llm):
+    backbone = Backbone(str(tiny_llm), None, "full", "fp32", {}, "cpu")
+    backbone.llm.config.num_hidden_layers = 77
+    with pytest.raises(BackboneError, match="`hidden_dropout`: set it to 0"):
+        backbone._layers("this")
