@@ -38,8 +38,12 @@ class SemanticIdTrainer(Trainer):
         self._by_topk = is_ranked_by_topk(config)
         self._certain: list[torch.Tensor] = []
 
-    def _build_optimizer(self, **kwargs):
-        """RecBole's choice of optimizer and Adafactor, with the model's groups and a schedule."""
+    def _build_optimizer(self, n_steps: int | None = None, **kwargs):
+        """RecBole's choice of optimizer and Adafactor, with the model's groups and a schedule.
+
+        Args:
+            n_steps: of the whole training, where the learning rates are to fall until its end.
+        """
         kwargs.setdefault("params", self.model.parameter_groups())
         if self.config["learner"] == "adafactor":
             optimizer = torch.optim.Adafactor(
@@ -49,7 +53,13 @@ class SemanticIdTrainer(Trainer):
             )
         else:
             optimizer = super()._build_optimizer(**kwargs)
-        schedule(optimizer, self.config["warmup_steps"], self.config["decay_after_steps"])
+        schedule(
+            optimizer,
+            self.config["warmup_steps"],
+            self.config["decay_after_steps"],
+            n_steps,
+            self.config["final_rate_share"],
+        )
         return optimizer
 
     def fit(self, train_data, valid_data=None, verbose=True, saved=True, **kwargs):
@@ -61,7 +71,7 @@ class SemanticIdTrainer(Trainer):
         return super().fit(train_data, valid_data, verbose=verbose, saved=saved, **kwargs)
 
     def _begin_recommender(self, train_data) -> None:
-        self.optimizer = self._build_optimizer()
+        self.optimizer = self._build_optimizer(n_steps=len(train_data) * self.epochs)
         dataset = train_data.dataset
         log.info(
             "Recommender: %d rows an epoch for %d targets, %.1fM trained parameters, %s",
@@ -169,20 +179,27 @@ class TIGERTrainer(SemanticIdTrainer):
         return super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
 
 
-def schedule(optimizer: torch.optim.Optimizer, warmup_steps: int, decay_after: int | None) -> None:
+def schedule(
+    optimizer: torch.optim.Optimizer,
+    warmup_steps: int,
+    decay_after: int | None,
+    n_steps: int | None = None,
+    final_share: float = 1.0,
+) -> None:
     """Raise the learning rates linearly at first; later let them fall.
 
     Args:
         warmup_steps: over which they rise.
         decay_after: steps after which they fall with the inverse square root of the step; None:
-            they stay.
+            they do not.
+        n_steps: over which they fall linearly to ``final_share`` of themselves; None: they do not.
     """
-    if warmup_steps == 0 and decay_after is None:
-        return
 
     def share(step: int) -> float:
         rise = min((step + 1) / warmup_steps, 1.0) if warmup_steps > 0 else 1.0
-        return rise if decay_after is None else rise * min(1.0, decay_after / (step + 1)) ** 0.5
+        root = 1.0 if decay_after is None else min(1.0, decay_after / (step + 1)) ** 0.5
+        done = min(step / n_steps, 1.0) if n_steps else 0.0
+        return rise * root * (1 - (1 - final_share) * done)
 
     rates = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
     optimizer.register_step_post_hook(lambda *_: rates.step())

@@ -117,6 +117,7 @@ RANGES = {
     "dropout_rate": (lambda v: 0 <= v < 1, "in [0, 1)"),
     "n_user_tokens": (lambda v: v >= 0, "at least 0"),
     "targets_per_user": (lambda v: v >= 1, "at least 1, or null for all"),
+    "final_rate_share": (lambda v: 0 <= v <= 1, "in [0, 1]"),
     "decay_after_steps": (lambda v: v >= 1, "at least 1, or null for never"),
 }
 # RecBole's keys without which it fails; its files declare none of its keys as "or null".

@@ -411,6 +411,7 @@ def test_values_out_of_range(typed, words):
         ({"num_heads": "0"}, ["`num_heads` is 0"]),
         ({"n_user_tokens": "-1"}, ["`n_user_tokens` is -1"]),
         ({"targets_per_user": "0"}, ["`targets_per_user` is 0", "null"]),
+        ({"final_rate_share": "1.5"}, ["`final_rate_share` is 1.5"]),
         ({"decay_after_steps": "0"}, ["`decay_after_steps` is 0", "null"]),
         ({"rqvae_hidden_sizes": "[64, x]"}, ["`rqvae_hidden_sizes`", "integers"]),
         ({"learner": "adafaktor"}, ["`learner`", "adafactor"]),

@@ -160,6 +160,38 @@ def test_learning_rates_rise_and_fall(warmup_steps, decay_after, expected):
     assert rates(5, warmup_steps, decay_after) == pytest.approx(expected)
 
 
+def test_learning_rates_fall_to_a_share_by_the_last_step():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule(optimizer, 0, None, n_steps=4, final_share=0.2)
+    found = []
+    for _ in range(6):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+    assert found == pytest.approx([1, 0.8, 0.6, 0.4, 0.2, 0.2])
+
+
+def test_stage_2_ends_at_the_final_rates(prepared):
+    """Of both groups; stage 1 keeps its own."""
+    changes = {"final_rate_share": 0.1, "epochs": 2, "warmup_steps": 3}
+    model = make_model(prepared, semantic_ids=False, **changes)
+    trainer = make_trainer(prepared, model, **changes)
+    stage_1 = []
+    build = trainer._build_optimizer
+
+    def spy(**kwargs):
+        if "params" in kwargs:
+            stage_1.append(build(**kwargs))
+            return stage_1[0]
+        return build(**kwargs)
+
+    trainer._build_optimizer = spy
+    trainer.fit(prepared.train, prepared.valid, verbose=False)
+    now = [group["lr"] for group in trainer.optimizer.param_groups]
+    assert now == pytest.approx([0.1 * rate for rate in model.learning_rates])
+    if stage_1:  # else the stage was cached
+        assert stage_1[0].param_groups[0]["lr"] == prepared.config["tokenizer_learning_rate"]
+
+
 def test_adafactor_is_offered(prepared):
     model = make_model(prepared, learner="adafactor")
     optimizer = make_trainer(prepared, model, learner="adafactor")._build_optimizer()
