@@ -117,13 +117,13 @@ RANGES = {
     "dropout_rate": (lambda v: 0 <= v < 1, "in [0, 1)"),
     "n_user_tokens": (lambda v: v >= 0, "at least 0"),
     "targets_per_user": (lambda v: v >= 1, "at least 1, or null for all"),
-    "final_rate_share": (lambda v: 0 <= v <= 1, "in [0, 1]"),
+    "final_rate_share": (lambda v: 0 <= v <= 1, "in [0, 1], or null for rates that stay"),
     "decay_after_steps": (lambda v: v >= 1, "at least 1, or null for never"),
 }
 # RecBole's keys without which it fails; its files declare none of its keys as "or null".
 _NEEDED = ("data_path", "checkpoint_dir", "metrics", "topk", "valid_metric", "eval_args", "seed")
 _NULLABLE = {"backbone_layers", "clip_grad_norm", "micro_batch_size", "max_hours", "cold_items"}
-_NULLABLE |= {"targets_per_user", "decay_after_steps", "codebook_size"}
+_NULLABLE |= {"targets_per_user", "decay_after_steps", "codebook_size", "final_rate_share"}
 NEVER_NULL = {*_NEEDED, *RANGES} - _NULLABLE
 
 
