@@ -20,12 +20,13 @@ test: $(READY)
 	$(BIN)/python -m pytest
 
 results: $(READY)
-	$(BIN)/python run_recbole_store.py --model=STORE,SASRecAll,Pop --dataset=ml-100k --results=results
+	$(BIN)/python run_recbole_store.py --model=STORE,SASRecAll,BPR:tuned,Pop --dataset=ml-100k \
+		--seeds=3 --results=results
 	$(BIN)/python -m recbole_store.comparison results --readme README.md
 
 beauty: $(READY)
-	$(BIN)/python run_recbole_store.py --model=STORE:amazon,SASRecAll --dataset=Beauty --data_path=$(DATA) \
-		--max_hours=1 --results=results
+	$(BIN)/python run_recbole_store.py --model=STORE:amazon,SASRecAll --dataset=Beauty \
+		--data_path=$(DATA) --max_hours=1 --results=results
 	$(BIN)/python -m recbole_store.comparison results --readme README.md
 
 bench: $(READY)
