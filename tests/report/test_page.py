@@ -259,3 +259,4 @@ def test_published_figures_have_a_table_of_their_own(report, tmp_path):
     assert header[-2:] == ["Recall@10", "NDCG@10"]
     expected = {e["model"]: f"{e['recall@10']:.4f}" for e in published_figures("Beauty")}
     assert {row[0]: row[-2] for row in rows} == expected
+    assert [row[-1] for row in rows].count("–") == 1

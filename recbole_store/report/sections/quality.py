@@ -57,7 +57,10 @@ def results(subject: Subject) -> Section:
 
 def _published(subject: Subject) -> list[Block]:
     """What others report on this data set, in a table of its own: it was not measured here."""
-    rows = [[Cell(text) for text in row] for row in published_rows(subject.data.name)]
+    rows = [
+        [Cell("–" if text == "-" else text) for text in row]  # the report's sign for no figure
+        for row in published_rows(subject.data.name)
+    ]
     if not rows:
         return []
     return [
