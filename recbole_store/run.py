@@ -204,7 +204,8 @@ def run_model(
             "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         },
         "curve": epochs.epochs,
-        "settings": {key: config[key] for key in sorted(settings)},
+        # Where the data lie is the machine's own affair; their checksums say which they are.
+        "settings": {key: config[key] for key in sorted(settings) if key != "data_path"},
         "versions": versions(),
         "hardware": hardware(config["device"]),
         "git_commit": commit,
