@@ -10,7 +10,6 @@ import contextlib
 import io
 import warnings
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,26 +19,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Dynami
 from transformers.utils import logging as transformers_logging
 
 from recbole_store.backbone_files import BackboneError, locate
+from recbole_store.precision import use_bf16
+from recbole_store.words import Words
 
 STAGES = ("tokenizer", "recommender")
-
-
-class Words(NamedTuple):
-    """Texts as word-piece ids, right-padded."""
-
-    ids: Tensor  # int64 [B, W]
-    lengths: Tensor  # int64 [B]
-
-    def of_rows(self, rows: Tensor) -> Words:
-        """Some of the texts, padded to the longest of them."""
-        lengths = self.lengths[rows]
-        return Words(self.ids[rows, : int(lengths.max())], lengths)
-
-    def followed_by(self, ids: Tensor) -> Words:
-        """Every text with the same word pieces [E] directly behind it."""
-        padded = F.pad(self.ids, (0, len(ids)))
-        place = self.lengths[:, None] + torch.arange(len(ids), device=ids.device)
-        return Words(padded.scatter(1, place, ids.expand(len(padded), -1)), self.lengths + len(ids))
 
 
 class Backbone(nn.Module):
@@ -232,15 +215,6 @@ class Backbone(nn.Module):
         head = self.llm.get_output_embeddings().weight[vocabulary]
         labels = torch.searchsorted(vocabulary, words.ids[real])
         return F.cross_entropy(F.linear(hidden[real], head), labels)
-
-
-def use_bf16(precision: str, device: torch.device) -> bool:
-    """Whether to run in bfloat16; ``auto`` takes it where the hardware multiplies it natively."""
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
 
 def load(name: str, n_layers: int | None):

@@ -28,8 +28,9 @@ def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) ->
 
     Returns:
         ``settings``, ``conditions`` (what else was typed), ``valid`` (metrics of the best epoch),
-        ``valid_metric``, ``epochs``, ``best_epoch``, ``fit_s``, ``seed``, ``git_commit``. Test
-        metrics are left out: they may choose nothing.
+        ``valid_metric``, ``scores`` (that metric after each evaluation), ``epochs``,
+        ``best_epoch``, ``fit_s``, ``seed``, ``git_commit``. Test metrics are left out: they may
+        choose nothing.
 
     Raises:
         subprocess.CalledProcessError: the run failed.
@@ -41,6 +42,11 @@ def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) ->
         command += [f"--run_dir={run_dir}", "--no_table", *typed, *passed_on]
         subprocess.run(command, check=True)
         result = json.loads((Path(run_dir) / "result.json").read_text(encoding="utf-8"))
+    return outcome(settings, passed_on, result)
+
+
+def outcome(settings: dict, passed_on: list[str], result: dict) -> dict:
+    """What is kept of a trial's ``result.json``; see :func:`run_trial`."""
     best = [row["epoch"] for row in result["curve"] if row.get("valid") == result["valid"]]
     return {
         "settings": settings,
@@ -48,6 +54,7 @@ def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) ->
         "git_commit": result["git_commit"],
         "valid": result["valid"],
         "valid_metric": result["valid_metric"].lower(),
+        "scores": [row["valid_score"] for row in result["curve"] if "valid_score" in row],
         "epochs": result["times"]["epochs"],
         "best_epoch": best[-1],
         "fit_s": result["times"]["fit_s"],

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from recbole_store.backbone_files import BackboneError
-from recbole_store.llm import Backbone, use_bf16
+from recbole_store.llm import Backbone
+from recbole_store.precision import use_bf16
 
 
 def dtypes(backbone: Backbone) -> list[torch.dtype]:

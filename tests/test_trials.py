@@ -31,6 +31,7 @@ def test_a_trial_keeps_validation_alone(listed, planted, tmp_path, capfd):
     assert first["settings"] == {"hidden_size": 8}
     assert second["settings"] == {"hidden_size": 16, "n_heads": 1}
     assert first["epochs"] == 2 and first["best_epoch"] in (0, 1) and first["fit_s"] > 0
+    assert len(first["scores"]) == 2 and first["valid"]["ndcg@10"] == max(first["scores"])
     assert 0 < first["valid"]["ndcg@10"] < 1 and "test" not in first
     best = max((first, second), key=lambda trial: trial["valid"]["ndcg@10"])
     last_lines = capfd.readouterr().out.splitlines()[-2:]

@@ -34,13 +34,15 @@ class ItemVectors(nn.Module):
         for weight in (self.of_text.weight, self.own.weight):
             nn.init.normal_(weight, std=0.02)
 
-    def forward(self, item_ids: Tensor, points: Tensor) -> Tensor:
-        """Vectors [..., D] of items [...].
+    def forward(self, points: Tensor, item_ids: Tensor | None = None) -> Tensor:
+        """Vectors [..., D] of items [...]; of all items, [n_items, D], without ``item_ids``.
 
         Args:
             points: what is known of all items' texts, [n_items, P].
         """
-        has_own = self.has_own[item_ids]
+        own, has_own = self.own.weight, self.has_own
+        if item_ids is not None:
+            points, own, has_own = points[item_ids], self.own(item_ids), has_own[item_ids]
         if self.training and self.own_dropout > 0:
             has_own = has_own * (torch.rand_like(has_own) >= self.own_dropout)
-        return self.of_text(points[item_ids]) + self.own(item_ids) * has_own
+        return self.of_text(points) + own * has_own

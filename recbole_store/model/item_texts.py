@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from recbole_store.batches import similar_lengths
-from recbole_store.llm import Words
+from recbole_store.words import Words
 
 
 class ItemTexts(nn.Module):

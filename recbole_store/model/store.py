@@ -179,7 +179,7 @@ class STORE(SemanticIdModel):
         inputs = self.code_tokens(codes)
         if self.item_input is None:
             return inputs
-        vectors = self.item_input(self.item_vectors(item_ids, self.points))
+        vectors = self.item_input(self.item_vectors(self.points, item_ids))
         return torch.cat([inputs[:, :, :-1], inputs[:, :, -1:] + vectors[:, :, None]], dim=2)
 
     def forward(self, window: Window, item_ids: Tensor) -> Tensor:
@@ -267,11 +267,11 @@ class STORE(SemanticIdModel):
 
         Padding gets -inf, and so do cold items until they join.
         """
-        every = torch.arange(self.n_items, device=states.device)
-        is_hidden = every == 0
+        is_hidden = torch.zeros(self.n_items, dtype=torch.bool, device=states.device)
+        is_hidden[0] = True
         if not self.has_joined:
             is_hidden[self.cold_items] = True
-        return self.item_head(states, self.item_vectors(every, self.points), is_hidden)
+        return self.item_head(states, self.item_vectors(self.points), is_hidden)
 
     def _wanted_targets(self, interaction) -> Tensor:
         labels = (self.label_field, self.label_list)

@@ -13,7 +13,6 @@ from recbole_store.generator.item_vectors import ItemVectors
 from recbole_store.generator.reserved_places import reserve_places
 
 NONE_HIDDEN = torch.zeros(6, dtype=torch.bool)
-EVERY = torch.arange(6)
 
 
 def vectors_of(own_dropout=0.0, cold=()) -> ItemVectors:
@@ -33,11 +32,11 @@ def test_hidden_items_are_not_scored():
 
 def test_a_cold_item_is_known_by_its_text_alone():
     vectors, points = vectors_of(cold=[4]), torch.randn(6, 4)
-    before = vectors(EVERY, points)
+    before = vectors(points)
     assert_close(before[4], vectors.of_text(points[4]))
     with torch.no_grad():
         vectors.own.weight[[2, 4]] += 9.0
-    after = vectors(EVERY, points)
+    after = vectors(points)
     assert_close(after[4], before[4])
     assert_close(after[2], before[2] + 9.0)
 
@@ -45,18 +44,18 @@ def test_a_cold_item_is_known_by_its_text_alone():
 def test_vectors_of_some_items_are_those_of_all():
     vectors, points = vectors_of(cold=[4]), torch.randn(6, 4)
     some = torch.tensor([[4, 1], [0, 5]])
-    assert_close(vectors(some, points), vectors(EVERY, points)[some])
+    assert_close(vectors(points, some), vectors(points)[some])
 
 
 def test_own_vectors_drop_out_in_training_only():
     vectors, points = vectors_of(own_dropout=0.5), torch.randn(6, 4)
-    many = EVERY.repeat(200)
+    many = torch.arange(6).repeat(200)
     by_text = vectors.of_text(points)[many]
-    dropped = (vectors(many, points) == by_text).all(-1).float().mean()
+    dropped = (vectors(points, many) == by_text).all(-1).float().mean()
     assert 0.4 < dropped < 0.6
     vectors.eval()
-    assert torch.equal(vectors(EVERY, points), vectors(EVERY, points))
-    assert not (vectors(EVERY, points) == vectors.of_text(points)).all(-1).any()
+    assert torch.equal(vectors(points), vectors(points))
+    assert not (vectors(points) == vectors.of_text(points)).all(-1).any()
 
 
 def test_fused_lists_by_hand():

@@ -90,7 +90,7 @@ def test_the_llm_reads_an_item_s_vector_behind_its_last_code(prepared, model):
     batch = first_rows(prepared.train, 4)
     codes, items = model._history_codes(batch), batch["item_id_list"]
     before = model.read_items(codes, items)
-    vectors = model.item_input(model.item_vectors(items, model.points))
+    vectors = model.item_input(model.item_vectors(model.points, items))
     assert_close(before[..., :-1, :], model.code_tokens(codes)[..., :-1, :])
     assert_close(before[..., -1, :], model.code_tokens(codes)[..., -1, :] + vectors)
     without = make_model(prepared, item_input=False)

@@ -1,0 +1,27 @@
+"""Texts as the LLM's word pieces."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Words(NamedTuple):
+    """Texts as word-piece ids, right-padded."""
+
+    ids: Tensor  # int64 [B, W]
+    lengths: Tensor  # int64 [B]
+
+    def of_rows(self, rows: Tensor) -> Words:
+        """Some of the texts, padded to the longest of them."""
+        lengths = self.lengths[rows]
+        return Words(self.ids[rows, : int(lengths.max())], lengths)
+
+    def followed_by(self, ids: Tensor) -> Words:
+        """Every text with the same word pieces [E] directly behind it."""
+        padded = F.pad(self.ids, (0, len(ids)))
+        place = self.lengths[:, None] + torch.arange(len(ids), device=ids.device)
+        return Words(padded.scatter(1, place, ids.expand(len(padded), -1)), self.lengths + len(ids))
