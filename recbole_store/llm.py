@@ -38,13 +38,13 @@ class Backbone(nn.Module):
         checkpointing: recompute activations in the backward pass: less memory, a third more time.
         compiled: compile training's forward and backward passes with torch.compile.
         hidden_dropout: of what each layer adds to its input, while the recommender trains.
-        eval_precision: of decoding and tokenizing. In bf16, how a batch is put together changes
-            scores in the third digit, and so ranks and codes.
+        eval_precision: of decoding. In bf16, how a batch is put together changes scores in the
+            third digit, and so ranks. Tokenizing is in fp32, as an item's codes are its own.
 
     Attributes:
         hidden_size: H.
         word_norm: mean L2 norm of the word embeddings, the scale of a usual input.
-        bf16, eval_bf16: whether forward passes run in bfloat16, in training and in evaluation.
+        bf16, eval_bf16: whether forward passes run in bfloat16, in training and in decoding.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Backbone(nn.Module):
                 raise BackboneError(
                     f"{name} has no layers `lora_target_modules` {lora['target_modules']}."
                 ) from error
-        self.hidden_dropout, self.drops_hidden = hidden_dropout, False
+        self.hidden_dropout, self.recommends = hidden_dropout, False
         if hidden_dropout > 0:
             for layer in self._layers(name):
                 layer.register_forward_hook(self._drop)
@@ -106,7 +106,7 @@ class Backbone(nn.Module):
 
     def _drop(self, layer: nn.Module, inputs: tuple, output):
         """Dropout of what a layer has added; LLMs come without, as they see no text twice."""
-        if not (self.training and self.drops_hidden):
+        if not (self.training and self.recommends):
             return output
         before, after = inputs[0], output[0] if isinstance(output, tuple) else output
         after = before + F.dropout(after - before, self.hidden_dropout)
@@ -114,7 +114,7 @@ class Backbone(nn.Module):
 
     def use_stage(self, stage: str) -> None:
         """Let ``stage`` ("tokenizer" or "recommender") read, and train what it may train."""
-        self.drops_hidden = stage == "recommender"
+        self.recommends = stage == "recommender"
         if self.tuning == "lora":
             self.llm.set_adapter(stage)  # also freezes the other stage's adapter
         elif self.tuning == "full":
@@ -164,7 +164,7 @@ class Backbone(nn.Module):
         """
         # Decoding's shapes change with every batch and level: only training is compiled.
         eagerly = self.compiled and not self.training
-        bf16 = self.bf16 if self.training else self.eval_bf16
+        bf16 = self.bf16 if self.training else self.eval_bf16 and self.recommends
         with (
             torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=bf16),
             torch.compiler.set_stance("force_eager") if eagerly else contextlib.nullcontext(),

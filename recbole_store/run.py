@@ -215,8 +215,6 @@ def run_model(
         write_items(run_dir / "items.npz", dataset, model)
     if hasattr(model, "report"):
         result["store"] = model.report()
-        if result["store"]["tokenizer_cached"]:  # the same time, whatever ran before
-            result["times"]["fit_s"] += result["store"]["tokenizer_s"]
     (run_dir / "result.json").write_text(json.dumps(result, indent=1, default=str) + "\n")
     return result
 
@@ -226,11 +224,21 @@ class _HoursSpent(Exception):
 
 
 def fit(trainer, train_data, valid_data, config) -> float:
-    """Train to early stopping, ``epochs`` or ``max_hours``; seconds that it took."""
-    started = time.perf_counter()
+    """Train to early stopping, ``epochs`` or ``max_hours``; seconds that it took.
+
+    A tokenizer from the cache counts with the time that it took once, so that the hours buy as
+    many epochs whatever ran before.
+    """
+    started = evaluated = time.perf_counter()
 
     def stop_in_time(epoch_idx, valid_score):
-        if time.perf_counter() - started >= config["max_hours"] * 3600:
+        nonlocal evaluated
+        now = time.perf_counter()
+        # Until the next evaluation it takes as long as since the last one; up to the first, though,
+        # the tokenizer may have taken its time as well.
+        round_s = now - max(evaluated, getattr(trainer, "tokenized_at", started))
+        evaluated = now
+        if now - started + cached_seconds(trainer.model) + round_s > config["max_hours"] * 3600:
             raise _HoursSpent
 
     limit = {} if config["max_hours"] is None else {"callback_fn": stop_in_time}
@@ -244,7 +252,13 @@ def fit(trainer, train_data, valid_data, config) -> float:
         )
     except _HoursSpent:  # the best epoch so far is saved already
         log.info("Stopped: training has had its `max_hours` (%s).", config["max_hours"])
-    return time.perf_counter() - started
+    return time.perf_counter() - started + cached_seconds(trainer.model)
+
+
+def cached_seconds(model) -> float:
+    """What a tokenizer from the cache took when it was trained; 0 where it was trained just now."""
+    found = getattr(model, "tokenizer_report", {})
+    return found["tokenizer_s"] if found.get("tokenizer_cached") else 0.0
 
 
 def converged(trainer, config) -> bool:

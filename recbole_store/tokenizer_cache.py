@@ -58,7 +58,7 @@ def fingerprint(config, model, counts) -> str:
     content = {
         "version": TOKENIZER_VERSION,
         "settings": {key: config[key] for key in TOKENIZER_KEYS},
-        "bf16": (model.backbone.bf16, model.backbone.eval_bf16),
+        "bf16": model.backbone.bf16,
         "texts": model.pieces,
         "cold": model.cold_items.tolist(),
         "together": None if counts is None else digest(counts.indptr, counts.indices, counts.data),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from planted_store import first_rows, make_model, make_trainer, prepare, store_s
 from recbole.data import data_preparation
 
 from recbole_store.ranked_lists import ranked_items, ranks_of_targets
-from recbole_store.run import build, run_model
+from recbole_store.run import build, fit, run_model
 from recbole_store.seen_items import SeenItems, hidden_pairs
 from recbole_store.settings import resolve
 
@@ -189,6 +190,35 @@ def test_hours_spent_end_the_training(repeating, tmp_path):
     result, _ = run("SASRec", repeating[0], tmp_path / "short", epochs=50, max_hours=1e-9)
     assert (result["times"]["epochs"], result["converged"]) == (1, False)
     assert result["test"]["recall@20"] > 0  # the one epoch was kept, and tested
+
+
+class Clocked:
+    """A trainer whose epochs and tokenizer take as long as told, one evaluation an epoch."""
+
+    def __init__(self, clock, tokenizer_s, cached, epoch_s):
+        self.model = SimpleNamespace(
+            tokenizer_report={"tokenizer_s": tokenizer_s, "tokenizer_cached": cached}
+        )
+        self.clock, self.epoch_s, self.epochs = clock, epoch_s, 0
+
+    def fit(self, *_, callback_fn, **__):
+        report = self.model.tokenizer_report
+        self.clock.now += 0 if report["tokenizer_cached"] else report["tokenizer_s"]
+        self.tokenized_at = self.clock.now
+        while True:
+            self.clock.now += self.epoch_s
+            self.epochs += 1
+            callback_fn(self.epochs, 0.0)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_hours_are_kept_and_hold_the_tokenizer_cached_or_not(monkeypatch, cached):
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr("recbole_store.run.time.perf_counter", lambda: clock.now)
+    config = {"max_hours": 1.0, "show_progress": False}
+    trainer = Clocked(clock, tokenizer_s=1500, cached=cached, epoch_s=500)
+    assert fit(trainer, None, None, config) == 1500 + 4 * 500  # a fifth would end at 4000
+    assert trainer.epochs == 4
 
 
 def test_early_stopping_is_convergence(repeating, tmp_path):

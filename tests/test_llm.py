@@ -35,7 +35,10 @@ def test_each_has_its_own_precision(tiny_llm, precision, eval_precision, expecte
     backbone = Backbone(
         str(tiny_llm), None, "full", precision, {}, "cpu", eval_precision=eval_precision
     )
+    backbone.use_stage("recommender")
     assert dtypes(backbone) == expected
+    backbone.use_stage("tokenizer")
+    assert dtypes(backbone) == [expected[0], torch.float32]
 
 
 @pytest.mark.parametrize(("amx", "avx512"), [(True, False), (False, True), (False, False)])

@@ -51,10 +51,9 @@ def test_texts_precision_weights_and_histories_count(settings, model, monkeypatc
     together = sparse.csr_matrix(torch.eye(3).numpy())
     assert fingerprint(settings, model, together) != before
     assert fingerprint(settings, model, 2 * together) != fingerprint(settings, model, together)
-    for name in ("bf16", "eval_bf16"):
-        with monkeypatch.context() as patch:
-            patch.setattr(model.backbone, name, True)
-            assert fingerprint(settings, model, None) != before
+    with monkeypatch.context() as patch:
+        patch.setattr(model.backbone, "bf16", True)
+        assert fingerprint(settings, model, None) != before
     with monkeypatch.context() as patch:
         patch.setattr(model, "pieces", [*model.pieces[:-1], ["another text"]])
         assert fingerprint(settings, model, None) != before

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from recbole.model.sequential_recommender.sasrec import SASRec
 from torch import Tensor
 
-from recbole_store.generator.code_sequence import wanted_targets
+from recbole_store.generator.code_sequence import wanted_targets, with_targets
+from recbole_store.seen_items import filters_training, without_seen
 
 
 class SASRecAll(SASRec):
@@ -29,6 +30,7 @@ class SASRecAll(SASRec):
         # Rows of benchmark files overlap, so only their own target counts.
         self.only_last = dataset.window_rows is None
         self.cold_items = dataset.cold_items  # there are none while it trains
+        self.filter_training = filters_training(config)
         # What a batch's loss is divided by, so that each target weighs the same in an epoch,
         # whether it comes in a batch of long windows or of short ones.
         self.targets_per_row = dataset.n_targets / max(len(dataset), 1)
@@ -52,9 +54,10 @@ class SASRecAll(SASRec):
             self.only_last,
             *(interaction[field] if field in interaction else None for field in self.label_fields),
         )[:, : item_seq.size(1)]
-        following = F.pad(item_seq[:, 1:], (0, 1))
-        following[range(len(lengths)), lengths - 1] = interaction[self.POS_ITEM_ID]
+        items = with_targets(item_seq, lengths, interaction[self.POS_ITEM_ID])
         logits = self.states(item_seq)[wanted] @ self.item_embedding.weight.T  # [n, n_items]
         logits[:, self.cold_items] = -torch.inf
-        loss = F.cross_entropy(logits, following[wanted], reduction="sum")
+        if self.filter_training:
+            logits = without_seen(logits, items, wanted)
+        loss = F.cross_entropy(logits, items[:, 1:][wanted], reduction="sum")
         return loss / max(int(wanted.any(1).sum()) * self.targets_per_row, 1)

@@ -28,6 +28,7 @@ from recbole_store.generator.item_vectors import ItemVectors
 from recbole_store.llm import Backbone
 from recbole_store.model.item_texts import ItemTexts
 from recbole_store.model.semantic_id_model import SemanticIdModel
+from recbole_store.seen_items import filters_training, without_seen
 from recbole_store.tokenizer.dense_tokens import TASK, DenseTokenizer
 from recbole_store.tokenizer.quantizer import DENSE_TOKENS
 
@@ -45,6 +46,7 @@ class STORE(SemanticIdModel):
         self.reconstruct_weight = config["reconstruct_weight"]
         self.cosine_weight = config["cosine_weight"]
         self.prefix_weight = config["prefix_weight"]
+        self.filter_training = filters_training(config)
         self.learning_rates = (config["learning_rate"], config["code_learning_rate"])
         self.label_field = config["LABEL_FIELD"]
         self.label_list = config["LABEL_FIELD"] + config["LIST_SUFFIX"]
@@ -258,6 +260,8 @@ class STORE(SemanticIdModel):
         loss = total / (n_targets * window.codes.size(-1))
         if self.item_head is not None:
             logits = self._by_item(hidden[:, :, 0][is_target])
+            if self.filter_training:
+                logits = without_seen(logits, items, is_target)
             item_loss = F.cross_entropy(logits, items[:, 1:][is_target], reduction="sum")
             loss = loss + self.item_weight * item_loss / n_targets
         return loss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 from planted_store import histories_of
@@ -25,8 +26,10 @@ def prepared(planted, **changes):
     return get_model("SASRecAll")(config, loaders[0].dataset), loaders
 
 
-def test_its_loss_is_that_of_one_row_a_target(planted):
-    model, (train, *_) = prepared(planted)
+@pytest.mark.parametrize("filtered", [False, True])
+def test_its_loss_is_that_of_one_row_a_target(planted, filtered):
+    model, (train, *_) = prepared(planted, filter_history=filtered)
+    assert model.filter_training is filtered
     model.eval()
     histories, targets = histories_of(train, 40)
     rows = [
@@ -38,6 +41,8 @@ def test_its_loss_is_that_of_one_row_a_target(planted):
     for history, target in rows:
         last = model(torch.tensor([history]), torch.tensor([len(history)]))
         logits = last @ model.item_embedding.weight.T
+        if filtered:
+            logits[0, [0, *set(history) - {target}]] = -torch.inf
         by_row.append(F.cross_entropy(logits, torch.tensor([target])))
     windows = train.dataset[torch.arange(40)]
     assert len(set(map(len, histories))) > 1  # padding took part

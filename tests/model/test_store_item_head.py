@@ -67,11 +67,14 @@ def test_without_fusion_the_codes_alone_rank(prepared, model):
         model.fusion = 0.6
 
 
-def test_the_loss_is_that_of_every_target_by_itself(prepared, model):
+@pytest.mark.parametrize("filtered", [False, True])
+def test_the_loss_is_that_of_every_target_by_itself(prepared, model, filtered):
     windows = first_rows(prepared.train, 20)
     codes = make_model(prepared, item_weight=0.0)
     codes.load_state_dict(model.state_dict(), strict=False)
+    model.filter_training = filtered
     by_head = model.next_item_loss(windows) - codes.eval().next_item_loss(windows)
+    model.filter_training = False
     total = 0.0
     for history, target in zip(*histories_of(prepared.train, 20), strict=True):
         items = [*history, target]
@@ -80,9 +83,18 @@ def test_the_loss_is_that_of_every_target_by_itself(prepared, model):
             row["item_id_list"] = F.pad(torch.tensor([items[:n]]), (0, 6 - n))
             row["item_length"] = torch.tensor([n])
             row["semantic_id_item_id_list"] = model.semantic_ids[row["item_id_list"]]
-            state = model.decoder(row).history_end[:, 0]
-            total += F.cross_entropy(model._by_item(state), torch.tensor([items[n]])).item()
+            logits = model._by_item(model.decoder(row).history_end[:, 0])
+            if filtered:
+                logits[0, list(set(items[:n]) - {items[n]})] = -torch.inf
+            total += F.cross_entropy(logits, torch.tensor([items[n]])).item()
     assert by_head.item() == pytest.approx(total / (20 * model.targets_per_row), rel=1e-4)
+
+
+@pytest.mark.parametrize("history", [False, True])
+def test_training_is_filtered_as_rankings_are_unless_told(prepared, history):
+    for training, filtered in ((None, history), (True, True), (False, False)):
+        changes = {"filter_history": history, "filter_training": training}
+        assert make_model(prepared, **changes).filter_training is filtered
 
 
 def test_the_llm_reads_an_item_s_vector_behind_its_last_code(prepared, model):
