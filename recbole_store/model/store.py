@@ -28,8 +28,9 @@ from recbole_store.generator.item_vectors import ItemVectors
 from recbole_store.llm import Backbone
 from recbole_store.model.item_texts import ItemTexts
 from recbole_store.model.semantic_id_model import SemanticIdModel
+from recbole_store.model.text_tasks import TextTasks
 from recbole_store.seen_items import filters_training, without_seen
-from recbole_store.tokenizer.dense_tokens import TASK, DenseTokenizer
+from recbole_store.tokenizer.dense_tokens import DenseTokenizer
 from recbole_store.tokenizer.quantizer import DENSE_TOKENS
 
 
@@ -40,11 +41,8 @@ class STORE(SemanticIdModel):
         super().__init__(config, dataset)
 
         # load parameters info
-        self.align_weight = config["align_weight"]
         self.item_weight = config["item_weight"]
         self.fusion = config["fusion"]
-        self.reconstruct_weight = config["reconstruct_weight"]
-        self.cosine_weight = config["cosine_weight"]
         self.prefix_weight = config["prefix_weight"]
         self.filter_training = filters_training(config)
         self.learning_rates = (config["learning_rate"], config["code_learning_rate"])
@@ -86,10 +84,6 @@ class STORE(SemanticIdModel):
         )
         prompt = self.backbone.words([config["history_prompt"]]).ids[0]
         self.register_buffer("history_prompt", prompt, persistent=False)
-        align = self.backbone.words([" " + config["align_prompt"]]).ids[0]
-        self.register_buffer("align_prompt", align, persistent=False)
-        task = self.backbone.words([TASK]).ids[0]
-        self.register_buffer("task_prompt", task, persistent=False)
 
         self.add_tokenizer(config, dense_width=hidden_size)
         self.item_vectors: ItemVectors | None = None
@@ -108,9 +102,7 @@ class STORE(SemanticIdModel):
             self.item_input = nn.Linear(width, hidden_size, bias=False)
         if self.item_weight > 0:
             self.item_head = ItemHead(hidden_size, width)
-        self.to_point: nn.Linear | None = None
-        if self.cosine_weight > 0:
-            self.to_point = nn.Linear(hidden_size, self.quantizer.n_points, bias=False)
+        self.text_tasks = TextTasks(config, self.backbone, self.quantizer.n_points)
         self.retokenized_same: float | None = None  # with all weights tuned: share of items
 
     @property
@@ -135,7 +127,7 @@ class STORE(SemanticIdModel):
         self.backbone.use_stage(stage)
         self.dense_tokenizer.requires_grad_(stage == "tokenizer")
         self.code_tokens.requires_grad_(stage == "recommender")
-        for part in (self.item_vectors, self.item_input, self.item_head, self.to_point):
+        for part in (self.item_vectors, self.item_input, self.item_head, self.text_tasks):
             if part is not None:
                 part.requires_grad_(stage == "recommender")
 
@@ -220,18 +212,7 @@ class STORE(SemanticIdModel):
         for part in torch.argsort(lengths).split(rows or len(lengths)):
             share = learnt[part].sum() / learnt.sum().clamp(min=1)
             yield "next_item", self.next_item_loss(interaction[part]) * share
-        if self.align_weight > 0 or self.reconstruct_weight > 0 or self.cosine_weight > 0:
-            items = self.item_texts.next_items(len(lengths) / self.n_windows)
-            for start in range(0, len(items), rows or len(items)):
-                part = items[start : start + (rows or len(items))]
-                share = len(part) / len(items)
-                if self.align_weight > 0:
-                    yield "align", self.align_weight * share * self.align_loss(part)
-                if self.reconstruct_weight > 0:
-                    loss = self.reconstruct_weight * share * self.reconstruct_loss(part)
-                    yield "reconstruct", loss
-                if self.cosine_weight > 0:
-                    yield "cosine", self.cosine_weight * share * self.cosine_loss(part)
+        yield from self.text_tasks.pieces(self, len(lengths) / self.n_windows, rows)
 
     def next_item_loss(self, interaction) -> Tensor:
         """Token-to-token: cross-entropy of the codes of every target of the windows.
@@ -285,29 +266,6 @@ class STORE(SemanticIdModel):
             self.only_last,
             *(interaction[field] if field in interaction else None for field in labels),
         )
-
-    def align_loss(self, items: list[int]) -> Tensor:
-        """Auxiliary text-to-token: an item's codes from its text, so that both stay tied."""
-        words = self.item_texts.words(items).followed_by(self.align_prompt)
-        codes = self.semantic_ids[items]
-        hidden = self.backbone.read_words_then(words, self.code_tokens(codes[:, :-1]))  # [B, L, H]
-        losses = [
-            F.cross_entropy(head(hidden[:, level]), codes[:, level])
-            for level, head in enumerate(self.code_tokens.heads)
-        ]
-        return sum(losses) / len(losses)
-
-    def reconstruct_loss(self, items: list[int]) -> Tensor:
-        """Codes -> text: cross-entropy of an item's text, given its semantic ID."""
-        tokens = self.code_tokens(self.semantic_ids[items])
-        return self.backbone.text_loss(
-            tokens, self.task_prompt, self.item_texts.words(items), self.item_texts.vocabulary
-        )
-
-    def cosine_loss(self, items: list[int]) -> Tensor:
-        """1 - cosine of an item's codes, read as one vector and projected, and its text's point."""
-        codes = self.code_tokens(self.semantic_ids[items])[:, -1]
-        return 1 - F.cosine_similarity(self.to_point(codes), self.points[items]).mean()
 
     def decoder(self, interaction) -> CodeDecoder:
         lengths = interaction[self.ITEM_SEQ_LEN]

@@ -446,13 +446,13 @@ def test_align_loss_reads_the_text_and_then_each_code_in_turn(model):
     losses = []
     for item in items:
         words = model.backbone.words([model.texts[item]]).ids[0]
-        words = model.backbone.embed(torch.cat([words, model.align_prompt]))
+        words = model.backbone.embed(torch.cat([words, model.text_tasks.align_prompt]))
         codes = model.semantic_ids[item]
         for level, head in enumerate(model.code_tokens.heads):
             inputs = torch.cat([words, model.code_tokens(codes[:level])])
             logits = head(model.backbone(inputs[None])[0, -1])
             losses.append(-logits.log_softmax(0)[codes[level]])
-    assert_close(model.align_loss(items), torch.stack(losses).mean(), **CLOSE)
+    assert_close(model.text_tasks.align_loss(model, items), torch.stack(losses).mean(), **CLOSE)
 
 
 @torch.no_grad()
@@ -469,7 +469,8 @@ def test_reconstruct_loss_reads_the_codes_and_then_each_word_in_turn(model):
             inputs = torch.cat([codes, task, backbone.embed(words[:place])])
             logits = output @ backbone(inputs[None])[0, -1]
             losses.append(logits[vocabulary].logsumexp(0) - logits[word])
-    assert_close(model.reconstruct_loss(items), torch.stack(losses).mean(), **CLOSE)
+    found = model.text_tasks.reconstruct_loss(model, items)
+    assert_close(found, torch.stack(losses).mean(), **CLOSE)
 
 
 @pytest.mark.parametrize(
@@ -490,10 +491,10 @@ def test_cosine_loss_is_0_where_codes_point_to_texts(prepared):
     model.set_points(torch.randn(model.n_items - 1, model.points.size(1)))
     items = [3, 7, 9]
     codes = model.code_tokens(model.semantic_ids[items])[:, -1]
-    model.points[items] = 4 * model.to_point(codes).detach()
-    assert model.cosine_loss(items).item() == pytest.approx(0, abs=1e-6)
+    model.points[items] = 4 * model.text_tasks.to_point(codes).detach()
+    assert model.text_tasks.cosine_loss(model, items).item() == pytest.approx(0, abs=1e-6)
     model.points[7] *= -1
-    assert model.cosine_loss(items).item() == pytest.approx(2 / 3, abs=1e-6)
+    assert model.text_tasks.cosine_loss(model, items).item() == pytest.approx(2 / 3, abs=1e-6)
     _, cosine = model.calculate_loss(first_rows(prepared.train, 8))
     cosine.backward()
     assert model.code_tokens.embedding.weight.grad.abs().sum() > 0
@@ -517,7 +518,7 @@ def test_a_prefix_loss_of_codes_that_the_beams_would_drop(prepared):
 def test_text_tasks_see_every_item_about_once_an_epoch(prepared):
     model = make_model(prepared, align_weight=1.0)
     seen = []
-    model.align_loss = lambda items: seen.extend(items) or torch.zeros(())
+    model.text_tasks.align_loss = lambda model, items: seen.extend(items) or torch.zeros(())
     model.next_item_loss = lambda interaction: torch.zeros(())
     for batch in prepared.train:
         model.calculate_loss(batch)

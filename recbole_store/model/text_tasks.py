@@ -1,0 +1,77 @@
+"""The text tasks that go on while the recommender learns, so that language and codes stay tied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from recbole_store.llm import Backbone
+from recbole_store.tokenizer.dense_tokens import TASK
+
+if TYPE_CHECKING:
+    from recbole_store.model.store import STORE
+
+TASKS = ("align", "reconstruct", "cosine")  # weighted by the settings of these names + "_weight"
+
+
+class TextTasks(nn.Module):
+    """Text -> codes (STORE, section 3), codes -> text, and codes that point to their text.
+
+    Args:
+        config: weights of the tasks, 0 leaves one out; ``align_prompt``.
+        backbone: reads the prompts, and says how wide codes' embeddings are.
+        n_points: width of what is known of an item's text, for the cosine task.
+    """
+
+    def __init__(self, config, backbone: Backbone, n_points: int):
+        super().__init__()
+        weights = {task: config[f"{task}_weight"] for task in TASKS}
+        self.weights = {task: weight for task, weight in weights.items() if weight > 0}
+        align = backbone.words([" " + config["align_prompt"]]).ids[0]
+        self.register_buffer("align_prompt", align, persistent=False)
+        task = backbone.words([TASK]).ids[0]
+        self.register_buffer("task_prompt", task, persistent=False)
+        self.to_point: nn.Linear | None = None
+        if "cosine" in self.weights:
+            self.to_point = nn.Linear(backbone.hidden_size, n_points, bias=False)
+
+    def pieces(self, model: STORE, share: float, rows: int | None) -> Iterator[tuple[str, Tensor]]:
+        """Weighted losses on the next items in turn, task by task, of at most ``rows`` items each.
+
+        Args:
+            share: of all items.
+        """
+        if not self.weights:
+            return
+        items = model.item_texts.next_items(share)
+        for start in range(0, len(items), rows or len(items)):
+            part = items[start : start + (rows or len(items))]
+            of_batch = len(part) / len(items)
+            for task, weight in self.weights.items():
+                yield task, weight * of_batch * getattr(self, f"{task}_loss")(model, part)
+
+    def align_loss(self, model: STORE, items: list[int]) -> Tensor:
+        """Auxiliary text-to-token: cross-entropy of an item's codes, given its text."""
+        words = model.item_texts.words(items).followed_by(self.align_prompt)
+        codes = model.semantic_ids[items]
+        inputs = model.code_tokens(codes[:, :-1])
+        hidden = model.backbone.read_words_then(words, inputs)  # [B, L, H]
+        losses = [
+            F.cross_entropy(head(hidden[:, level]), codes[:, level])
+            for level, head in enumerate(model.code_tokens.heads)
+        ]
+        return sum(losses) / len(losses)
+
+    def reconstruct_loss(self, model: STORE, items: list[int]) -> Tensor:
+        """Token-to-text: cross-entropy of an item's text, given its semantic ID."""
+        tokens = model.code_tokens(model.semantic_ids[items])
+        words, vocabulary = model.item_texts.words(items), model.item_texts.vocabulary
+        return model.backbone.text_loss(tokens, self.task_prompt, words, vocabulary)
+
+    def cosine_loss(self, model: STORE, items: list[int]) -> Tensor:
+        """1 - cosine of an item's codes, read as one vector and projected, and its text's point."""
+        codes = model.code_tokens(model.semantic_ids[items])[:, -1]
+        return 1 - F.cosine_similarity(self.to_point(codes), model.points[items]).mean()
