@@ -31,8 +31,8 @@ class Backbone(nn.Module):
     Args:
         name: hub name, local folder, or ``smollm2-135m``.
         n_layers: keep the first n transformer layers; None keeps all.
-        tuning: ``lora`` (an adapter a stage), ``full`` (all layers, word embeddings frozen) or
-            ``frozen``.
+        tuning: ``lora`` (an adapter a stage), ``full`` (the layers' weights, a set a stage; word
+            embeddings frozen) or ``frozen``.
         precision: of training; ``auto``, ``bf16`` or ``fp32``; bf16 is autocast over fp32 weights.
         lora: rank, alpha, dropout and target_modules (None: peft's choice for the architecture).
         checkpointing: recompute activations in the backward pass: less memory, a third more time.
@@ -85,7 +85,13 @@ class Backbone(nn.Module):
                 raise BackboneError(
                     f"{name} has no layers `lora_target_modules` {lora['target_modules']}."
                 ) from error
-        self.hidden_dropout, self.recommends = hidden_dropout, False
+        self.stage = "recommender"
+        self.idle: list[str] = []  # buffers with the other stage's weights, by the order of _tuned
+        if tuning == "full":
+            for number, weight in enumerate(self._tuned()):
+                self.idle.append(f"idle_{number}")
+                self.register_buffer(self.idle[-1], weight.detach().clone())
+        self.hidden_dropout = hidden_dropout
         if hidden_dropout > 0:
             for layer in self._layers(name):
                 layer.register_forward_hook(self._drop)
@@ -106,7 +112,7 @@ class Backbone(nn.Module):
 
     def _drop(self, layer: nn.Module, inputs: tuple, output):
         """Dropout of what a layer has added; LLMs come without, as they see no text twice."""
-        if not (self.training and self.recommends):
+        if not (self.training and self.stage == "recommender"):
             return output
         before, after = inputs[0], output[0] if isinstance(output, tuple) else output
         after = before + F.dropout(after - before, self.hidden_dropout)
@@ -114,22 +120,36 @@ class Backbone(nn.Module):
 
     def use_stage(self, stage: str) -> None:
         """Let ``stage`` ("tokenizer" or "recommender") read, and train what it may train."""
-        self.recommends = stage == "recommender"
         if self.tuning == "lora":
             self.llm.set_adapter(stage)  # also freezes the other stage's adapter
         elif self.tuning == "full":
-            self.llm.base_model.requires_grad_(True)
-            self.llm.get_input_embeddings().requires_grad_(False)
+            if stage != self.stage:
+                for weight, idle in zip(self._tuned(), self._idle(), strict=True):
+                    weight.data, idle.data = idle.data, weight.data
+            for weight in self._tuned():
+                weight.requires_grad_(True)
+        self.stage = stage
 
-    def copy_adapter(self, source: str, target: str) -> None:
-        """Start one stage's adapter from another's weights."""
-        if self.tuning != "lora":
-            return
-        weights = dict(self.llm.named_parameters())
+    def _tuned(self) -> list[nn.Parameter]:
+        """What ``tuning: full`` trains, in one order for good."""
+        words = self.llm.get_input_embeddings().weight
+        return [weight for weight in self.llm.base_model.parameters() if weight is not words]
+
+    def _idle(self) -> list[Tensor]:
+        return [getattr(self, name) for name in self.idle]
+
+    def copy_stage(self, source: str, target: str) -> None:
+        """Start one stage's adapter, or weights, from another's."""
         with torch.no_grad():
-            for name, weight in weights.items():
-                if f".{target}." in name:
-                    weight.copy_(weights[name.replace(f".{target}.", f".{source}.")])
+            if self.tuning == "lora":
+                weights = dict(self.llm.named_parameters())
+                for name, weight in weights.items():
+                    if f".{target}." in name:
+                        weight.copy_(weights[name.replace(f".{target}.", f".{source}.")])
+            elif self.tuning == "full":
+                for weight, idle in zip(self._tuned(), self._idle(), strict=True):
+                    found, other = (weight, idle) if self.stage == source else (idle, weight)
+                    other.copy_(found)
 
     def words(self, texts: list[str], max_words: int | None = None) -> Words:
         """Texts -> word-piece ids [B, W], right-padded; an empty text becomes one end-of-text."""
@@ -164,7 +184,7 @@ class Backbone(nn.Module):
         """
         # Decoding's shapes change with every batch and level: only training is compiled.
         eagerly = self.compiled and not self.training
-        bf16 = self.bf16 if self.training else self.eval_bf16 and self.recommends
+        bf16 = self.bf16 if self.training else self.eval_bf16 and self.stage == "recommender"
         with (
             torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=bf16),
             torch.compiler.set_stance("force_eager") if eagerly else contextlib.nullcontext(),

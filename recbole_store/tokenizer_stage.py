@@ -58,7 +58,6 @@ class TokenizerStage:
         if model.quantizer.reads != NOTHING:
             self._check_texts()
         stage, cached = self._train_or_load(dataset, show_progress)
-        model.load_state_dict(stage["weights"], strict=False)
         model.start_recommender(stage)
         found = stage[self.config["tokenizer"]]
         for buffer, values in zip(model.quantizer.buffers(), found, strict=True):
@@ -155,7 +154,7 @@ class TokenizerStage:
         vectors = torch.empty(len(texts), 0)
         if self.encoder is not None:
             vectors = self.encoder(texts, model.max_text_words)
-        return {"weights": {}, **self._fit_quantizer(vectors)}
+        return self._fit_quantizer(vectors)
 
     def _fit_quantizer(self, vectors: Tensor) -> dict:
         """Quantizer, codes and points of all items; cold ones are read, but nothing is fitted to
@@ -234,13 +233,13 @@ class TokenizerStage:
                     contrastive,
                 )
         model.zero_grad()  # else stage 2 would clip by what stage 1 left behind
-        trained = {n for n, weight in model.named_parameters() if weight.requires_grad}
+        trained = {n: w.detach() for n, w in model.named_parameters() if w.requires_grad}
         dense = model.encode(model.texts[1:]).cpu()
         found = self._fit_quantizer(dense)
         known = self._is_known()
         means, counts = code_means(dense[known], found["codes"][known], config["codebook_size"])
         return {
-            "weights": {n: w for n, w in model.state_dict().items() if n in trained},
+            "weights": trained,
             **found,
             "code_means": means,
             "code_counts": counts,

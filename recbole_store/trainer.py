@@ -12,7 +12,6 @@ from recbole.utils import init_seed
 
 from recbole_store.batches import SimilarLengths
 from recbole_store.generator.item_scores import dense_scores
-from recbole_store.tokenizer.quantizer import DENSE_TOKENS
 from recbole_store.tokenizer_stage import TokenizerStage
 from recbole_store.topk_collector import TopKCollector, is_ranked_by_topk
 
@@ -130,13 +129,6 @@ class SemanticIdTrainer(Trainer):
 class STORETrainer(SemanticIdTrainer):
     """Trains the LLM in both stages, in micro-batches if asked to."""
 
-    def evaluate(self, eval_data, load_best_model=True, **kwargs):
-        result = super().evaluate(eval_data, load_best_model, **kwargs)
-        if load_best_model and self.config["tuning"] == "full":  # the test, no epoch's validation
-            if self.model.quantizer.reads == DENSE_TOKENS:
-                self._log_agreement()
-        return result
-
     def _begin_recommender(self, train_data) -> None:
         self.model.use_stage("recommender")
         super()._begin_recommender(train_data)
@@ -164,13 +156,6 @@ class STORETrainer(SemanticIdTrainer):
         # The last piece's value is in the sum already: only its gradient is to be added.
         losses[task] = losses[task] + (waiting - waiting.detach())
         return tuple(losses.values()) if len(losses) > 1 else losses[task]
-
-    def _log_agreement(self) -> None:
-        """With all weights tuned, stage 2 changes the LLM that made the codes: say by how much."""
-        codes = self.model.tokenize(self.model.texts[1:])
-        same = (codes == self.model.semantic_ids[1:, :-1]).all(1).float().mean().item()
-        self.model.retokenized_same = same
-        log.info("Tokenized again by the tuned LLM, %.1f%% of items keep their codes", 100 * same)
 
 
 class TIGERTrainer(SemanticIdTrainer):

@@ -103,7 +103,6 @@ class STORE(SemanticIdModel):
         if self.item_weight > 0:
             self.item_head = ItemHead(hidden_size, width)
         self.text_tasks = TextTasks(config, self.backbone, self.quantizer.n_points)
-        self.retokenized_same: float | None = None  # with all weights tuned: share of items
 
     @property
     def bf16(self) -> bool:
@@ -114,16 +113,19 @@ class STORE(SemanticIdModel):
         return self.backbone.eval_bf16
 
     def start_recommender(self, stage: dict) -> None:
-        """Start the recommender's adapter from the tokenizer's, and codes from their items.
+        """Take the tokenizer's weights; start the recommender's from them, and codes from items.
 
-        Other tokenizers than the palette give codes only, which then start at random.
+        Other tokenizers than the palette have no weights here, and their codes start at random.
         """
         if self.quantizer.reads == DENSE_TOKENS:
-            self.backbone.copy_adapter("tokenizer", "recommender")
+            self.use_stage("tokenizer")
+            self.load_state_dict(stage["weights"], strict=False)
+            self.use_stage("recommender")
+            self.backbone.copy_stage("tokenizer", "recommender")
             self.code_tokens.start_from(stage["code_means"], stage["code_counts"])
 
     def use_stage(self, stage: str) -> None:
-        """Choose which adapter reads, and what trains: "tokenizer" or "recommender"."""
+        """Choose whose weights read, and what trains: "tokenizer" or "recommender"."""
         self.backbone.use_stage(stage)
         self.dense_tokenizer.requires_grad_(stage == "tokenizer")
         self.code_tokens.requires_grad_(stage == "recommender")
@@ -299,6 +301,3 @@ class STORE(SemanticIdModel):
         decoder.restart()
         found = path_log_probs(decoder, self.semantic_ids[others], self.trie, self.normalize_over)
         return fuse(beams, Beams(others, found, beams.pruned), by_item, self.fusion)
-
-    def report(self) -> dict:
-        return {**super().report(), "retokenized_same": self.retokenized_same}

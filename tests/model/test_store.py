@@ -182,11 +182,11 @@ def test_there_is_one_copy_of_the_llm(prepared, tiny_llm, tuning, tmp_path):
 # --- stage 1 in the model -------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def lora_run(prepared, tmp_path_factory):
-    """A finished lora run of one epoch a stage: model and checkpoint."""
+@pytest.fixture(scope="module", params=["lora", "full"])
+def finished(request, prepared, tmp_path_factory):
+    """A finished run of one epoch a stage: model and checkpoint."""
     changes = {
-        "tuning": "lora",
+        "tuning": request.param,
         "align_weight": 0.5,
         "learning_rate": 0.05,
         "tokenizer_learning_rate": 0.01,
@@ -200,8 +200,8 @@ def lora_run(prepared, tmp_path_factory):
     return changes, model, checkpoint, start
 
 
-def test_a_finished_lora_model_tokenizes_as_it_did(prepared, lora_run):
-    changes, model, checkpoint, _ = lora_run
+def test_a_finished_model_tokenizes_as_it_did(prepared, finished):
+    changes, model, checkpoint, _ = finished
     codes = model.semantic_ids[1:, :-1]
     assert len(codes.unique(dim=0)) > 20
     assert torch.equal(model.tokenize(model.texts[1:]), codes)
@@ -212,13 +212,14 @@ def test_a_finished_lora_model_tokenizes_as_it_did(prepared, lora_run):
     loaded.load_other_parameter(checkpoint["other_parameter"])
     assert torch.equal(loaded.semantic_ids, model.semantic_ids)
     assert torch.equal(loaded.tokenize(loaded.texts[1:]), codes)
-    # Reading with the other stage's adapter would have given other codes.
-    loaded.backbone.copy_adapter("recommender", "tokenizer")
+    # Reading with the other stage's weights would have given other codes.
+    loaded.backbone.copy_stage("recommender", "tokenizer")
     assert not torch.equal(loaded.tokenize(loaded.texts[1:]), codes)
 
 
-def test_a_lora_checkpoint_has_both_adapters_and_the_llm_s_own_weights(lora_run):
-    _, _, checkpoint, start = lora_run
+@pytest.mark.parametrize("finished", ["lora"], indirect=True)
+def test_a_lora_checkpoint_has_both_adapters_and_the_llm_s_own_weights(finished):
+    _, _, checkpoint, start = finished
     state = checkpoint["state_dict"]
     changed = {name for name, weight in state.items() if not torch.equal(weight, start[name])}
     for stage in STAGES:
