@@ -10,6 +10,7 @@ from recbole_store.comparison.published import published_table
 from recbole_store.comparison.summary import SMALLER_IS_BETTER, Figure, Summary, summaries
 
 SHOWN = ("Recall", "NDCG", "MRR")
+CURVE_END = 8  # evaluations shown of a run that had not converged
 
 
 def tables(runs: list[KeptRun], committed: frozenset[str] = frozenset()) -> list[Table]:
@@ -56,7 +57,7 @@ def label_table(runs: list[KeptRun], title: str, committed: frozenset[str] = fro
         row = [name, str(summary.n_seeds), _number(summary.get("valid", valid_metric))]
         row += [cells[key][place] for _, key in columns]
         rows.append(row + _costs(summary))
-    return Table(title, header, rows, _notes(every, len(columns)))
+    return Table(title, header, rows, _notes(every, len(columns)) + _curves(runs, valid_metric))
 
 
 def _metric_columns(every: list[Summary], kept: KeptRun, valid_metric: str) -> list:
@@ -125,6 +126,22 @@ def _notes(every: list[Summary], n_columns: int) -> list[str]:
             "† had not converged: its training ended by the number of epochs or hours, not by "
             "early stopping, and nothing is claimed over it."
         )
+    return notes
+
+
+def _curves(runs: list[KeptRun], valid_metric: str) -> list[str]:
+    """How validation stood when the training of what had not converged ended."""
+    notes = []
+    for kept in runs:
+        rows = [row for row in kept.result.get("curve", []) if "valid_score" in row]
+        if kept.result.get("converged") is False and rows:
+            last = rows[-CURVE_END:]
+            scores = ", ".join(f"{row['valid_score']:.4f}" for row in last)
+            epochs = ", ".join(str(row["epoch"] + 1) for row in last)
+            notes.append(
+                f"{kept.label} †, seed {kept.result['seed']}: valid {valid_metric} {scores} after "
+                f"epochs {epochs}."
+            )
     return notes
 
 

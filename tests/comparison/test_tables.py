@@ -142,6 +142,16 @@ def test_committed_and_unconverged_labels_are_marked():
     assert any("had not converged" in note for note in table.notes)
 
 
+def test_the_end_of_an_unconverged_curve_is_told():
+    curve = [{"epoch": n} | ({"valid_score": n / 100} if n % 2 else {}) for n in range(20)]
+    runs = [planted("New", converged=False, curve=curve), planted("Old", curve=curve)]
+    notes = [note for note in label_table(runs, "").notes if "after epochs" in note]
+    assert notes == [
+        "New †, seed 2020: valid ndcg@10 0.0500, 0.0700, 0.0900, 0.1100, 0.1300, 0.1500, 0.1700, "
+        "0.1900 after epochs 6, 8, 10, 12, 14, 16, 18, 20."
+    ]
+
+
 def test_seeds_are_told():
     table = label_table([planted(seed=1), planted(seed=2)], "")
     assert column(table, "seeds") == ["2"]
