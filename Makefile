@@ -25,8 +25,8 @@ results: $(READY)
 	$(BIN)/python -m recbole_store.comparison results --readme README.md
 
 beauty: $(READY)
-	$(BIN)/python run_recbole_store.py --model=STORE:amazon,SASRecAll --dataset=Beauty \
-		--data_path=$(DATA) --max_hours=1 --results=results
+	$(BIN)/python run_recbole_store.py --model=STORE:amazon,TIGER:amazon,SASRecAll --dataset=Beauty \
+		--data_path=$(DATA) --filter_history=True --max_hours=2.5 --results=results
 	$(BIN)/python -m recbole_store.comparison results --readme README.md
 
 bench: $(READY)
