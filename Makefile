@@ -11,6 +11,13 @@ READY := .venv/ready
 
 DATA ?= dataset
 
+# Variants of STORE without one of its parts, or with one more.
+PARTS := without_alignment codes_alone with_prefixes with_cosine without_item_head \
+	without_item_input without_dense_tokenizer without_reconstruction without_contrastive \
+	without_constraint
+comma := ,
+space := $() $()
+
 .PHONY: run test results beauty bench check
 
 run: $(READY)
@@ -22,6 +29,8 @@ test: $(READY)
 results: $(READY)
 	$(BIN)/python run_recbole_store.py --model=STORE,SASRecAll,BPR:tuned,Pop --dataset=ml-100k \
 		--seeds=3 --results=results
+	$(BIN)/python run_recbole_store.py --model=$(subst $(space),$(comma),$(addprefix STORE:,$(PARTS))) \
+		--dataset=ml-100k --results=results
 	$(BIN)/python -m recbole_store.comparison results --readme README.md
 
 beauty: $(READY)
