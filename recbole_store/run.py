@@ -220,7 +220,7 @@ def run_model(
 
 
 class _HoursSpent(Exception):
-    """Training has had its ``max_hours``."""
+    """The next evaluation would come after ``max_hours``."""
 
 
 def fit(trainer, train_data, valid_data, config) -> float:
@@ -251,7 +251,9 @@ def fit(trainer, train_data, valid_data, config) -> float:
             **limit,
         )
     except _HoursSpent:  # the best epoch so far is saved already
-        log.info("Stopped: training has had its `max_hours` (%s).", config["max_hours"])
+        log.info(
+            "Stopped: the next evaluation would come after `max_hours` (%s).", config["max_hours"]
+        )
     return time.perf_counter() - started + cached_seconds(trainer.model)
 
 

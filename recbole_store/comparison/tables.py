@@ -140,7 +140,7 @@ def _curves(runs: list[KeptRun], valid_metric: str) -> list[str]:
             epochs = ", ".join(str(row["epoch"] + 1) for row in last)
             notes.append(
                 f"{kept.label} †, seed {kept.result['seed']}: valid {valid_metric} {scores} after "
-                f"epochs {epochs}."
+                f"{'epochs' if len(last) > 1 else 'epoch'} {epochs}."
             )
     return notes
 
