@@ -20,13 +20,14 @@ from transformers.utils import logging as transformers_logging
 
 from recbole_store.backbone_files import BackboneError, locate
 from recbole_store.precision import use_bf16
+from recbole_store.stage_copies import StageCopies
 from recbole_store.words import Words
 
 STAGES = ("tokenizer", "recommender")
 
 
 class Backbone(nn.Module):
-    """A Hugging Face causal LM, cut to its first layers, with one adapter a training stage.
+    """A Hugging Face causal LM, cut to its first layers, with weights for each training stage.
 
     Args:
         name: hub name, local folder, or ``smollm2-135m``.
@@ -86,11 +87,12 @@ class Backbone(nn.Module):
                     f"{name} has no layers `lora_target_modules` {lora['target_modules']}."
                 ) from error
         self.stage = "recommender"
-        self.idle: list[str] = []  # buffers with the other stage's weights, by the order of _tuned
+        self.copies: StageCopies | None = None
         if tuning == "full":
-            for number, weight in enumerate(self._tuned()):
-                self.idle.append(f"idle_{number}")
-                self.register_buffer(self.idle[-1], weight.detach().clone())
+            layers = [weight for weight in self.llm.base_model.parameters() if weight is not words]
+            for weight in layers:
+                weight.requires_grad_(True)
+            self.copies = StageCopies(layers, self.stage)
         self.hidden_dropout = hidden_dropout
         if hidden_dropout > 0:
             for layer in self._layers(name):
@@ -120,36 +122,22 @@ class Backbone(nn.Module):
 
     def use_stage(self, stage: str) -> None:
         """Let ``stage`` ("tokenizer" or "recommender") read, and train what it may train."""
+        self.stage = stage
         if self.tuning == "lora":
             self.llm.set_adapter(stage)  # also freezes the other stage's adapter
-        elif self.tuning == "full":
-            if stage != self.stage:
-                for weight, idle in zip(self._tuned(), self._idle(), strict=True):
-                    weight.data, idle.data = idle.data, weight.data
-            for weight in self._tuned():
-                weight.requires_grad_(True)
-        self.stage = stage
+        elif self.copies is not None:
+            self.copies.use(stage)
 
-    def _tuned(self) -> list[nn.Parameter]:
-        """What ``tuning: full`` trains, in one order for good."""
-        words = self.llm.get_input_embeddings().weight
-        return [weight for weight in self.llm.base_model.parameters() if weight is not words]
-
-    def _idle(self) -> list[Tensor]:
-        return [getattr(self, name) for name in self.idle]
-
+    @torch.no_grad()
     def copy_stage(self, source: str, target: str) -> None:
         """Start one stage's adapter, or weights, from another's."""
-        with torch.no_grad():
-            if self.tuning == "lora":
-                weights = dict(self.llm.named_parameters())
-                for name, weight in weights.items():
-                    if f".{target}." in name:
-                        weight.copy_(weights[name.replace(f".{target}.", f".{source}.")])
-            elif self.tuning == "full":
-                for weight, idle in zip(self._tuned(), self._idle(), strict=True):
-                    found, other = (weight, idle) if self.stage == source else (idle, weight)
-                    other.copy_(found)
+        if self.copies is not None:
+            self.copies.copy(source)
+        if self.tuning == "lora":
+            weights = dict(self.llm.named_parameters())
+            for name, weight in weights.items():
+                if f".{target}." in name:
+                    weight.copy_(weights[name.replace(f".{target}.", f".{source}.")])
 
     def words(self, texts: list[str], max_words: int | None = None) -> Words:
         """Texts -> word-piece ids [B, W], right-padded; an empty text becomes one end-of-text."""

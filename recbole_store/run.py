@@ -229,16 +229,14 @@ def fit(trainer, train_data, valid_data, config) -> float:
     A tokenizer from the cache counts with the time that it took once, so that the hours buy as
     many epochs whatever ran before.
     """
-    started = evaluated = time.perf_counter()
+    started, trained_s = time.perf_counter(), 0.0
 
     def stop_in_time(epoch_idx, valid_score):
-        nonlocal evaluated
-        now = time.perf_counter()
-        # Until the next evaluation it takes as long as since the last one; up to the first, though,
-        # the tokenizer may have taken its time as well.
-        round_s = now - max(evaluated, getattr(trainer, "tokenized_at", started))
-        evaluated = now
-        if now - started + cached_seconds(trainer.model) + round_s > config["max_hours"] * 3600:
+        nonlocal trained_s
+        spent_s = time.perf_counter() - started + cached_seconds(trainer.model)
+        before_s, trained_s = trained_s, spent_s - tokenizer_seconds(trainer.model)
+        # The next evaluation will take as long to come as this one did.
+        if spent_s + trained_s - before_s > config["max_hours"] * 3600:
             raise _HoursSpent
 
     limit = {} if config["max_hours"] is None else {"callback_fn": stop_in_time}
@@ -257,10 +255,15 @@ def fit(trainer, train_data, valid_data, config) -> float:
     return time.perf_counter() - started + cached_seconds(trainer.model)
 
 
+def tokenizer_seconds(model) -> float:
+    """What the tokenizer stage took when it was run, now or earlier; 0 for a model without one."""
+    return getattr(model, "tokenizer_report", {}).get("tokenizer_s", 0.0)
+
+
 def cached_seconds(model) -> float:
-    """What a tokenizer from the cache took when it was trained; 0 where it was trained just now."""
-    found = getattr(model, "tokenizer_report", {})
-    return found["tokenizer_s"] if found.get("tokenizer_cached") else 0.0
+    """The same of a tokenizer from the cache; 0 where it was trained just now."""
+    is_cached = getattr(model, "tokenizer_report", {}).get("tokenizer_cached")
+    return tokenizer_seconds(model) if is_cached else 0.0
 
 
 def converged(trainer, config) -> bool:

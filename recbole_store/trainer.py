@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 
 import torch
@@ -65,7 +64,6 @@ class SemanticIdTrainer(Trainer):
     def fit(self, train_data, valid_data=None, verbose=True, saved=True, **kwargs):
         """Tokenize the items, then train the recommender on their codes."""
         self.tokenize_items(train_data.dataset, show_progress=kwargs.get("show_progress", False))
-        self.tokenized_at = time.perf_counter()
         # From here on, a cached tokenizer and one trained just now give the same run.
         init_seed(self.config["seed"], self.config["reproducibility"])
         self._begin_recommender(train_data)

@@ -204,7 +204,6 @@ class Clocked:
     def fit(self, *_, callback_fn, **__):
         report = self.model.tokenizer_report
         self.clock.now += 0 if report["tokenizer_cached"] else report["tokenizer_s"]
-        self.tokenized_at = self.clock.now
         while True:
             self.clock.now += self.epoch_s
             self.epochs += 1

@@ -19,7 +19,6 @@ from recbole_store.generator.code_decoder import CodeDecoder
 from recbole_store.generator.code_sequence import (
     Window,
     make_window,
-    wanted_targets,
     with_targets,
 )
 from recbole_store.generator.code_tokens import CodeTokens
@@ -29,12 +28,13 @@ from recbole_store.llm import Backbone
 from recbole_store.model.item_texts import ItemTexts
 from recbole_store.model.semantic_id_model import SemanticIdModel
 from recbole_store.model.text_tasks import TextTasks
+from recbole_store.model.window_targets import WindowTargets
 from recbole_store.seen_items import filters_training, without_seen
 from recbole_store.tokenizer.dense_tokens import DenseTokenizer
 from recbole_store.tokenizer.quantizer import DENSE_TOKENS
 
 
-class STORE(SemanticIdModel):
+class STORE(WindowTargets, SemanticIdModel):
     """A causal LM over words and code tokens, with a head per level (STORE, section 3)."""
 
     def __init__(self, config, dataset):
@@ -46,14 +46,8 @@ class STORE(SemanticIdModel):
         self.prefix_weight = config["prefix_weight"]
         self.filter_training = filters_training(config)
         self.learning_rates = (config["learning_rate"], config["code_learning_rate"])
-        self.label_field = config["LABEL_FIELD"]
-        self.label_list = config["LABEL_FIELD"] + config["LIST_SUFFIX"]
-        # Rows of benchmark files overlap, so only their own target counts.
-        self.only_last = dataset.window_rows is None
+        self.learn_windows(config, dataset)
         self.n_windows = len(dataset)
-        # What a batch's loss is divided by, so that each target weighs the same in an epoch,
-        # whether it comes in a batch of long windows or of short ones.
-        self.targets_per_row = dataset.n_targets / max(len(dataset), 1)
 
         # define layers
         self.backbone = Backbone(
@@ -210,7 +204,7 @@ class STORE(SemanticIdModel):
         of one piece only.
         """
         lengths = interaction[self.ITEM_SEQ_LEN]
-        learnt = self._wanted_targets(interaction).any(1)
+        learnt = self.wanted_targets(interaction).any(1)
         for part in torch.argsort(lengths).split(rows or len(lengths)):
             share = learnt[part].sum() / learnt.sum().clamp(min=1)
             yield "next_item", self.next_item_loss(interaction[part]) * share
@@ -228,7 +222,7 @@ class STORE(SemanticIdModel):
         history, target = self._history_codes(interaction), self._item_codes(interaction)
         window = make_window(history, lengths, target)
         items = with_targets(interaction[self.ITEM_SEQ], lengths, interaction[self.ITEM_ID])
-        wanted = self._wanted_targets(interaction)[:, : window.codes.size(1) - 1]
+        wanted = self.wanted_targets(interaction)[:, : window.codes.size(1) - 1]
         is_target = window.is_target & wanted
         hidden = self(window, items)
         total = 0.0
@@ -238,8 +232,7 @@ class STORE(SemanticIdModel):
             total = total + F.cross_entropy(logits, labels, reduction="sum")
             if self.prefix_weight > 0:
                 total = total + self.prefix_weight * beam_margin(logits, labels, self.num_beams)
-        n_rows = int(is_target.any(1).sum())  # sampled negatives, as rows of their own, are none
-        n_targets = max(n_rows * self.targets_per_row, 1)
+        n_targets = self.usual_targets(is_target)
         loss = total / (n_targets * window.codes.size(-1))
         if self.item_head is not None:
             logits = self._by_item(hidden[:, :, 0][is_target])
@@ -259,15 +252,6 @@ class STORE(SemanticIdModel):
         if not self.has_joined:
             is_hidden[self.cold_items] = True
         return self.item_head(states, self.item_vectors(self.points), is_hidden)
-
-    def _wanted_targets(self, interaction) -> Tensor:
-        labels = (self.label_field, self.label_list)
-        return wanted_targets(
-            interaction[self.ITEM_SEQ_LEN],
-            interaction[self.ITEM_SEQ].size(1),
-            self.only_last,
-            *(interaction[field] if field in interaction else None for field in labels),
-        )
 
     def decoder(self, interaction) -> CodeDecoder:
         lengths = interaction[self.ITEM_SEQ_LEN]
