@@ -3,7 +3,8 @@
 Slices: ``warm/before`` and ``warm/after`` are test users with a known target, before and after the
 cold items join the catalogue; ``cold/full`` and ``cold/only`` users whose target is cold, against
 the full catalogue and among cold items. ``.../reserved`` keeps one place in ten for cold items;
-``.../nearest`` are nearest neighbours on the dense tokens instead of the model.
+``.../nearest`` are nearest neighbours on what the tokenizer reads of texts, the dense tokens of
+STORE, instead of the model.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def test_cold(trainer, test_data, config) -> dict:
     Afterwards the cold items have joined the model's catalogue.
 
     Returns:
-        ``n_items`` and ``n_users`` (cold ones) and ``metrics``: slice -> RecBole's metrics.
+        ``n_items`` and ``n_users`` (cold ones) and ``metrics``: slice -> RecBole's metrics, none
+        for a slice without users.
     """
     model, dataset = trainer.model, test_data._dataset
     cold = dataset.cold_items
@@ -38,9 +40,12 @@ def test_cold(trainer, test_data, config) -> dict:
     def loader(wanted: Tensor, hidden: Tensor | None = None):
         part = copy.copy(dataset)
         part.inter_feat, part.also_hidden = dataset.inter_feat[wanted], hidden
+        part.seen_items = part.earlier_targets = None  # which know other rows
         return type(test_data)(config, part, test_data._sampler, shuffle=False)
 
     def measure(wanted: Tensor, hidden: Tensor | None = None, best: bool = False) -> dict:
+        if not wanted.any():
+            return {}
         return dict(trainer.evaluate(loader(wanted, hidden), load_best_model=best))
 
     metrics = {"warm/before": measure(~of_cold, cold, best=True)}
@@ -54,8 +59,8 @@ def test_cold(trainer, test_data, config) -> dict:
         metrics["warm/after/reserved"] = measure(~of_cold)
         metrics["cold/full/reserved"] = measure(of_cold)
         model.reserved = 0.0
-    if hasattr(model, "points"):
-        trainer.model = NearestNeighbours(model, max(config["topk"]))
+    if hasattr(model, "what_is_read"):
+        trainer.model = NearestNeighbours(model, text_vectors(model), max(config["topk"]))
         metrics["cold/full/nearest"] = measure(of_cold)
         metrics["cold/only/nearest"] = measure(of_cold, warm)
         metrics["warm/after/nearest"] = measure(~of_cold)
@@ -63,17 +68,27 @@ def test_cold(trainer, test_data, config) -> dict:
     return {"n_items": len(cold), "n_users": int(of_cold.sum()), "metrics": metrics}
 
 
+@torch.no_grad()
+def text_vectors(model) -> Tensor:
+    """What a SemanticIdModel's tokenizer reads of each item, [n_items, D], less the warm mean."""
+    found = model.what_is_read(model.texts[1:]).flatten(1).float()
+    is_warm = torch.ones(len(found), dtype=torch.bool, device=found.device)
+    is_warm[model.cold_items - 1] = False
+    return F.pad(found - found[is_warm].mean(0), (0, 0, 1, 0))
+
+
 class NearestNeighbours(nn.Module):
-    """Recommends the items whose dense tokens are nearest to those of a history's end.
+    """Recommends the items whose vectors are nearest to those of a history's end.
 
     Args:
-        model: has ``points`` [n_items, P], which this shares.
+        model: names the fields of a history.
+        vectors: of the items, [n_items, D].
         length: items of a ranked list.
     """
 
-    def __init__(self, model, length: int):
+    def __init__(self, model, vectors: Tensor, length: int):
         super().__init__()
-        self.points = F.normalize(model.points, dim=-1)
+        self.vectors = F.normalize(vectors, dim=-1)
         self.seq_field, self.length_field = model.ITEM_SEQ, model.ITEM_SEQ_LEN
         self.length = length
 
@@ -82,8 +97,8 @@ class NearestNeighbours(nn.Module):
         item_seq, lengths = interaction[self.seq_field], interaction[self.length_field]
         place = torch.arange(item_seq.size(1), device=item_seq.device)
         is_late = (place < lengths[:, None]) & (place >= lengths[:, None] - NEAREST_TO)
-        mean = (self.points[item_seq] * is_late[..., None]).sum(1)
-        return F.normalize(mean, dim=-1) @ self.points.T
+        mean = (self.vectors[item_seq] * is_late[..., None]).sum(1)
+        return F.normalize(mean, dim=-1) @ self.vectors.T
 
     def recommend(self, interaction, hidden: tuple[Tensor, Tensor] | None = None) -> Beams:
         scores = self.full_sort_predict(interaction)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from recbole_store.property_files import SettingsError
-from recbole_store.seen_items import history_field
+from recbole_store.seen_items import history_field, is_sequential
 
 
 def withhold(splits: list, share: float, seed: int) -> Tensor:
@@ -33,7 +33,7 @@ def withhold(splits: list, share: float, seed: int) -> Tensor:
         raise SettingsError(
             "`cold_items` needs the leave-one-out split: `eval_args: {split: {LS: valid_and_test}}`"
         )
-    targets = test.inter_feat[test.iid_field].unique()
+    targets = _common_targets(splits).unique()
     n_cold = round(share * len(targets))
     if n_cold == 0:
         raise SettingsError(
@@ -43,17 +43,32 @@ def withhold(splits: list, share: float, seed: int) -> Tensor:
     cold = targets[shuffled[:n_cold]].sort().values
     is_cold = torch.zeros(test.item_num, dtype=torch.bool)
     is_cold[cold] = True
-    if history_field(train):
+    if is_sequential(train):
         _rewrite_histories(splits, is_cold)
+    n_before = torch.zeros(train.user_num, dtype=torch.long)  # warm items of each user
     for split in splits:
         rows = split.inter_feat
-        kept = torch.ones(len(rows), dtype=torch.bool)
-        if split is not test:
-            kept &= ~is_cold[rows[split.iid_field]]
-        if history_field(train):
+        users, is_warm = rows[split.uid_field], ~is_cold[rows[split.iid_field]]
+        kept = is_warm | torch.tensor(split is test)
+        if is_sequential(train):
             kept &= rows[split.item_list_length_field] > 0
+        elif split is not train:
+            kept &= n_before[users] > 0
+        n_before += torch.bincount(users[is_warm], minlength=len(n_before))
         split.inter_feat = rows[kept]
     return cold
+
+
+def _common_targets(splits: list) -> Tensor:
+    """The test's targets of users whom every model is tested on, so that all draw the same.
+
+    RecBole tests general models on users of two items as well, who have no row for a target in
+    sequential data but the one they are trained on.
+    """
+    rows = [split.inter_feat[split.uid_field] for split in splits]
+    n_rows = torch.bincount(torch.cat(rows), minlength=splits[-1].user_num)
+    fewest = 2 if is_sequential(splits[0]) else 3  # sequential data have none for a first item
+    return splits[-1].inter_feat[splits[-1].iid_field][n_rows[rows[-1]] >= fewest]
 
 
 def _rewrite_histories(splits: list, is_cold: Tensor) -> None:

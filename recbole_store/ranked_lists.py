@@ -98,8 +98,7 @@ class Popularity:
         self.items = np.bincount(self._items[is_warm], minlength=test.item_num)
         self.users = np.bincount(self._users[is_warm], minlength=test.user_num)
         for split in (valid, test):
-            users = split.inter_feat[split.uid_field].numpy()
-            items = split.inter_feat[split.iid_field].numpy()
+            users, items = (values.numpy() for values in split.predicted)
             is_warm = ~np.isin(items, cold)
             self.items -= np.bincount(items[is_warm], minlength=test.item_num)
             if split is test:

@@ -25,7 +25,7 @@ from recbole.utils import argument_list
 from recbole_store.cold_items import withhold
 from recbole_store.datasets import STOREDataset, TIGERDataset, WindowDataset
 from recbole_store.property_files import PLUGIN_MODELS, TOKENIZED_MODELS, plugin_defaults
-from recbole_store.seen_items import hidden_pairs
+from recbole_store.seen_items import hidden_pairs, history_pairs
 
 # Dataset keys that RecBole's cache of filtered datasets has to compare as well.
 DATASET_KEYS = ("exact_time_order", "item_text", "n_levels", "cold_items")
@@ -120,10 +120,14 @@ def _choose_what_is_ranked() -> None:
     def build_with_earlier_splits(self):
         splits = build(self)
         cold = torch.zeros(0, dtype=torch.long)
+        for split in splits:  # before rows of cold items go
+            rows = split.inter_feat
+            split.predicted = (rows[split.uid_field], rows[split.iid_field])
         if self.config["cold_items"]:
             cold = withhold(splits, self.config["cold_items"], self.config["seed"])
         for place, split in enumerate(splits):
-            split.earlier_splits, split.seen_items = splits[:place], None
+            split.earlier_splits = splits[:place]
+            split.seen_items = split.earlier_targets = None
             split.cold_items = cold
             # Validation comes before there are cold items.
             split.also_hidden = cold if place == 1 and len(cold) else None
@@ -132,9 +136,11 @@ def _choose_what_is_ranked() -> None:
     @wraps(collate)  # a saved dataloader remembers the method by its name
     def collate_with_history(self, index):
         interaction, history, positive_u, positive_i = collate(self, index)
-        wanted = self.config["filter_history"]
+        wanted, dataset = self.config["filter_history"], self._dataset
         if wanted is not None:
-            history = hidden_pairs(self._dataset, interaction, positive_u, positive_i, wanted)
+            history = history_pairs(dataset, interaction, index) if wanted else None
+        if wanted is not None or dataset.also_hidden is not None:
+            history = hidden_pairs(dataset, len(interaction), positive_u, positive_i, history)
         return interaction, history, positive_u, positive_i
 
     Dataset.build = build_with_earlier_splits

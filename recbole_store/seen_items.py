@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from recbole.utils import ModelType
 from torch import Tensor
 
 
@@ -28,61 +29,95 @@ class SeenItems(NamedTuple):
 
     def of_users(self, users: Tensor) -> tuple[Tensor, Tensor]:
         """Rows (places in ``users`` [B]) and item_ids of all pairs, int64 [n] each."""
-        counts = self.starts[users + 1] - self.starts[users]
-        rows = torch.repeat_interleave(counts)
-        ends = counts.cumsum(0)
-        place = torch.arange(len(rows)) - (ends - counts)[rows]
-        return rows, self.items[self.starts[users][rows] + place]
+        return _pieces(self.items, self.starts[users], self.starts[users + 1])
 
 
-def seen_in_splits(splits: list, n_users: int, n_items: int) -> SeenItems:
-    """Items of each user in RecBole's data sets of the splits before an evaluation's.
+class EarlierTargets(NamedTuple):
+    """The targets of one split, those of a user behind each other in his order."""
+
+    items: Tensor  # int64 [n_rows]
+    firsts: Tensor  # int64 [n_rows], for each row of the split: where its user's targets begin
+    places: Tensor  # int64 [n_rows], and where its own target stands
+
+    @classmethod
+    def of_split(cls, split) -> EarlierTargets:
+        """Of a sequential data set, whose rows are in time order for each user."""
+        rows = split.inter_feat
+        users, order = rows[split.uid_field].sort(stable=True)
+        places = torch.empty_like(order)
+        places[order] = torch.arange(len(order))
+        return cls(rows[split.iid_field][order], torch.searchsorted(users, users)[places], places)
+
+    def of_rows(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Places in ``rows`` [B] and the item_ids that their users had before in this split."""
+        return _pieces(self.items, self.firsts[rows], self.places[rows])
+
+
+def _pieces(values: Tensor, begins: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
+    """Pieces of a vector behind each other.
+
+    Example: values [5, 6, 7, 8], begins [0, 3], ends [2, 4] -> ([0, 0, 1], [5, 6, 8])
+    """
+    counts = ends - begins
+    pieces = torch.repeat_interleave(counts)
+    step = torch.arange(len(pieces)) - (counts.cumsum(0) - counts)[pieces]
+    return pieces, values[begins[pieces] + step]
+
+
+def seen_before(dataset) -> SeenItems:
+    """Items of each user in the splits before an evaluation's, RecBole's ``dataset``.
 
     Rows of sequential data are "history -> target". All targets, and the first item of each
     history, are all items that a user has there, whatever ``MAX_ITEM_LIST_LENGTH`` cut off; rows
-    of benchmark files need not be one a target, so there whole histories count.
+    of benchmark files need not be one a target, so there whole histories count, for a general
+    model those of the evaluation's own rows as well.
     """
-    users, items = [], []
-    for split in splits:
-        rows = split.inter_feat
-        columns = [rows[split.iid_field]]
-        if history_field(split) in rows:
+    nothing = torch.zeros(0, dtype=torch.long)
+    users, items = [nothing], [nothing]
+    for split in [*dataset.earlier_splits, dataset]:
+        rows, columns = split.inter_feat, []
+        if split is not dataset:
+            columns.append(rows[split.iid_field])
+        if history_field(split) in rows and (split is not dataset or not is_sequential(dataset)):
             histories = rows[history_field(split)]
             columns += histories.T if split.benchmark_filename_list else [histories[:, 0]]
         for column in columns:
             users.append(rows[split.uid_field])
             items.append(column)
-    nothing = torch.zeros(0, dtype=torch.long)
     return SeenItems.of_pairs(
-        torch.cat(users or [nothing]), torch.cat(items or [nothing]), n_users, n_items
+        torch.cat(users), torch.cat(items), dataset.user_num, dataset.item_num
     )
 
 
-def history_field(dataset) -> str | None:
-    """Field of the histories in a sequential data set's rows."""
-    return getattr(dataset, f"{dataset.iid_field}_list_field", None)
+def history_field(dataset) -> str:
+    """Field of the histories, in the rows of sequential data and of some benchmark files."""
+    return dataset.iid_field + dataset.config["LIST_SUFFIX"]
+
+
+def is_sequential(dataset) -> bool:
+    """Whether the data are for a sequential model: rows "history -> target"."""
+    return dataset.config["MODEL_TYPE"] == ModelType.SEQUENTIAL
 
 
 def hidden_pairs(
-    dataset, interaction, positive_u: Tensor, positive_i: Tensor, filter_history: bool = True
+    dataset, n_rows: int, positive_u: Tensor, positive_i: Tensor, seen: tuple[Tensor, Tensor] | None
 ) -> tuple[Tensor, Tensor] | None:
     """What to hide from a batch's ranking: rows and item_ids, int64 [n] each, rows ascending.
 
-    That is all a user had in the splits before, and the row's own history, never a target; and the
-    items that ``dataset.also_hidden`` hides from everybody.
+    That is what its users had before, and what ``dataset.also_hidden`` hides from everybody, but
+    never a target.
 
     Args:
-        dataset: of the evaluation, with ``earlier_splits``.
-        interaction: B rows.
+        dataset: of the evaluation.
+        n_rows: of the batch.
         positive_u, positive_i: row and item_id of each target.
+        seen: rows and item_ids, in any order; None where seen items are ranked.
 
     Returns:
         None where nothing is hidden.
     """
-    n_rows, n_items = len(interaction), dataset.item_num
-    pairs = []
-    if filter_history:
-        pairs.append(_history_pairs(dataset, interaction))
+    n_items = dataset.item_num
+    pairs = [] if seen is None else [seen]
     if dataset.also_hidden is not None:
         rows = torch.arange(n_rows).repeat_interleave(len(dataset.also_hidden))
         pairs.append((rows, dataset.also_hidden.repeat(n_rows)))
@@ -94,18 +129,26 @@ def hidden_pairs(
     return keys // n_items, keys % n_items
 
 
-def _history_pairs(dataset, interaction) -> tuple[Tensor, Tensor]:
-    """Rows and item_ids of what the users had before."""
+def history_pairs(dataset, interaction, index) -> tuple[Tensor, Tensor]:
+    """Rows and item_ids of what the users of a batch had before.
+
+    Args:
+        dataset: of the evaluation, with ``earlier_splits``.
+        interaction: B rows.
+        index: their places in the data set; of a general model, which has a row a user, of no use.
+    """
     if dataset.seen_items is None:
-        dataset.seen_items = seen_in_splits(
-            dataset.earlier_splits, dataset.user_num, dataset.item_num
-        )
-    rows, items = dataset.seen_items.of_users(interaction[dataset.uid_field].cpu())
-    if history_field(dataset) in interaction:
+        dataset.seen_items = seen_before(dataset)
+        if is_sequential(dataset) and not dataset.benchmark_filename_list:
+            dataset.earlier_targets = EarlierTargets.of_split(dataset)
+    pairs = [dataset.seen_items.of_users(interaction[dataset.uid_field].cpu())]
+    if is_sequential(dataset):
         history = interaction[history_field(dataset)].cpu()
-        own_rows, places = history.nonzero(as_tuple=True)
-        rows = torch.cat([rows, own_rows])
-        items = torch.cat([items, history[own_rows, places]])
+        rows, places = history.nonzero(as_tuple=True)
+        pairs.append((rows, history[rows, places]))
+    if dataset.earlier_targets is not None:
+        pairs.append(dataset.earlier_targets.of_rows(torch.as_tensor(index)))
+    rows, items = (torch.cat(parts) for parts in zip(*pairs, strict=True))
     return rows, items
 
 

@@ -68,7 +68,7 @@ class TokenizerStage:
             "tokenizer": self.config["tokenizer"],
             **model.statistics(),
             **stage["report"],
-            "items_without_text": model.n_items - 1 - len(model.items_with_text),
+            "items_without_text": model.texts[1:].count(""),
             "reconstruction_loss": stage.get("reconstruction_loss"),
             "tokenizer_s": stage["seconds"],
             "tokenizer_cached": cached,

@@ -8,9 +8,10 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from planted_store import store_settings
+from planted_store import make_model, prepare, store_settings, working_in
 from planted_tiger import tiger_settings
 from recbole.data import data_preparation
+from recbole.data.dataloader import FullSortEvalDataLoader
 
 from recbole_store.cold_evaluation import NearestNeighbours
 from recbole_store.property_files import SettingsError
@@ -109,10 +110,22 @@ def test_general_models_see_the_same_world(histories):
             )
             for data in (ours, theirs)
         ]
-        assert pairs[1] <= pairs[0]  # users without any history left are in the one alone
-        assert len(pairs[0] - pairs[1]) < 5
+        assert pairs[0] == pairs[1]
     cold = set(general[0]._dataset.cold_items.tolist())
     assert cold and not cold & set(general[0]._dataset.inter_feat["item_id"].tolist())
+
+
+def test_all_models_draw_the_same_where_users_are_short(write_dataset):
+    """RecBole tests general models on users of two items, too."""
+    rng = random.Random(7)
+    rows = [
+        (f"u{user}", f"i{rng.randrange(N_ITEMS)}", step)
+        for user in range(60)
+        for step in range(2 + user % 3)
+    ]
+    data_path = write_dataset("some", rows)
+    draws = [load(model, data_path)[1][0]._dataset.cold_items for model in ("Pop", "SASRec")]
+    assert torch.equal(*draws)
 
 
 def test_the_seed_draws_them(histories):
@@ -126,6 +139,18 @@ def test_validation_does_not_rank_them(histories):
     interaction, hidden, _, _ = next(iter(loaders[1]))
     assert torch.equal(hidden[1].view(len(interaction), -1)[0], cold)
     assert next(iter(loaders[2]))[1] is None
+
+
+def test_nor_where_recbole_decides_what_is_hidden(histories):
+    _, loaders = load("Pop", histories[0], repeatable=False)
+    loader = loaders[1]
+    _, plain, _, _ = FullSortEvalDataLoader.collate_fn.__wrapped__(loader, range(8))
+    loader.config["filter_history"] = None
+    _, hidden, *_ = loader.collate_fn(range(8))
+    pairs = {*zip(*(part.tolist() for part in plain), strict=True)}
+    pairs |= {(row, item) for row in range(8) for item in loader._dataset.cold_items.tolist()}
+    assert len(plain[0]) > 8
+    assert {*zip(*(part.tolist() for part in hidden), strict=True)} == pairs
 
 
 @pytest.mark.parametrize(
@@ -155,7 +180,7 @@ def test_store_recommends_items_it_never_saw(tiny_llm, planted, tmp_path, item_w
     settings = store_settings(
         tiny_llm,
         planted,
-        **{"cold_items": 0.1, "filter_history": False, "item_weight": item_weight},
+        **{"cold_items": 0.1, "filter_history": item_weight > 0, "item_weight": item_weight},
         **{"epochs": 12, "learning_rate": 3e-3, "tokenizer_epochs": 4, "codebook_size": 10},
     )
     cold = cold_run("STORE", settings, tmp_path)
@@ -163,6 +188,7 @@ def test_store_recommends_items_it_never_saw(tiny_llm, planted, tmp_path, item_w
     assert list(metrics)[:4] == SLICES
     assert {"cold/full/reserved", "cold/only/nearest", "warm/after/nearest"} < metrics.keys()
     assert cold["n_items"] == round(0.1 * 60) and 10 < cold["n_users"] < 60
+    assert metrics["cold/only"]["recall@10"] == 1.0  # six items
     assert metrics["warm/before"]["recall@10"] > 0.4
     if item_weight:  # texts say what follows what, so unseen texts are worth something
         assert metrics["cold/only"]["recall@1"] > 0.3  # chance: 1 in 6
@@ -192,11 +218,27 @@ def test_cold_items_do_not_touch_the_tokenizer(tiny_llm, planted, tmp_path, monk
     assert (len(learnt), fitted) == (54, [54])
 
 
-def test_tiger_tokenizes_cold_items_from_their_texts(tiny_llm, planted, tmp_path):
+def test_cold_items_do_not_scale_the_points_of_others(tiny_llm, planted, tmp_path):
+    with working_in(tmp_path):
+        model = make_model(prepare(store_settings(tiny_llm, planted, cold_items=0.1)))
+    points = torch.randn(model.n_items - 1, model.points.size(1))
+    model.set_points(points)
+    warm = model._is_known()
+    before = model.points[warm].clone()
+    assert before.square().mean().item() == pytest.approx(1.0)
+    points[model.cold_items - 1] *= 3
+    model.set_points(points)
+    assert torch.equal(model.points[warm], before)
+
+
+@pytest.mark.parametrize("decoding", ["beam", "exact"])
+@pytest.mark.parametrize("filtered", [False, True])
+def test_tiger_tokenizes_cold_items_from_their_texts(
+    tiny_llm, planted, tmp_path, decoding, filtered
+):
     changes = {"tokenizer": "rqkmeans", "text_encoder": str(tiny_llm), "pca_dim": 16}
-    settings = tiger_settings(
-        planted, cold_items=0.1, filter_history=False, codebook_size=8, **changes
-    )
+    changes |= {"decoding": decoding, "filter_history": filtered}
+    settings = tiger_settings(planted, cold_items=0.1, codebook_size=8, **changes)
     metrics = cold_run("TIGER", settings, tmp_path)["metrics"]
     assert list(metrics)[:4] == SLICES
     assert {"cold/full/reserved", "cold/only/nearest"} < metrics.keys()
@@ -210,11 +252,12 @@ def test_cold_items_have_no_random_codes(planted, tmp_path):
         cold_run("TIGER", settings, tmp_path)
 
 
-def test_counts_are_those_of_a_world_without_cold_items(histories, tmp_path):
+@pytest.mark.parametrize("model", ["Pop", "SASRec"])
+def test_counts_are_those_of_a_world_without_cold_items(histories, tmp_path, model):
     data_path, truth = histories
-    typed = {"data_path": str(data_path), "gpu_id": "", "cold_items": "0.2"}
-    settings = {**resolve("Pop", "some", [], typed), "show_progress": False}
-    run_model("Pop", "some", settings, tmp_path / "run")
+    typed = {"data_path": str(data_path), "gpu_id": "", "cold_items": "0.2", "epochs": "1"}
+    settings = {**resolve(model, "some", [], typed), "show_progress": False}
+    run_model(model, "some", settings, tmp_path / "run")
     cold = load("Pop", data_path)[1][2]._dataset
     cold = set(cold.id2token("item_id", cold.cold_items))
     with np.load(tmp_path / "run" / "ranked.npz") as lists:
@@ -222,7 +265,8 @@ def test_counts_are_those_of_a_world_without_cold_items(histories, tmp_path):
         lengths = dict(zip(lists["users"], lists["history_lengths"].tolist(), strict=True))
     warm = Counter(i for items in truth.values() for i in items[:-2] if i not in cold)
     assert {item: n for item, n in counts.items() if n} == dict(warm)
-    assert lengths == {u: sum(i not in cold for i in items[:-1]) for u, items in truth.items()}
+    expected = {u: sum(i not in cold for i in items[:-1]) for u, items in truth.items()}
+    assert lengths == {user: n for user, n in expected.items() if n}
 
 
 def test_id_models_run_under_the_same_rules(planted, tmp_path):
@@ -236,10 +280,11 @@ def test_id_models_run_under_the_same_rules(planted, tmp_path):
 
 def test_nearest_neighbours_by_hand():
     class Model:
-        points = torch.tensor([[0.0, 0], [1, 0], [2, 0.1], [0, 3]])
         ITEM_SEQ, ITEM_SEQ_LEN = "item_seq", "item_length"
 
+    vectors = torch.tensor([[0.0, 0], [1, 0], [2, 0.1], [0, 3]])
     batch = {"item_seq": torch.tensor([[1, 0, 0], [3, 1, 1]])}
     batch["item_length"] = torch.tensor([1, 3])
-    beams = NearestNeighbours(Model(), 3).recommend(batch, (torch.tensor([0]), torch.tensor([1])))
+    hidden = (torch.tensor([0]), torch.tensor([1]))
+    beams = NearestNeighbours(Model(), vectors, 3).recommend(batch, hidden)
     assert beams.item_ids.tolist() == [[2, 3, 0], [2, 1, 3]]

@@ -15,7 +15,7 @@ from recbole.data import data_preparation
 
 from recbole_store.ranked_lists import ranked_items, ranks_of_targets
 from recbole_store.run import build, fit, run_model
-from recbole_store.seen_items import SeenItems, hidden_pairs
+from recbole_store.seen_items import SeenItems, hidden_pairs, history_pairs
 from recbole_store.settings import resolve
 
 N_ITEMS = 30
@@ -65,6 +65,44 @@ def test_all_that_a_user_had_is_hidden_but_the_target(repeating, model, split):
     for user, items in histories.items():
         before = set(items[:split]) - {items[split]}
         assert (hidden.get(user, set()), targets[user]) == (before, items[split])
+
+
+def test_what_stands_before_a_target_in_its_own_split_is_hidden(repeating):
+    data_path, histories = repeating
+    typed = {"filter_history": True, "eval_args": "{split: {RS: [0.4, 0.3, 0.3]}}"}
+    config, dataset = build("SASRec", "repeating", settings("SASRec", data_path, **typed))
+    _, valid, test = data_preparation(config, dataset)
+    rows = {}
+    for interaction, history, _, items in test:
+        users = dataset.id2token("user_id", interaction["user_id"])
+        hidden = [set() for _ in users]
+        for row, item in zip(*history, strict=True):
+            hidden[row].add(dataset.id2token("item_id", int(item)))
+        for row, item in enumerate(dataset.id2token("item_id", items)):
+            rows.setdefault(users[row], []).append((item, hidden[row]))
+    assert max(map(len, rows.values())) > 4  # more than a history that a model sees
+    for user, found in rows.items():
+        items = histories[user]
+        places = range(len(items) - len(found), len(items))
+        assert found == [(items[p], set(items[:p]) - {items[p]}) for p in places]
+
+
+@pytest.mark.parametrize("model", ["SASRec", "Pop"])
+def test_histories_of_benchmark_files_are_hidden(tmp_path, model):
+    folder = tmp_path / "bench"
+    folder.mkdir()
+    rows = {"train": "i1 i2\ti3", "valid": "i1 i2 i3 i5\ti4", "test": "i3 i4 i6\ti1"}
+    for part, row in rows.items():
+        header = "user_id:token\titem_id_list:token_seq\titem_id:token"
+        (folder / f"bench.{part}.inter").write_text(f"{header}\nu1\t{row}\n")
+    typed = {"data_path": str(tmp_path), "gpu_id": "", "filter_history": "True"}
+    typed |= {"benchmark_filename": "[train, valid, test]", "alias_of_item_id": "[item_id_list]"}
+    typed |= {"load_col": "{inter: [user_id, item_id_list, item_id]}"}
+    config, dataset = build(model, "bench", resolve(model, "bench", [], typed))
+    _, *loaders = data_preparation(config, dataset)
+    for loader, expected in zip(loaders, ("i1 i2 i3 i5", "i2 i3 i4 i5 i6"), strict=True):
+        ((_, (_, items), _, _),) = list(loader)
+        assert sorted(dataset.id2token("item_id", items)) == expected.split()
 
 
 def test_pairs_by_hand():
@@ -147,7 +185,9 @@ def test_beams_are_refilled_with_unseen_items(prepared, decoding):
     model = make_model(prepared, decoding=decoding, num_beams=60)
     model.eval()
     batch = first_rows(prepared.test, 40)
-    hidden = hidden_pairs(prepared.test.dataset, batch, torch.arange(40), batch["item_id"])
+    data = prepared.test.dataset
+    seen = history_pairs(data, batch, range(40))
+    hidden = hidden_pairs(data, 40, torch.arange(40), batch["item_id"], seen)
     every = model.recommend(batch)  # all 60 items, the likeliest first
     found = model.recommend(batch, hidden)
     is_hidden = torch.zeros(40, model.n_items, dtype=torch.bool)

@@ -21,15 +21,15 @@ class ExcludedItems(NamedTuple):
 
     @classmethod
     def of(cls, trie: CodeTrie, users: Tensor, item_ids: Tensor, n_users: int) -> ExcludedItems:
-        """From pairs of a user (0 to B - 1, ascending) and an item_id, each int64 [n_pairs].
+        """From pairs of a user (0 to B - 1) and an item_id, each int64 [n_pairs], in any order.
 
         Items that the trie does not hold are left out.
         """
-        leaves = trie.leaves_of(item_ids)
-        users, leaves = users[leaves >= 0], leaves[leaves >= 0]
-        order = leaves.argsort()
-        order = order[users[order].argsort(stable=True)]
-        users, leaves = users[order], leaves[order]
+        leaves, size = trie.leaves_of(item_ids), max(len(trie), 1)
+        is_held = leaves >= 0
+        # Each pair once: `bar` counts them.
+        keys = (users[is_held] * size + leaves[is_held]).unique()
+        users, leaves = keys // size, keys % size
         counts = torch.bincount(users, minlength=n_users)
         starts = counts.cumsum(0) - counts
         most = int(counts.max()) if len(users) else 0

@@ -86,21 +86,26 @@ class SemanticIdModel(SequentialRecommender):
         self._index_items()
 
     def set_points(self, points: Tensor) -> None:
-        """Take the points of items 1 to N, fp32 [N, P], scaled to 1 on average."""
-        scale = points.square().mean().sqrt() if points.numel() else 1.0
+        """Take the points of items 1 to N, fp32 [N, P], scaled to 1 on average of known items."""
+        known = points[self._is_known()[1:].to(points.device)]
+        scale = known.square().mean().sqrt() if known.numel() else 1.0
         self.points[1:] = (points / scale).to(self.points)
 
     def _index_items(self):
         """Build the trie, and let the data set attach these semantic IDs to its batches."""
-        is_known = torch.ones(self.n_items, dtype=torch.bool, device=self.device)
-        is_known[0] = False
-        is_known[self.cold_items] = self.has_joined
-        item_ids = is_known.nonzero().squeeze(1)
+        item_ids = self._is_known().nonzero().squeeze(1)
         codes = self.semantic_ids[item_ids]
         self.trie = CodeTrie(codes, item_ids)
         if self.decoding == "free":
             self.free_codes = FreeCodes(codes, item_ids, self.sizes)
         self._dataset_table.copy_(self.semantic_ids)
+
+    def _is_known(self) -> Tensor:
+        """bool [n_items]: which items are in the catalogue."""
+        is_known = torch.ones(self.n_items, dtype=torch.bool, device=self.device)
+        is_known[0] = False
+        is_known[self.cold_items] = self.has_joined
+        return is_known
 
     def join(self) -> None:
         """Let cold items into the catalogue, by the codes that stage 1 reads from their texts."""
@@ -195,23 +200,23 @@ class SemanticIdModel(SequentialRecommender):
         order = torch.argsort(interaction[self.ITEM_SEQ_LEN])
         found = []
         for rows in order.split(USERS_PER_PREFILL):
-            decoder = self.decoder(interaction[rows])
-            found.append(self._search(decoder, pairs_of_rows(hidden, rows)))
+            found.append(self._search(interaction[rows], pairs_of_rows(hidden, rows)))
         in_order = torch.argsort(order)
         return Beams(*(torch.cat(parts)[in_order] for parts in zip(*found, strict=True)))
 
-    def _search(self, decoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
-        beams = self.find(decoder, hidden)
+    def _search(self, interaction, hidden: tuple[Tensor, Tensor] | None) -> Beams:
+        beams = self.find(self.decoder(interaction), hidden)
         if self.reserved and self.has_joined:
             warm = torch.ones(self.n_items, dtype=torch.bool, device=self.device)
             warm[self.cold_items] = False
-            warm = warm.nonzero().squeeze(1)
-            rows = torch.arange(decoder.n_users, device=self.device).repeat_interleave(len(warm))
-            pairs = (rows, warm.repeat(decoder.n_users))
+            warm, n_users = warm.nonzero().squeeze(1), len(interaction)
+            rows = torch.arange(n_users, device=self.device).repeat_interleave(len(warm))
+            pairs = (rows, warm.repeat(n_users))
             if hidden is not None:
                 pairs = tuple(torch.cat(parts) for parts in zip(pairs, hidden, strict=True))
-            decoder.restart()
-            beams = reserve_places(beams, self.find(decoder, pairs), self.reserved)
+            # A new decoder: an exact search leaves only the users who took longest in the old one.
+            of_cold = self.find(self.decoder(interaction), pairs)
+            beams = reserve_places(beams, of_cold, self.reserved)
         return beams
 
     def find(self, decoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:

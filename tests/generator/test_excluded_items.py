@@ -24,13 +24,13 @@ def trie(request, monkeypatch):
 
 
 def pairs(share: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Users and excluded items, in no order within a user; user 0 has none."""
+    """Users and excluded items, in no order, some twice; user 0 has none."""
     rng = torch.Generator().manual_seed(5)
     chosen = torch.rand(N_USERS, N_ITEMS, generator=rng) < share
     chosen[0] = False
     users, places = chosen.nonzero(as_tuple=True)
     order = torch.randperm(len(users), generator=rng)
-    order = order[users[order].argsort(stable=True)]
+    order = torch.cat([order, order[::3]])
     return users[order], places[order] + 1
 
 
