@@ -88,7 +88,9 @@ def run_single(request: Request) -> int:
     ((run, settings),) = resolve_all(request).items()
     beside = _beside(request)
     if request.results:
-        runner.is_finished(_planned(run, settings), request.results, request.replace)
+        one = _planned(run, settings)
+        runner.check_seeds([one], _kept_runs(request.results), request.replace)
+        runner.is_finished(one, request.results, request.replace)
         check_writable(request.results)
     run_dir = request.run_dir or new_run_dir(_parent(settings), run)
     try:
@@ -113,6 +115,8 @@ def run_compared(request: Request, script: Path) -> int:
     results = request.results or Path("results")
     settings, beside = resolve_all(request), _beside(request)
     planned = {run: _planned(run, of_run) for run, of_run in settings.items()}
+    earlier = _kept_runs(results)
+    runner.check_seeds(list(planned.values()), earlier, request.replace)
     finished = {
         run for run, one in planned.items() if runner.is_finished(one, results, request.replace)
     }
@@ -130,8 +134,7 @@ def run_compared(request: Request, script: Path) -> int:
 
     command = [sys.executable, str(script), *_passed_on(request)]
     parent = _parent(next(iter(settings.values())))
-    past = runner.past_times(read_runs(results))
-    outcome = runner.run_all(to_run, command, results, parent, past)
+    outcome = runner.run_all(to_run, command, results, parent, runner.past_times(earlier))
 
     not_made = set(to_run) - outcome.kept
     kept = [
@@ -143,6 +146,15 @@ def run_compared(request: Request, script: Path) -> int:
     for said in outcome.failed:
         print(said, file=sys.stderr)
     return 130 if outcome.interrupted else int(bool(outcome.failed))
+
+
+def _kept_runs(folder: Path) -> list[KeptRun]:
+    """What a results folder holds; what cannot be read is told of and left out."""
+    broken: list[str] = []
+    runs = read_runs(folder, broken)
+    for said in broken:
+        print(f"{said} It is left out.", file=sys.stderr)
+    return runs
 
 
 def _planned(run: Run, settings: dict) -> runner.Planned:
@@ -179,7 +191,7 @@ def _beside(request: Request) -> list[KeptRun]:
     if not request.beside.is_dir():
         raise SettingsError(f"--beside={request.beside}: there is no such folder.")
     labels = {f"{model}:{variant}" if variant else model for model, variant in request.labels}
-    runs = read_runs(request.beside)
+    runs = _kept_runs(request.beside)
     return [r for r in runs if r.label not in labels and r.run.dataset in request.datasets]
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 
 from recbole_store.comparison.plan import parse_labels
+from recbole_store.comparison.results_folder import replace_file
 from recbole_store.property_files import SettingsError, properties_folder, read_list
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,6 +63,23 @@ def outcome(settings: dict, passed_on: list[str], result: dict) -> dict:
     }
 
 
+def read_trials(path: Path) -> list[dict]:
+    """The trials kept in a file, none where there is no such file.
+
+    Raises:
+        SettingsError: it holds no trials.
+    """
+    if not path.is_file():
+        return []
+    try:
+        trials = json.loads(path.read_text(encoding="utf-8"))
+        if all({"settings", "conditions", "valid", "valid_metric"} <= t.keys() for t in trials):
+            return trials
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise SettingsError(f"Cannot read the trials {path}: {error}.") from error
+    raise SettingsError(f"The file {path} holds no trials.")
+
+
 def score(trial: dict) -> float:
     """The metric by which a trial is judged."""
     return trial["valid"][trial["valid_metric"]]
@@ -94,14 +112,17 @@ def main(argv: list[str] | None = None) -> int:
     try:
         stem = stem_of(arguments.model)
         listed = read_list(properties_folder() / "trials" / f"{stem}.yaml")
+        kept = arguments.results / "trials" / arguments.dataset / f"{stem}.json"
+        trials = read_trials(kept)
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    kept = arguments.results / "trials" / arguments.dataset / f"{stem}.json"
-    trials = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else []
+
+    def of_now() -> list[dict]:
+        return [t for t in trials if t["conditions"] == conditions(passed_on)]
+
     for number, settings in enumerate(listed, start=1):
-        same = (settings, conditions(passed_on))
-        if any((trial["settings"], trial["conditions"]) == same for trial in trials):
+        if any(trial["settings"] == settings for trial in of_now()):
             continue
         print(
             f"\n=== {arguments.model}, trial {number} of {len(listed)}: {settings} ===", flush=True
@@ -112,10 +133,11 @@ def main(argv: list[str] | None = None) -> int:
             print(f"Trial {number} failed ({error}); the others go on.", file=sys.stderr)
             continue
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(trials, indent=1) + "\n", encoding="utf-8")
-    for trial in sorted(trials, key=score, reverse=True):
+        replace_file(kept, (json.dumps(trials, indent=1) + "\n").encode())
+    for trial in sorted(of_now(), key=score, reverse=True):
         print(f"{score(trial):.4f}  {trial['epochs']:3d} epochs  {trial['settings']}")
-    return 0 if len(trials) >= len(listed) else 1
+    done = [trial["settings"] for trial in of_now()]
+    return 0 if all(settings in done for settings in listed) else 1
 
 
 if __name__ == "__main__":

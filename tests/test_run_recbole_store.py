@@ -303,9 +303,9 @@ def test_quick_baseline_beside_committed_results(command, capsys):
     kept = json.loads(Path("kept/planted/Pop-seed2020.json").read_text())
     (run_dir,) = Path("saved").iterdir()
     for name, score in (("Better", 0.99), ("Worse", 0.0), ("Pop", 0.5)):
-        old = {**kept, "model": name, "valid": {"ndcg@10": score}}
+        old = {**kept, "model": name, "seed": 1, "valid": {"ndcg@10": score}}
         Path(f"kept/planted/{name}-seed1.json").write_text(json.dumps(old))
-    other = {**kept, "model": "Other", "protocol": {**kept["protocol"], "n_users": 1}}
+    other = {**kept, "model": "Other", "seed": 1, "protocol": {**kept["protocol"], "n_users": 1}}
     Path("kept/planted/Other-seed1.json").write_text(json.dumps(other))
 
     capsys.readouterr()

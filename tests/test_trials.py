@@ -61,6 +61,30 @@ def test_what_is_kept_is_not_run_again(listed, tmp_path, monkeypatch):
     assert len(ran) == 5
 
 
+def test_trials_under_other_conditions_do_not_count(listed, tmp_path, monkeypatch, capsys):
+    def run_trial(model, dataset, settings, passed_on):
+        if "--epochs=1" not in passed_on:
+            raise subprocess.CalledProcessError(1, "run")
+        shared = {"conditions": passed_on, "epochs": 1, "valid_metric": "mrr@5"}
+        return {"settings": settings, "valid": {"mrr@5": 0.1}, **shared}
+
+    monkeypatch.setattr(trials, "run_trial", run_trial)
+    words = ["--model=SASRecAll", "--dataset=planted", f"--results={tmp_path}"]
+    assert trials.main([*words, "--epochs=1"]) == 0
+    capsys.readouterr()
+    assert trials.main(words) == 1
+    assert "0.1000" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["[{", "3", '["a"]', '[{"settings": {}}]'])
+def test_broken_trials_are_refused(listed, tmp_path, capsys, content):
+    path = tmp_path / "trials" / "planted" / "SASRecAll.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    assert trials.main(["--model=SASRecAll", "--dataset=planted", f"--results={tmp_path}"]) == 2
+    assert str(path) in capsys.readouterr().err
+
+
 def test_a_model_without_trials_is_refused(listed, capsys):
     assert trials.main(["--model=Pop"]) == 2
     assert "Pop.yaml" in capsys.readouterr().err

@@ -20,6 +20,8 @@ from recbole_store.property_files import SettingsError
 FILTERS = ("unfiltered", "filtered")  # items of the history stay candidates, or do not
 CANDIDATES = "candidates"  # the test of an evaluation that does not rank the whole catalogue
 LISTED = 10  # length of the lists whose coverage, Gini index and popularity are computed
+_ARRAYS = {"users_digest", "depth", "target_counts", "history_lengths", "item_counts"}
+_ARRAYS |= {f"{name}_{filter_name}" for name in ("ranks", "recommended") for filter_name in FILTERS}
 _NEEDED = ("model", "dataset", "seed", "valid_metric", "valid", "test", "protocol", "times")
 
 
@@ -88,7 +90,10 @@ class KeptRun:
     def from_results(cls, path: Path) -> KeptRun:
         """Read ``<stem>.json`` and, where it is there, ``<stem>.npz`` of a results folder."""
         npz = path.with_suffix(".npz")
-        return cls(read_result(path), read_arrays(npz) if npz.is_file() else None)
+        kept = cls(read_result(path), read_arrays(npz, _ARRAYS) if npz.is_file() else None)
+        if path.stem != kept.run.stem:
+            raise SettingsError(f"{path} holds {kept.run}, whose file is {kept.run.stem}.json.")
+        return kept
 
     @classmethod
     def from_run_dir(cls, run_dir: Path) -> KeptRun:
@@ -123,6 +128,13 @@ class KeptRun:
         return f"{FILTERS[self.is_filtered]}/all"
 
     @property
+    def lacks_ranks(self) -> bool:
+        """Whether ranks should be here but are not: of one target a user, among all items."""
+        split = self.result["protocol"].get("eval_args", {}).get("split", {})
+        ranked_all = CANDIDATES not in self.result.get("tests", {})
+        return self.arrays is None and "LS" in split and ranked_all
+
+    @property
     def users_digest(self) -> str | None:
         return None if self.arrays is None else str(self.arrays["users_digest"])
 
@@ -145,14 +157,17 @@ class KeptRun:
         return per_user(self.arrays[f"ranks_{filter_name}"][self.masks[part]], metric)
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, needed: set[str] = frozenset()) -> dict[str, np.ndarray]:
     """All arrays of a ``.npz`` file.
 
     Raises:
-        SettingsError: it cannot be read.
+        SettingsError: it cannot be read, or has not all that are needed.
     """
     try:
         with np.load(path) as arrays:
-            return dict(arrays)
+            found = dict(arrays)
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise SettingsError(f"Cannot read {path}: {error}. Run that model again.") from error
+    if missing := needed - found.keys():
+        raise SettingsError(f"{path} has no array `{min(missing)}`: run that model again.")
+    return found

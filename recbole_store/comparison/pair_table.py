@@ -36,6 +36,9 @@ def pair_table(runs: list[KeptRun], title: str) -> Table | None:
         shown = [pair for pair in found if pair.a == order[0]]
         notes.append(f"Pairs with {order[0]}, the best on validation; all are in pairs.csv.")
     notes += [
+        f"{kept.run} has no ranks here, and is in no pair." for kept in runs if kept.lacks_ranks
+    ]
+    notes += [
         f"{kept.run} was tested on other users or targets and is not paired."
         for group in others
         for kept in group

@@ -69,36 +69,49 @@ def keep(run_dir: Path, folder: Path) -> KeptRun:
         else:
             buffer = io.BytesIO()
             np.savez_compressed(buffer, **kept.arrays)
-            _replace(npz, buffer.getvalue())
+            replace_file(npz, buffer.getvalue())
         # The JSON comes last: a run whose JSON is there is finished.
-        _replace(path, (run_dir / "result.json").read_bytes())
-        remake(folder)
+        replace_file(path, (run_dir / "result.json").read_bytes())
+        remake(folder, broken=[])  # other runs' files, which were told of before this one began
     except OSError as error:
         raise SettingsError(f"Cannot write to {folder}: {error.strerror}.") from error
     return kept
 
 
-def read_runs(folder: Path) -> list[KeptRun]:
+def read_runs(folder: Path, broken: list[str] | None = None) -> list[KeptRun]:
     """All runs of a results folder, or of one data set's folder in it, by path.
 
+    Args:
+        broken: takes a sentence on each file that is no result of a run, and the others are read.
+
     Raises:
-        SettingsError: a file there is no result of a run.
+        SettingsError: there is such a file, and no ``broken``.
     """
-    paths = [*folder.glob("*/*-seed*.json"), *folder.glob("*-seed*.json")]
-    return [KeptRun.from_results(path) for path in sorted(paths)]
+    runs = []
+    for path in sorted([*folder.glob("*/*-seed*.json"), *folder.glob("*-seed*.json")]):
+        try:
+            runs.append(KeptRun.from_results(path))
+        except SettingsError as error:
+            if broken is None:
+                raise
+            broken.append(str(error))
+    return runs
 
 
-def remake(folder: Path) -> list[KeptRun]:
+def remake(folder: Path, broken: list[str] | None = None) -> list[KeptRun]:
     """Write results.csv, pairs.csv and protocol.json from the runs that the folder holds.
+
+    Args:
+        broken: as for :func:`read_runs`.
 
     Returns:
         These runs.
     """
-    runs = read_runs(folder)
-    _replace(folder / "results.csv", _csv(COLUMNS, _tidy(runs)))
-    _replace(folder / "pairs.csv", _csv(PAIR_COLUMNS, pair_rows(runs)))
+    runs = read_runs(folder, broken)
+    replace_file(folder / "results.csv", _csv(COLUMNS, _tidy(runs)))
+    replace_file(folder / "pairs.csv", _csv(PAIR_COLUMNS, pair_rows(runs)))
     text = json.dumps(conditions(runs), indent=1, default=str) + "\n"
-    _replace(folder / "protocol.json", text.encode())
+    replace_file(folder / "protocol.json", text.encode())
     return runs
 
 
@@ -117,7 +130,7 @@ def _csv(columns, rows) -> bytes:
     return text.getvalue().encode()
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write a file in one step."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
         new.write(content)

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recbole_store.comparison.kept_run import KeptRun, read_result
+from recbole_store.comparison.kept_run import KeptRun
 from recbole_store.comparison.plan import Run, new_run_dir
 from recbole_store.comparison.results_folder import keep, result_path
 from recbole_store.property_files import SettingsError
@@ -49,9 +49,13 @@ def is_finished(planned: Planned, folder: Path, replace: bool = False) -> bool:
     path = result_path(folder, planned.run)
     if not path.is_file():
         return False
-    result = read_result(path)
+    try:
+        kept = KeptRun.from_results(path)
+    except SettingsError:  # told of where the folder is read; half a file holds nothing to lose
+        return False
+    result = kept.result
     if result.get("protocol_hash") == planned.protocol_hash:
-        return True
+        return not kept.lacks_ranks
     if not replace and result.get("hashed_settings") != planned.hashed_settings:
         raise SettingsError(
             f"{path} holds a run with other settings ({_difference(result, planned)}): name "
@@ -60,12 +64,43 @@ def is_finished(planned: Planned, folder: Path, replace: bool = False) -> bool:
     return False
 
 
+def check_seeds(planned: list[Planned], kept: list[KeptRun], replace: bool = False) -> None:
+    """Seeds of one label are averaged, so they must have one setting.
+
+    Args:
+        kept: the results folder's runs.
+        replace: whether runs that are planned now will replace kept ones.
+
+    Raises:
+        SettingsError: a kept seed of a planned label has other settings.
+    """
+    replaced = {one.run for one in planned} if replace else set()
+    for one in planned:
+        for other in kept:
+            is_same_label = (other.run.dataset, other.label) == (one.run.dataset, one.run.label)
+            if not is_same_label or other.run in replaced or other.run.seed == one.run.seed:
+                continue
+            if _without_seed(other.result.get("hashed_settings")) != _without_seed(
+                one.hashed_settings
+            ):
+                raise SettingsError(
+                    f"{other.run} is kept with other settings ({_difference(other.result, one)}), "
+                    "and a label's seeds are averaged: name another folder with --results=DIR, or "
+                    "run all of its seeds with --replace."
+                )
+
+
+def _without_seed(settings: dict | None) -> dict | None:
+    return settings and {key: value for key, value in settings.items() if key != "seed"}
+
+
 def _difference(result: dict, planned: Planned) -> str:
     """Example: ``epochs 5, now 3``, for the first key that differs."""
-    theirs, ours = result.get("hashed_settings"), planned.hashed_settings
+    theirs, ours = _without_seed(result.get("hashed_settings")), planned.hashed_settings
     if theirs is None:
         return "which it does not say"
-    key = min(k for k in theirs.keys() | ours.keys() if theirs.get(k, ...) != ours.get(k, ...))
+    keys = (theirs.keys() | ours.keys()) - {"seed"}
+    key = min(k for k in keys if theirs.get(k, ...) != ours.get(k, ...))
     return f"{key} {theirs.get(key)}, now {ours.get(key)}"
 
 

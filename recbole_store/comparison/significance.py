@@ -1,17 +1,19 @@
 """Paired tests: does one label rank the same test users' targets better than another?
 
-The test is Student's paired t-test on per-user NDCG@10, averaged over a label's seeds first. It
+The test is Student's paired t-test on per-user metrics, averaged over a label's seeds first. It
 asks about the mean difference, which is what the tables show, and over hundreds of users the mean
 is as good as normal. Wilcoxon's signed-rank test would ask another question, and drop the many
 users for whom both models give 0. It compares the trained models at hand: the spread over seeds is
-not in it, and stands in the tables beside it. p-values are Holm's over all pairs of a data set.
+not in it, and stands in the tables beside it. p-values are Holm's over all pairs of a data set, for
+each metric and filter by itself: NDCG@10 is the one that tables show, the others say how far it
+speaks for them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 from scipy import stats
@@ -26,6 +28,7 @@ from recbole_store.comparison.kept_run import FILTERS, KeptRun
 from recbole_store.property_files import SettingsError
 
 METRIC = "ndcg@10"
+METRICS = (METRIC, "recall@10", "mrr@10")
 LEVEL = 0.05
 PAIR_COLUMNS = ("dataset", "slice", "metric", "a", "b", "difference", "standard_error", "p")
 PAIR_COLUMNS += ("n_users", "p_holm", "verdict")
@@ -78,7 +81,7 @@ def verdict(pair: Pair, unfinished: set[str]) -> str:
     """What may be said of a pair.
 
     ``tie``: the difference is below two of its standard errors. ``unclear``: it is not, but among
-    so many pairs one may be so by chance. Nothing is claimed over a label that had not converged.
+    so many pairs one may be so by chance. None is called better than one that had not converged.
     """
     if pair.difference == 0 or abs(pair.difference) < 2 * pair.standard_error:
         return "tie"
@@ -132,13 +135,13 @@ def pair_rows(runs: list[KeptRun]) -> Iterator[list]:
     """The rows of pairs.csv: every pair that shares a protocol and its test users."""
     for group in comparable_groups(runs):
         for tested_alike in same_users(group):
-            for filter_name in FILTERS:
+            for filter_name, metric in product(FILTERS, METRICS):
                 slice_name = f"{filter_name}/all"
-                for pair in pairs(tested_alike, slice_name):
+                for pair in pairs(tested_alike, slice_name, metric):
                     values = {
                         "dataset": tested_alike[0].run.dataset,
                         "slice": slice_name,
-                        "metric": METRIC,
+                        "metric": metric,
                         **asdict(pair),
                     }
                     cells = (values[name] for name in PAIR_COLUMNS)

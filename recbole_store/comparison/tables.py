@@ -124,7 +124,7 @@ def _notes(every: list[Summary], n_columns: int) -> list[str]:
     if any(s.converged is False for s in every):
         notes.append(
             "† had not converged: its training ended by the number of epochs or hours, not by "
-            "early stopping, and nothing is claimed over it."
+            "early stopping, and no model is called better than it."
         )
     return notes
 

@@ -11,6 +11,8 @@ from recbole_store.comparison.rank_metrics import PER_USER
 from recbole_store.property_files import SettingsError
 
 SLICED = ("recall", "ndcg", "mrr")  # of parts of the users; hit is recall, precision recall / k
+# Figures of earlier versions that have lost their meaning.
+RETIRED = ("retokenized_same",)
 HALF_A_DIGIT = 0.6e-4  # RecBole rounds to four decimals
 
 
@@ -53,7 +55,8 @@ def _from_ranks(kept: KeptRun) -> dict[tuple[str, str], float]:
         for part, mask in kept.masks.items():
             slice_name = f"{filter_name}/{part}"
             found[slice_name, "n_users"] = int(mask.sum())
-            for metric in [f"{name}@{k}" for name in SLICED for k in cutoffs(kept)]:
+            names = PER_USER if part == "all" else SLICED
+            for metric in [f"{name}@{k}" for name in names for k in cutoffs(kept)]:
                 values = kept.per_user(slice_name, metric)
                 if values is not None:
                     found[slice_name, metric] = float(values.mean())
@@ -86,7 +89,8 @@ def _of_the_run(result: dict) -> Iterator[tuple[str, float]]:
     """Times, sizes and statistics of the semantic IDs."""
     for part in ("times", "sizes", "store"):
         for name, value in result.get(part, {}).items():
-            yield from _numbers(name, value)
+            if name not in RETIRED:
+                yield from _numbers(name, value)
     if "converged" in result:
         yield "converged", int(result["converged"])
 

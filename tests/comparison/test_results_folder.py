@@ -194,6 +194,39 @@ def test_broken_ranks(content):
         remake(FOLDER)
 
 
+def test_ranks_without_what_is_needed():
+    kept = keep_run()
+    del kept.arrays["depth"]
+    np.savez(FOLDER / "planted" / "Pop-seed2020.npz", **kept.arrays)
+    with pytest.raises(SettingsError, match="no array `depth`"):
+        remake(FOLDER)
+
+
+def test_a_copy_of_a_result_is_no_other_seed():
+    keep_run()
+    folder = FOLDER / "planted"
+    (folder / "Pop-seed2020-old.json").write_bytes((folder / "Pop-seed2020.json").read_bytes())
+    with pytest.raises(SettingsError, match="whose file is Pop-seed2020.json"):
+        remake(FOLDER)
+
+
+def test_a_broken_file_does_not_keep_another_run_from_being_kept():
+    keep_run()
+    (FOLDER / "planted" / "Pop-seed2020.json").write_text("{")
+    keep_run("other", model="BPR")
+    assert {key[1] for key in figures_of(FOLDER)} == {"BPR"}
+    broken = []
+    assert len(read_runs(FOLDER, broken)) == 1 and "Pop-seed2020.json" in broken[0]
+
+
+def test_hits_are_recall_whatever_the_evaluator_rounds():
+    run_dir = write_run(Path("run"), RANKS, test=metrics_by_hand(RANKS) | {"hit@10": 0.6667})
+    keep(run_dir, FOLDER)
+    found = {key[4:]: value for key, value in figures_of(FOLDER).items()}
+    hit, recall = (found["unfiltered/all", f"{name}@10"] for name in ("hit", "recall"))
+    assert hit == recall and abs(hit - 4 / 6) < 1e-6
+
+
 def test_other_json_files_are_left_alone():
     """Benchmarks and trials live there as well."""
     keep_run()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from recbole_store.comparison.plan import Run
 from recbole_store.comparison.results_folder import keep, read_runs
 from recbole_store.comparison.runner import (
     Planned,
+    check_seeds,
     duration,
     is_finished,
     progress,
@@ -161,6 +163,35 @@ def test_a_result_of_other_settings_is_not_overwritten_unasked():
     with pytest.raises(SettingsError, match=r"Pop-seed2020.json .*\(epochs 3, now 5\).*--replace"):
         is_finished(planned("1" * 16, epochs=5), RESULTS)
     assert not is_finished(planned("1" * 16, epochs=5), RESULTS, replace=True)
+
+
+LEAVE_ONE_OUT = {"eval_args": {"split": {"LS": "valid_and_test"}}, "n_test": 2}
+
+
+def test_a_result_without_its_ranks_is_run_again():
+    keep_pop(protocol=LEAVE_ONE_OUT)
+    assert is_finished(planned(), RESULTS)
+    (RESULTS / "planted" / "Pop-seed2020.npz").unlink()
+    assert not is_finished(planned(), RESULTS)
+
+
+def test_half_a_result_is_run_again():
+    keep_pop()
+    (RESULTS / "planted" / "Pop-seed2020.json").write_text('{"model": "Pop"')
+    assert not is_finished(planned("1" * 16, epochs=5), RESULTS)
+
+
+def test_seeds_of_other_settings_are_not_averaged():
+    keep_pop(seed=2021, hashed_settings={"epochs": 5, "seed": 2021})
+    kept = read_runs(RESULTS)
+    with pytest.raises(SettingsError, match=r"Pop .*2021 is kept .*\(epochs 5, now 3\)"):
+        check_seeds([planned(seed=2020)], kept)
+    check_seeds([planned(epochs=5, seed=2020)], kept)
+    check_seeds([Planned(BPR, "0" * 16, {"epochs": 3})], kept)
+    both = [planned(), Planned(replace(POP, seed=2021), "0" * 16, {"epochs": 3})]
+    with pytest.raises(SettingsError, match="--replace"):
+        check_seeds(both, kept)
+    check_seeds(both, kept, replace=True)
 
 
 def test_a_result_that_does_not_say_its_settings_is_not_overwritten_unasked():
