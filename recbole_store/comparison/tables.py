@@ -24,13 +24,13 @@ def tables(runs: list[KeptRun], committed: frozenset[str] = frozenset()) -> list
     found = []
     for group, dataset in zip(groups, datasets, strict=True):
         alone = datasets.count(dataset) == 1
-        title = dataset if alone else f"{dataset}, {_differences(group, groups)}"
+        title = dataset if alone else f"{dataset}, {differences(group, groups)}"
         found.append(label_table(group, title, committed))
         found += [table for table in (pair_table(group, title), published_table(dataset)) if table]
     return found
 
 
-def _differences(group: list[KeptRun], groups: list[list[KeptRun]]) -> str:
+def differences(group: list[KeptRun], groups: list[list[KeptRun]]) -> str:
     """What a group's protocol has apart from the others of its data set."""
     protocol, dataset = group[0].result["protocol"], group[0].run.dataset
     others = [g[0].result["protocol"] for g in groups if g[0].run.dataset == dataset]

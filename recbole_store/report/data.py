@@ -1,8 +1,9 @@
 """Results folder -> what the report shows.
 
 The folder is the one that a comparison writes: ``<dataset>/<stem>.json`` and ``.npz`` of every
-run, ``results.csv``, ``protocol.json`` and, where they were computed, ``pairs.csv``. A run's own
-folder holds the larger files (ranked lists, histories, items); it may be gone.
+run, ``results.csv`` and ``protocol.json``. ``pairs.csv`` is not read: it names neither protocol nor
+seeds, and the pairs follow from the ranks. A run's own folder holds the larger files (ranked lists,
+histories, items); it may be gone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,9 @@ import pandas as pd
 
 from recbole_store.comparison.kept_run import KeptRun, read_arrays
 from recbole_store.comparison.plan import label_of
-from recbole_store.comparison.rank_metrics import is_by_rank
-from recbole_store.comparison.significance import mean_over_seeds
 from recbole_store.property_files import SettingsError
 
 COLUMNS = ("dataset", "model", "variant", "seed", "slice", "metric", "value")
-PAIR_COLUMNS = ("dataset", "slice", "metric", "a", "b", "difference", "standard_error", "p")
-PAIR_COLUMNS += ("n_users",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,78 +75,19 @@ class Results:
     table: pd.DataFrame  # COLUMNS and label
     protocol: dict
     runs: list[Run]
-    pairs: pd.DataFrame | None  # PAIR_COLUMNS
 
     @property
     def datasets(self) -> list[str]:
         """Names, in the order of results.csv."""
         return list(dict.fromkeys(self.table["dataset"]))
 
-    def of(self, dataset: str) -> DatasetResults:
-        """The part that belongs to one data set."""
-        pairs = self.pairs
-        return DatasetResults(
-            dataset,
-            self.table[self.table["dataset"] == dataset],
-            [run for run in self.runs if run.dataset == dataset],
-            None if pairs is None else pairs[pairs["dataset"] == dataset],
-        )
-
-
-@dataclass(frozen=True)
-class DatasetResults:
-    """One data set's figures and runs."""
-
-    name: str
-    table: pd.DataFrame
-    runs: list[Run]
-    pairs: pd.DataFrame | None
-
-    @cached_property
-    def valid_metric(self) -> str:
-        """The metric that chose the epochs, such as ``ndcg@10``."""
-        named = [r.result["valid_metric"].lower() for r in self.runs if "valid_metric" in r.result]
-        return named[0] if named else "ndcg@10"
-
-    @cached_property
-    def labels(self) -> list[str]:
-        """``MODEL[:variant]``, best first by the metric on validation, never by test figures."""
-
-        def on_validation(label: str) -> float:
-            scores = [run.result.get("valid", {}).get(self.valid_metric) for run in self.of(label)]
-            scores = [score for score in scores if score is not None]
-            return float(np.mean(scores)) if scores else -1.0
-
-        return sorted(dict.fromkeys(self.table["label"]), key=on_validation, reverse=True)
-
-    def of(self, label: str) -> list[Run]:
-        """The runs of a label, by seed."""
-        return sorted((run for run in self.runs if run.label == label), key=lambda run: run.seed)
-
-    def values(self, label: str, metric: str, part: str = "") -> pd.Series:
-        """A metric of a slice over the label's seeds; empty where it was not measured."""
-        t = self.table
-        chosen = (t["label"] == label) & (t["metric"] == metric) & (t["slice"] == part)
-        return t.loc[chosen].sort_values("seed")["value"]
-
-    def metrics(self, part: str) -> list[str]:
-        """The metrics that some label has for a slice."""
-        return list(dict.fromkeys(self.table.loc[self.table["slice"] == part, "metric"]))
-
-    def slices(self) -> list[str]:
-        """The slices that some label has figures for."""
-        return [part for part in dict.fromkeys(self.table["slice"]) if part]
-
-    def user_values(self, label: str, metric: str, history_filter: str) -> np.ndarray | None:
-        """A metric of every test user [U], averaged over the label's seeds.
-
-        None where a seed's ranks are missing, where the seeds' users differ, or where the metric
-        does not follow from ranks.
-        """
-        runs = [run.kept for run in self.of(label)]
-        if not is_by_rank(metric) or len({run.users_digest for run in runs}) != 1:
-            return None
-        return mean_over_seeds(runs, f"{history_filter}/all", metric)
+    @property
+    def without_result(self) -> list[str]:
+        """Runs that results.csv has figures of, but whose result file is gone."""
+        there = {str(run.kept.run) for run in self.runs}
+        named = self.table[["label", "dataset", "seed"]].itertuples(index=False)
+        names = dict.fromkeys(f"{label} on {name}, seed {seed}" for label, name, seed in named)
+        return [name for name in names if name not in there]
 
 
 def read_results(folder: Path) -> Results:
@@ -174,19 +111,14 @@ def read_results(folder: Path) -> Results:
     table["label"] = [label_of(model, variant) for model, variant in names]
     table["seed"] = _numbers(table, "seed", folder / "results.csv").astype(int)
     table["value"] = _numbers(table, "value", folder / "results.csv")
-    pairs = _read_table(folder / "pairs.csv", PAIR_COLUMNS)
-    if pairs is not None:
-        figures = ("difference", "standard_error", "p", "p_holm", "n_users")
-        for column in (name for name in figures if name in pairs):
-            pairs[column] = _numbers(pairs, column, folder / "pairs.csv")
+    runs = list(_read_runs(folder, list(dict.fromkeys(table["dataset"]))))
+    if not runs:
+        raise SettingsError(
+            f"{folder} has no result file of a run, such as DATASET/MODEL-seed2020.json, but the "
+            "report says what each run was: keep them beside results.csv."
+        )
     protocol = folder / "protocol.json"
-    return Results(
-        folder,
-        table,
-        _read_json(protocol) if protocol.is_file() else {},
-        list(_read_runs(folder, list(dict.fromkeys(table["dataset"])))),
-        pairs,
-    )
+    return Results(folder, table, _read_json(protocol) if protocol.is_file() else {}, runs)
 
 
 def _read_runs(folder: Path, datasets: list[str]) -> Iterator[Run]:

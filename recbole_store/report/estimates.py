@@ -11,17 +11,21 @@ from recbole_store.comparison.rank_metrics import mean_and_error
 Z95 = 1.959964  # 97.5% quantile of the normal distribution
 
 
-class Interval(NamedTuple):
-    """A mean over users and half the width of its 95% interval."""
+class Estimate(NamedTuple):
+    """A mean over users and its standard error."""
 
     mean: float
-    half_width: float
+    error: float
+
+    @property
+    def half_width(self) -> float:
+        """Of the 95% interval, by the normal distribution."""
+        return Z95 * self.error
 
 
-def interval(values: np.ndarray) -> Interval | None:
-    """Mean of independent users' values [U] with its 95% interval, by the normal distribution.
-
-    Returns None for fewer than two users.
-    """
+def estimate(values: np.ndarray) -> Estimate | None:
+    """Mean of independent users' values [U] with its standard error; None for a single user."""
+    if not len(values):
+        return None
     mean, error = mean_and_error(values)
-    return None if error is None else Interval(mean, Z95 * error)
+    return None if error is None else Estimate(mean, error)

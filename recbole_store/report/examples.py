@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from recbole_store.property_files import SettingsError
-from recbole_store.report.data import DatasetResults, Run
+from recbole_store.report.data import Run
+from recbole_store.report.group import Group
 
 SHOWN_USERS = 4
 SHOWN_ITEMS = 10
@@ -17,9 +18,9 @@ SHOWN_ITEMS = 10
 class ItemNames:
     """Items' titles and semantic IDs, as far as the runs' folders have them."""
 
-    def __init__(self, dataset: DatasetResults):
+    def __init__(self, group: Group):
         self.titles: dict[str, str] = {}
-        for run in dataset.runs:
+        for run in group.runs:
             for raw_id, (_, text) in semantic_id_table(run).items():
                 if text:
                     self.titles.setdefault(raw_id, text)

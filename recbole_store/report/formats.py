@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from recbole_store.report.estimates import Interval
+from recbole_store.report.estimates import Estimate
 
 NONE = "–"
 _NAMES = {"ndcg": "NDCG", "mrr": "MRR", "map": "MAP", "auc": "AUC", "gauc": "GAUC"}
@@ -47,16 +47,18 @@ def signed(value: float) -> str:
     return f"{value:+.4f}".replace("-", "−")
 
 
-def spread(interval: Interval | None, deviation: float | None) -> str:
+def spread(estimate: Estimate | None, deviation: float | None) -> str:
     """What stands below a mean: ``±0.0110 · sd 0.0021``"""
-    parts = [f"±{interval.half_width:.4f}"] if interval else []
+    parts = [f"±{estimate.error:.4f}"] if estimate else []
     parts += [] if is_missing(deviation) else [f"sd {deviation:.4f}"]
     return " · ".join(parts)
 
 
 def minutes(seconds: float | None) -> str:
-    """``90.0`` -> ``1.5``"""
-    return NONE if is_missing(seconds) else f"{seconds / 60:.1f}"
+    """``90.0`` -> ``1.5``; ``0.5`` -> ``<0.1``"""
+    if is_missing(seconds):
+        return NONE
+    return "<0.1" if seconds < 3 else f"{seconds / 60:.1f}"
 
 
 def count(number: float | None) -> str:

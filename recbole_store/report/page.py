@@ -15,12 +15,21 @@ from recbole_store.report.blocks import Chart, Section
 from recbole_store.report.data import Results
 from recbole_store.report.examples import ItemNames
 from recbole_store.report.figures import Styles
-from recbole_store.report.sections import items, overview, quality, slices, training, users
+from recbole_store.report.group import groups_of
+from recbole_store.report.sections import (
+    items,
+    overview,
+    pairs,
+    quality,
+    slices,
+    training,
+    users,
+)
 from recbole_store.report.subject import Subject
 
 
 def slugs(names: list[str]) -> list[str]:
-    """What the ids of each data set's sections begin with.
+    """What the ids of each chapter's sections begin with.
 
     Example: ["ml-100k", "Amazon Beauty"] -> ["ml-100k", "amazon-beauty"]
     """
@@ -32,12 +41,12 @@ def slugs(names: list[str]) -> list[str]:
 
 
 def sections_of(subject: Subject) -> list[Section]:
-    """All sections of one data set, in the order in which they are read."""
+    """All sections of one chapter, in the order in which they are read."""
     names = ItemNames(subject.data)
     return [
         overview.protocol(subject),
         quality.results(subject),
-        quality.pairs(subject),
+        pairs.pairs(subject),
         slices.slices(subject),
         slices.cold(subject),
         training.curves(subject),
@@ -55,26 +64,22 @@ def chart_json(chart: Chart) -> str:
     return json.dumps(figure, separators=(",", ":")).replace("<", "\\u003c")
 
 
+def subjects_of(results: Results) -> list[Subject]:
+    """The chapters: one for each data set and protocol."""
+    groups = groups_of(results)
+    labels = list(dict.fromkeys(label for group in groups for label in group.labels))
+    styles, fixed = Styles(labels), results.protocol.get("fixed", {})
+    names = slugs([group.title for group in groups])
+    return [Subject(group, slug, fixed, styles) for group, slug in zip(groups, names, strict=True)]
+
+
 def page(results: Results, made: str) -> str:
     """The report.
 
     Args:
         made: the day on which it is made, as shown in its heading.
     """
-    parts = [results.of(name) for name in results.datasets]
-    labels = list(dict.fromkeys(label for part in parts for label in part.labels))
-    styles = Styles(labels)
-    written = results.protocol  # fixed, datasets: name -> terms
-    subjects = [
-        Subject(
-            part,
-            slug,
-            written.get("datasets", {}).get(part.name, {}),
-            written.get("fixed", {}),
-            styles,
-        )
-        for part, slug in zip(parts, slugs(results.datasets), strict=True)
-    ]
+    subjects = subjects_of(results)
     folder = resources.files("recbole_store.report")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -84,10 +89,10 @@ def page(results: Results, made: str) -> str:
     skeleton = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
     html = skeleton.render(
         title=overview.title(results),
-        heading=overview.heading(results, labels, made),
+        heading=overview.heading(results, made),
         reading=overview.reading(),
         subjects=[(subject, sections_of(subject)) for subject in subjects],
-        styles=styles,
+        styles=subjects[0].styles,
         css=_as_it_stands(folder / "page.css"),
         js=_as_it_stands(folder / "page.js"),
         plotly=Markup(get_plotlyjs()),

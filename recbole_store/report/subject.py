@@ -1,15 +1,15 @@
-"""What every section of one data set needs to know."""
+"""What every section of one chapter needs to know."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
-from recbole_store.report.data import DatasetResults, Run
-from recbole_store.report.estimates import Interval, interval
+from recbole_store.report.data import Run
+from recbole_store.report.estimates import Estimate, estimate
 from recbole_store.report.figures import Styles
+from recbole_store.report.formats import listed
+from recbole_store.report.group import Group
 
 FILTERS = {
     "unfiltered": "items of the history stay candidates",
@@ -21,17 +21,15 @@ HOLLOW = "A hollow mark: not converged."
 
 @dataclass(frozen=True)
 class Subject:
-    """One data set of a comparison.
+    """One chapter: the comparable runs of a data set.
 
     Attributes:
         slug: begins the ids of its sections and tables.
-        protocol: what protocol.json says of this data set.
-        fixed: what it says of every comparison, whatever the settings.
+        fixed: what protocol.json says of every comparison, whatever the settings.
     """
 
-    data: DatasetResults
+    data: Group
     slug: str
-    protocol: dict
     fixed: dict
     styles: Styles
 
@@ -51,16 +49,14 @@ class Subject:
         found = [name for name in FILTERS if f"{name}/all" in self.data.slices()]
         return sorted(found, key=lambda name: name != self.own_filter)
 
-    @cached_property
+    @property
     def own_filter(self) -> str:
-        """The filter that the runs were validated under, of most runs if they differ."""
-        protocols = [run.result.get("protocol", {}) for run in self.data.runs]
-        filtered = [p.get("filter_history", p.get("history_filtered", False)) for p in protocols]
-        return "filtered" if sum(map(bool, filtered)) > len(filtered) / 2 else "unfiltered"
+        """The filter that the runs were validated under."""
+        return "filtered" if self.data.runs[0].kept.is_filtered else "unfiltered"
 
-    def first_run(self, label: str) -> Run | None:
+    def first_run(self, label: str) -> Run:
         """The label's run with the lowest seed."""
-        return next(iter(self.data.of(label)), None)
+        return self.data.of(label)[0]
 
     def not_converged(self, label: str) -> bool:
         """Whether a run of the label ended by its limit of epochs or hours."""
@@ -72,19 +68,32 @@ class Subject:
 
     def mean(self, label: str, metric: str, part: str = "") -> float | None:
         """Mean over the seeds, from results.csv; None where it was not measured."""
-        values = self.data.values(label, metric, part).dropna()
+        values = self.data.values(label, metric, part)
         return float(values.mean()) if len(values) else None
 
     def deviation(self, label: str, metric: str, part: str) -> float | None:
         """Standard deviation over the seeds; None for a single one."""
-        values = self.data.values(label, metric, part).dropna()
+        values = self.data.values(label, metric, part)
         return float(values.std(ddof=1)) if len(values) > 1 else None
 
-    def interval(
-        self, label: str, metric: str, history_filter: str, users: np.ndarray | None = None
-    ) -> Interval | None:
-        """95% interval over all test users, or those of a mask [U], from the ranks of the runs."""
-        values = self.data.user_values(label, metric, history_filter)
-        if values is None:
-            return None
-        return interval(values if users is None else values[users])
+    def estimate(self, label: str, metric: str, part: str) -> Estimate | None:
+        """Mean and standard error over the test users of a slice, from the ranks of the runs."""
+        values = self.data.user_values(label, metric, part)
+        return None if values is None else estimate(values)
+
+    def fewer_seeds(self, metric: str, part: str) -> str:
+        """Which labels have a figure for some of their seeds only; empty if there are none.
+
+        Example: ``BPR:tuned by seeds 2020 and 2022 alone.``
+        """
+        found = []
+        for label in self.labels:
+            measured = list(self.data.values(label, metric, part).index)
+            if 0 < len(measured) < len(self.data.of(label)):
+                found.append(f"{label} by {seeds_said(measured)} alone")
+        return f"{'; '.join(found)}." if found else ""
+
+
+def seeds_said(seeds: list[int]) -> str:
+    """``seed 2020`` or ``seeds 2020 and 2022``"""
+    return f"seed{'s' if len(seeds) > 1 else ''} {listed([str(seed) for seed in seeds])}"

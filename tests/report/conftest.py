@@ -24,15 +24,13 @@ class Report(NamedTuple):
 
 @pytest.fixture(scope="session")
 def report(tmp_path_factory) -> Report:
-    """Films have everything; books have one seed, no run folders and no pairs."""
+    """Films have everything; books have one seed and no run folders."""
     root = tmp_path_factory.mktemp("comparison")
     films = Planted(root)
     films.write()
     skill = {"STORE": 0.5, "SASRecAll": 0.7}
     books = Planted(root, "Books & <more>", 30, 20, (2020,), skill, without_folder=tuple(skill))
     books.write()
-    pairs = [["SASRec:tuned", "STORE", 0.01, 0.02, 0.6, 60], ["STORE", "Pop", 0.3, 0.03, 1e-9, 60]]
-    films.write_pairs(pairs)
     results = read_results(films.results)
     html = page(results, "2026-11-22")
     return Report(films, books, results, html, Page(html))

@@ -126,10 +126,13 @@ class Planted:
         stem = "-".join(filter(None, [model, variant, f"seed{seed}"]))
         folder = self.root / "saved" / f"{stem}-{self.dataset}-20261122-165520"
         figures = self._figures(label, seed)
-        path = self.results / self.dataset / f"{stem}.json"
+        path = self.path(label, seed)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(self._result(label, seed, figures, str(folder))))
-        ranks = {f"ranks_{f}": self.ranks(label, seed, f).astype(np.uint16) for f in FILTERS}
+        arrays = {f"ranks_{f}": self.ranks(label, seed, f).astype(np.uint16) for f in FILTERS}
+        for name in FILTERS:
+            listed = self._lists(label, seed, name)[:, :10].ravel()
+            arrays[f"recommended_{name}"] = np.bincount(listed, minlength=self.n_items + 1)
         np.savez_compressed(
             path.with_suffix(".npz"),
             users_digest=np.array(self.dataset),
@@ -137,7 +140,7 @@ class Planted:
             target_counts=self.item_counts[self.targets],
             history_lengths=self.lengths,
             item_counts=self.item_counts,
-            **ranks,
+            **arrays,
         )
         if label not in self.without_folder:
             self._write_folder(folder, label, seed)
@@ -280,11 +283,16 @@ class Planted:
         }
         path.write_text(json.dumps(content))
 
-    def write_pairs(self, rows: list[list]) -> None:
-        """pairs.csv with rows of a, b, difference, standard_error, p, n_users."""
-        header = ["dataset", "slice", "metric", "a", "b", "difference", "standard_error", "p"]
-        full = [[self.dataset, "unfiltered/all", "ndcg@10", *row] for row in rows]
-        _write_csv(self.results / "pairs.csv", [[*header, "n_users"], *full])
+    def path(self, label: str, seed: int = 2020) -> Path:
+        """A run's result file."""
+        return self.results / self.dataset / f"{label.replace(':', '-')}-seed{seed}.json"
+
+    def change(self, label: str, seed: int = 2020, **parts: dict) -> None:
+        """Change entries of parts of a run's result."""
+        result = json.loads(self.path(label, seed).read_text())
+        for name, entries in parts.items():
+            result[name] = {**result.get(name, {}), **entries}
+        self.path(label, seed).write_text(json.dumps(result))
 
 
 def _write_csv(path: Path, rows: list[list]) -> None:

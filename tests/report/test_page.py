@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from recbole_store.comparison.published import published_figures
 from recbole_store.report.data import read_results
-from recbole_store.report.page import page, slugs
+from recbole_store.report.page import page, slugs, subjects_of
 from report.planted_results import UGLY_TITLES, Planted
 from report.read_page import Page
 
@@ -68,7 +69,7 @@ def test_the_slices_are_those_of_the_csv(report, kind):
             assert row[column] == f"{expected[plain(row[0]), part, 'ndcg@10']:.4f}"
 
 
-def test_below_each_mean_stand_its_interval_and_its_spread(report):
+def test_below_each_mean_stand_its_error_and_its_spread(report):
     """Two seeds have a spread, one has none."""
     for row in report.page.small["ml-planted-unfiltered"][1:]:
         assert all(re.fullmatch(r"±0\.\d{4} · sd 0\.\d{4}", text) for text in row[1:4]), row
@@ -76,7 +77,26 @@ def test_below_each_mean_stand_its_interval_and_its_spread(report):
         assert all(re.fullmatch(r"±0\.\d{4}", text) for text in row[1:4]), row
 
 
-def test_slices_have_intervals(report):
+def test_plus_minus_is_one_standard_error_and_says_so(report):
+    """As in README and the console; the charts' intervals are of 95%, and say that."""
+    films = report.films
+    ranks = [films.ranks("STORE", seed, "unfiltered") for seed in films.seeds]
+    hits = np.mean([(r > 0) & (r <= 10) for r in ranks], axis=0)
+    error = hits.std(ddof=1) / np.sqrt(len(hits))
+    header, *_ = report.page.tables["ml-planted-unfiltered"]
+    rows = zip(
+        report.page.tables["ml-planted-unfiltered"],
+        report.page.small["ml-planted-unfiltered"],
+        strict=True,
+    )
+    (below,) = [small for row, small in rows if row[0] == "STORE"]
+    assert below[header.index("Recall@10")].startswith(f"±{error:.4f} ")
+    assert "± is one standard error over test users" in " ".join(report.page.texts["dd"])
+    titles = [text for text in report.page.texts["figcaption"] if "NDCG@10, " in text]
+    assert len(titles) == 2 * 4 and all("95% intervals over users" in text for text in titles)
+
+
+def test_slices_have_errors(report):
     for kind in ("target", "history"):
         rows = report.page.small[f"ml-planted-filtered-{kind}"][1:]
         assert all(re.fullmatch(r"±0\.\d{4}", text) for row in rows for text in row[1:]), rows
@@ -162,29 +182,6 @@ def test_best_and_second_best_of_each_column_are_marked(report, table):
             assert marks[column] == expected.get(row[column], "")
 
 
-def test_pairs_are_those_of_the_file(report):
-    rows = report.page.tables["ml-planted-pairs-table"] + report.page.tables.get(
-        "ml-planted-pairs-table-rest", []
-    )
-    figures = [row for row in rows if row[0] in report.films.skill]
-    # STORE is the first by validation, so the file's pair is shown the other way round.
-    assert ["STORE", "SASRec:tuned", "a tie", "−0.0100", "0.0200", "0.600", "60"] in figures
-    (ahead,) = [row for row in figures if row[:2] == ["STORE", "Pop"]]
-    assert ahead[2] == "STORE is ahead" and ahead[-4:] == ["+0.3000", "0.0300", "<0.001", "60"]
-
-
-def test_the_comparison_s_own_verdict_and_corrected_p_are_shown(planted_results):
-    path = planted_results.results / "pairs.csv"
-    header = "dataset,slice,metric,a,b,difference,standard_error,p,n_users,p_holm,verdict"
-    row = "ml-planted,unfiltered/all,ndcg@10,Pop,STORE,-0.25,0.01,0.02,12,0.04,STORE is better"
-    path.write_text(f"{header}\n{row}\n")
-    shown = Page(page(read_results(planted_results.results), "today"))
-    assert shown.tables["ml-planted-pairs-table"][1:] == [
-        ["STORE", "Pop", "STORE is better", "+0.2500", "0.0100", "0.040", "12"]
-    ], "the first by validation against the others"
-    assert any("p is Holm's" in text for text in shown.texts["p"])
-
-
 def test_learning_curves_and_their_table(report):
     rows = report.page.tables["ml-planted-curves-table"][1:]
     assert len(rows) == 4 * 2
@@ -210,7 +207,7 @@ def test_users_lists_are_the_planted_ones(report):
     table = report.page.tables["ml-planted-users-1"]
     assert table[0][1:] == [
         label
-        for label in report.results.of(films.dataset).labels
+        for label in subjects_of(report.results)[0].labels
         if label not in films.without_folder
     ]
     user = report.page.texts["h4"][0].removeprefix("User ")
@@ -228,7 +225,6 @@ def test_what_is_missing_is_said_in_its_place(report):
     for sentence in (
         "No map: the run folders of the models with semantic IDs are gone.",
         "No users are shown: no run folder with ranked.npz and histories.npz is there.",
-        "The results folder has no paired comparisons (pairs.csv) of this data set.",
         "Their run folders are gone or lack the lists: STORE:without_alignment.",
     ):
         assert sentence in said

@@ -7,10 +7,18 @@ import pytest
 
 from recbole_store.report.__main__ import main
 from recbole_store.report.data import read_results
+from recbole_store.report.group import groups_of
+
+
+def group_of(planted, results=None):
+    """The one group of a planted data set."""
+    groups = groups_of(results or read_results(planted.results))
+    (found,) = [group for group in groups if group.name == planted.dataset]
+    return found
 
 
 def test_runs_and_labels(report):
-    films = report.results.of(report.films.dataset)
+    films = group_of(report.films, report.results)
     assert report.results.datasets == ["ml-planted", "Books & <more>"]
     assert {(run.label, run.seed) for run in films.runs} == {
         (label, seed) for label in report.films.skill for seed in (2020, 2021)
@@ -19,7 +27,7 @@ def test_runs_and_labels(report):
 
 
 def test_labels_are_sorted_by_validation(report):
-    films = report.results.of(report.films.dataset)
+    films = group_of(report.films, report.results)
     valid = [films.of(label)[0].result["valid"]["ndcg@10"] for label in films.labels]
     means = [
         np.mean([run.result["valid"]["ndcg@10"] for run in films.of(label)])
@@ -29,15 +37,15 @@ def test_labels_are_sorted_by_validation(report):
 
 
 def test_users_values_are_means_over_seeds(report):
-    films = report.results.of(report.films.dataset)
-    found = films.user_values("STORE", "recall@10", "filtered")
+    films = group_of(report.films, report.results)
+    found = films.user_values("STORE", "recall@10", "filtered/all")
     ranks = np.stack([report.films.ranks("STORE", seed, "filtered") for seed in (2020, 2021)])
     assert found == pytest.approx(((ranks > 0) & (ranks <= 10)).mean(axis=0))
 
 
 def test_no_value_beyond_the_ranks_that_are_known(report):
-    films = report.results.of(report.films.dataset)
-    assert films.user_values("STORE", "recall@41", "filtered") is None, "40 items"
+    films = group_of(report.films, report.results)
+    assert films.user_values("STORE", "recall@41", "filtered/all") is None, "40 items"
 
 
 def test_seeds_of_different_users_have_no_common_values(planted_results):
@@ -54,8 +62,8 @@ def test_seeds_of_different_users_have_no_common_values(planted_results):
     with np.load(path) as arrays:
         changed = {**arrays, "users_digest": np.array("others")}
     np.savez(path, **changed)
-    part = read_results(planted_results.results).of(planted_results.dataset)
-    assert part.user_values("Pop", "recall@10", "filtered") is None
+    part = group_of(planted_results)
+    assert part.user_values("Pop", "recall@10", "filtered/all") is None
 
 
 def test_a_run_folder_beside_the_results_is_found(planted_results, monkeypatch, tmp_path):
@@ -65,7 +73,7 @@ def test_a_run_folder_beside_the_results_is_found(planted_results, monkeypatch, 
     path.write_text(text.replace(f"{planted_results.root}/", ""))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    (run,) = read_results(planted_results.results).of(planted_results.dataset).of("STORE")
+    (run,) = group_of(planted_results).of("STORE")
     assert run.file("items.npz")
 
 
@@ -93,9 +101,12 @@ def write(name, text):
             ),
             "results.csv, line 2: `value` is 'high'",
         ),
+        (
+            lambda results: [path.unlink() for path in results.glob("*/*.json")],
+            "has no result file of a run",
+        ),
         (write("protocol.json", "{"), "protocol.json is not readable JSON"),
         (write("protocol.json", "[]"), "protocol.json holds no JSON object"),
-        (write("pairs.csv", "dataset,slice\n"), "pairs.csv has no column metric"),
         (write("ml-planted/Pop-seed2020.json", "{}"), "is no result of a run: it has no `model`"),
         (write("ml-planted/Pop-seed2020.npz", "no zip"), "Pop-seed2020.npz"),
     ],

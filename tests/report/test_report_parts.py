@@ -12,7 +12,7 @@ from recbole_store.report import examples, figures, formats, item_map
 from recbole_store.report.blocks import Cell, Table
 from recbole_store.report.page import chart_json
 from recbole_store.report.sections.overview import flattened, started
-from recbole_store.report.sections.quality import marks, verdict
+from recbole_store.report.sections.quality import marks
 from recbole_store.report.sections.training import curve_of
 
 
@@ -28,26 +28,6 @@ from recbole_store.report.sections.training import curve_of
 )
 def test_marks(values, expected):
     assert marks(values) == expected
-
-
-@pytest.mark.parametrize(
-    ("difference", "error", "expected"),
-    [
-        (0.019, 0.01, "a tie"),
-        (-0.019, 0.01, "a tie"),
-        (0.02, 0.01, "A is ahead"),
-        (-0.02, 0.01, "B is ahead"),
-        (float("nan"), 0.01, "a tie"),
-    ],
-)
-def test_a_difference_below_two_standard_errors_is_a_tie(difference, error, expected):
-    pair = {"a": "A", "b": "B", "difference": difference, "standard_error": error}
-    assert verdict(pair) == expected
-
-
-def test_the_comparison_s_own_verdict_comes_first():
-    pair = {"a": "A", "b": "B", "difference": 1.0, "standard_error": 0.1, "verdict": "unclear"}
-    assert verdict(pair) == "unclear"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import re
 from recbole_store.report.blocks import Block, Cell, Facts, Section, Table, missing
 from recbole_store.report.data import Results
 from recbole_store.report.formats import listed, sentence
-from recbole_store.report.sections.training import machine
+from recbole_store.report.group import labels_by
+from recbole_store.report.machines import machines_said
 from recbole_store.report.subject import FILTERS, Subject
 
 
@@ -16,24 +17,25 @@ def title(results: Results) -> str:
     return f"Recommenders compared on {listed(results.datasets)}"
 
 
-def heading(results: Results, labels: list[str], made: str) -> Facts:
+def heading(results: Results, made: str) -> Facts:
     """What was compared, when and with which code."""
     runs = results.runs
     commits = list(dict.fromkeys(filter(None, (run.result.get("git_commit") for run in runs))))
-    seeds = [str(seed) for seed in sorted(set(results.table["seed"]))]
+    seeds = [str(seed) for seed in sorted({run.seed for run in runs})]
     days = sorted({day for run in runs if (day := started(run.result.get("run_dir") or ""))})
     span = f"{days[0]} to {days[-1]}" if len(days) > 1 else days[0] if days else "not recorded"
-    return Facts(
-        [
-            ("Data sets", ", ".join(results.datasets)),
-            ("Models", ", ".join(labels)),
-            ("Seeds", ", ".join(seeds)),
-            ("Runs", f"{len(runs)}, started {span}" if days else f"{len(runs)}, start {span}"),
-            ("Commit", ", ".join(commits) or "not recorded"),
-            ("Machines", "; ".join(dict.fromkeys(machine(run) for run in runs)) or "not recorded"),
-            ("Report made", made),
-        ]
-    )
+    facts = [
+        ("Data sets", ", ".join(results.datasets)),
+        ("Seeds", ", ".join(seeds)),
+        ("Runs", f"{len(runs)}, started {span}" if days else f"{len(runs)}, start {span}"),
+        ("Commits" if len(commits) > 1 else "Commit", ", ".join(commits) or "not recorded"),
+        ("Machines", machines_said(runs)),
+        ("Report made", made),
+    ]
+    if results.without_result:
+        said = f"results.csv has figures of {listed(results.without_result)}, but their result "
+        facts.append(("Not shown", said + "files are gone."))
+    return Facts(facts)
 
 
 def started(run_dir: str) -> str | None:
@@ -44,11 +46,12 @@ def started(run_dir: str) -> str | None:
 
 READING = [
     (
-        "Means and intervals",
-        "A figure is the mean over seeds. ± is half its 95% interval over test users: 1.96 "
-        "standard errors of the users' values, each averaged over the seeds. sd is the standard "
-        "deviation over seeds. An interval says how far other users of the same kind might move "
-        "the figure; whether two models differ is for the paired comparison to say.",
+        "Means and errors",
+        "A figure is the mean over seeds. ± is one standard error over test users: of the users' "
+        "values, each averaged over the seeds. sd is the standard deviation over seeds. The error "
+        "says how far other users of the same kind might move the figure; whether two models "
+        "differ is for the paired comparison to say. Intervals in charts are of 95%: 1.96 standard "
+        "errors to either side.",
     ),
     (
         "Best and second best",
@@ -65,13 +68,8 @@ def reading() -> Section:
 
 def protocol(subject: Subject) -> Section:
     """The protocol in words, then all of protocol.json that belongs to the data set."""
-    ran = [run.result["protocol"] for run in subject.data.runs if run.result.get("protocol")]
-    blocks: list[Block] = []
-    if ran:
-        blocks.append(Facts(_words(subject, ran)))
-    else:
-        blocks.append(missing("No run's result says which protocol it followed."))
-    written = [*flattened(subject.protocol), *flattened(subject.fixed)]
+    blocks: list[Block] = [Facts(_words(subject))]
+    written = [*flattened(subject.data.protocol), *flattened(subject.fixed)]
     if written:
         rows = [[Cell(key), Cell(value)] for key, value in written]
         blocks.append(
@@ -85,12 +83,12 @@ def protocol(subject: Subject) -> Section:
             )
         )
     else:
-        blocks.append(missing("protocol.json says nothing of this data set."))
+        blocks.append(missing("protocol.json says nothing of these runs."))
     return Section(f"{subject.slug}-protocol", "Protocol", blocks)
 
 
-def _words(subject: Subject, ran: list[dict]) -> list[tuple[str, str]]:
-    one = ran[0]
+def _words(subject: Subject) -> list[tuple[str, str]]:
+    one = subject.data.runs[0].result["protocol"]
     eval_args = one.get("eval_args", {})
     facts = [
         (
@@ -141,18 +139,20 @@ def _filter(subject: Subject) -> str:
 
 
 def _truncation(subject: Subject) -> str:
-    by_length: dict[int, list[str]] = {}
-    for run in subject.data.runs:
-        length = run.result.get("protocol", {}).get("max_item_list_length")
-        if length and run.label not in by_length.setdefault(length, []):
-            by_length[length].append(run.label)
+    by_length = labels_by(
+        subject.data.runs, lambda run: run.result["protocol"].get("max_item_list_length")
+    )
     if not by_length:
         return "Not recorded."
     if len(by_length) == 1:
-        return f"Models see the last {next(iter(by_length))} items of a history."
+        return f"Models see the last {_either(*by_length)} items of a history."
     return "Last items of a history that a model sees: " + "; ".join(
-        f"{length} for {listed(labels)}" for length, labels in sorted(by_length.items())
+        f"{_either(lengths)} for {listed(labels)}" for lengths, labels in sorted(by_length.items())
     )
+
+
+def _either(lengths: tuple[int, ...]) -> str:
+    return " or ".join(map(str, lengths))
 
 
 def flattened(value, path: str = ""):

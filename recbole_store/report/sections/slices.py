@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from recbole_store.comparison.slices import DEFINITIONS
 from recbole_store.report import figures
 from recbole_store.report.blocks import (
     Beside,
@@ -17,14 +16,9 @@ from recbole_store.report.blocks import (
     Table,
     missing,
 )
-from recbole_store.report.formats import (
-    figure,
-    metric_name,
-    sentence,
-    spread,
-)
+from recbole_store.report.estimates import Estimate
+from recbole_store.report.formats import figure, metric_name, sentence, spread
 from recbole_store.report.sections.quality import ROUNDING, marks
-from recbole_store.report.slice_users import slice_users
 from recbole_store.report.subject import Subject
 
 GROUPS = {
@@ -36,12 +30,11 @@ GROUPS = {
 def slices(subject: Subject) -> Section:
     """The valid metric by the target's popularity and the history's length."""
     blocks: list[Block] = []
-    definitions = subject.fixed.get("slices", {})
-    bounds = subject.protocol.get("slice_bounds", {})
+    definitions = subject.fixed.get("slices", DEFINITIONS)
+    bounds = subject.data.protocol.get("slice_bounds", {})
     facts = [
         (title, f"{sentence(definitions[kind])} {_bounds(bounds, kind)}".strip())
         for kind, (title, _) in GROUPS.items()
-        if kind in definitions
     ]
     for history_filter in subject.filters:
         for kind, (title, names) in GROUPS.items():
@@ -49,8 +42,8 @@ def slices(subject: Subject) -> Section:
             if set(parts) & set(subject.data.slices()):
                 blocks += _slice_blocks(subject, history_filter, kind, title, names)
     if not blocks:
-        blocks = [missing("results.csv has no slices of this data set.")]
-    elif facts:
+        blocks = [missing("results.csv has no slices of these runs.")]
+    else:
         blocks.insert(0, Facts(facts))
     return Section(f"{subject.slug}-slices", "Slices", blocks)
 
@@ -72,9 +65,9 @@ def _slice_blocks(subject: Subject, history_filter, kind, title, names) -> list[
         ]
         for label in subject.labels
     }
-    intervals = {
+    estimates = {
         label: [
-            _slice_interval(subject, label, history_filter, f"{kind}={name}", mean)
+            _estimate(subject, label, f"{history_filter}/{kind}={name}", mean)
             for name, mean in zip(names, means[label], strict=True)
         ]
         for label in subject.labels
@@ -89,43 +82,37 @@ def _slice_blocks(subject: Subject, history_filter, kind, title, names) -> list[
             [Cell(subject.named(label))]
             + [
                 Cell(figure(mean), spread(found, None), columns[n][row])
-                for n, (mean, found) in enumerate(zip(means[label], intervals[label], strict=True))
+                for n, (mean, found) in enumerate(zip(means[label], estimates[label], strict=True))
             ]
             for row, label in enumerate(subject.labels)
         ],
+        note=subject.fewer_seeds(subject.metric, f"{history_filter}/{kind}={names[0]}"),
         folded=history_filter != subject.filters[0],
     )
     if table.folded:
         return [table]
     rows = [
-        (label, means[label], [found.half_width if found else None for found in intervals[label]])
+        (label, means[label], [found.half_width if found else None for found in estimates[label]])
         for label in subject.labels
         if any(mean is not None for mean in means[label])
     ]
     drawn = figures.bars(list(names), rows, metric, subject.styles)
-    chart = Chart(f"{table.id}-chart", f"{title}: {metric}, {history_filter}", drawn, table.id)
+    said = f"{title}: {metric}, {history_filter}, with 95% intervals over users"
+    chart = Chart(f"{table.id}-chart", said, drawn, table.id)
     return [Beside(table, Charts([chart], [label for label, *_ in rows]))]
 
 
-def _users(subject: Subject, label: str, group: str) -> np.ndarray | None:
-    run = subject.first_run(label)
-    return slice_users(group, run.ranks) if run and run.ranks else None
-
-
-def _slice_interval(subject: Subject, label: str, history_filter, group: str, mean):
-    """The interval over a slice's users, if their mean is the one of results.csv."""
-    users = _users(subject, label, group)
-    if users is None or mean is None:
-        return None
-    found = subject.interval(label, subject.metric, history_filter, users)
+def _estimate(subject: Subject, label: str, part: str, mean: float | None) -> Estimate | None:
+    """Over a slice's users, if their mean is the one of results.csv."""
+    found = None if mean is None else subject.estimate(label, subject.metric, part)
     return found if found and abs(found.mean - mean) <= ROUNDING else None
 
 
 def _with_users(subject: Subject, group: str, name: str) -> str:
-    for label in subject.labels:
-        users = _users(subject, label, group)
-        if users is not None:
-            return f"{name} ({int(users.sum()):,} users)"
+    """``head (210 users)``; without the number where no ranks are kept."""
+    for run in subject.data.runs:
+        if run.ranks is not None and group in run.kept.masks:
+            return f"{name} ({int(run.kept.masks[group].sum()):,} users)"
     return name
 
 
@@ -133,7 +120,7 @@ def cold(subject: Subject) -> Section:
     """Items withheld from training."""
     names = [name for name in subject.data.slices() if name.startswith(("cold/", "warm/"))]
     if not names:
-        said = "No run of this data set withheld items (cold_items)."
+        said = "None of these runs withheld items (cold_items)."
         return Section(f"{subject.slug}-cold", "Cold items", [missing(said)])
     metrics = dict.fromkeys(m for name in names for m in subject.data.metrics(name))
     rows = [

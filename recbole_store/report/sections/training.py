@@ -17,6 +17,7 @@ from recbole_store.report.blocks import (
 )
 from recbole_store.report.data import Run
 from recbole_store.report.formats import NONE, count, figure, listed, metric_name, minutes
+from recbole_store.report.machines import times_said
 from recbole_store.report.subject import FILTERS, HOLLOW, Subject
 
 
@@ -131,7 +132,7 @@ def speed(subject: Subject) -> Section:
         )
         if rows
     ]
-    blocks: list[Block] = [Paragraph(_machines(subject)), table]
+    blocks: list[Block] = [Paragraph(times_said(subject.data.runs)), table]
     if charts:
         drawn = [label for label in subject.labels if fit[label] or test[label]]
         cut_short = any(subject.not_converged(label) for label in drawn)
@@ -152,7 +153,7 @@ def _points(subject: Subject, times: dict, quality: dict, divisor: float) -> lis
 def _per_thousand(subject: Subject, label: str) -> float | None:
     seconds = subject.mean(label, "test_s")
     run = subject.first_run(label)
-    n_test = run.result.get("protocol", {}).get("n_test") if run else None
+    n_test = run.result["protocol"].get("n_test")
     return None if seconds is None or not n_test else 1000 * seconds / n_test
 
 
@@ -172,24 +173,3 @@ def _costs(subject: Subject, label: str, test_s: float | None) -> list[str]:
         count(trained),
         NONE if memory is None else f"{memory:.1f}",
     ]
-
-
-def _machines(subject: Subject) -> str:
-    machines = list(dict.fromkeys(machine(run) for run in subject.data.runs))
-    if len(machines) > 1:
-        return "The runs were on different machines, so times do not compare: " + "; ".join(
-            f"{name} ({listed(_labels_on(subject, name))})" for name in machines
-        )
-    return f"All runs on {machines[0]}." if machines else "No run says what it ran on."
-
-
-def _labels_on(subject: Subject, name: str) -> list[str]:
-    return list(dict.fromkeys(r.label for r in subject.data.runs if machine(r) == name))
-
-
-def machine(run: Run) -> str:
-    """``AMD EPYC, 2 cores`` or a GPU's name."""
-    hardware = run.result.get("hardware", {})
-    name = hardware.get("name", "an unknown machine")
-    threads = hardware.get("torch_threads")
-    return f"{name}, {threads} threads" if threads and hardware.get("device") == "cpu" else name
