@@ -66,6 +66,15 @@ class Run:
         """Whether training ended by early stopping; None where the result does not say."""
         return self.result.get("converged")
 
+    @property
+    def is_trained(self) -> bool:
+        """False for what counts or solves in one pass, such as Pop.
+
+        Such a run is converged after one epoch, of which early stopping needs several.
+        """
+        epochs = self.result["times"].get("epochs")
+        return epochs is None or epochs > 1 or self.converged is not True
+
 
 @dataclass(frozen=True)
 class Results:

@@ -89,15 +89,22 @@ def intervals(rows: list[tuple[str, float, float | None, bool]], metric: str, st
     )
 
 
-def curves(lines: list[tuple[str, int, list, list]], x_title: str, metric: str, styles: Styles):
+def curves(
+    lines: list[tuple[str, int, list, list]],
+    x_title: str,
+    metric: str,
+    styles: Styles,
+    by_time: bool,
+):
     """Learning curves.
 
     Args:
         lines: label, seed, and x and y of each evaluation.
+        by_time: x are times, on a logarithmic axis.
     """
     traces = [
         go.Scatter(
-            x=_rounded(x, 2),
+            x=_rounded(x, 3),
             y=_rounded(y, 4),
             mode="lines+markers" if len(x) < 40 else "lines",
             name=label,
@@ -109,8 +116,11 @@ def curves(lines: list[tuple[str, int, list, list]], x_title: str, metric: str, 
         )
         for label, seed, x, y in lines
     ]
+    x_axis = {"title": {"text": x_title}, "rangemode": "tozero"}
+    if by_time:
+        x_axis = _logarithmic([minute for _, _, x, _ in lines for minute in x], x_title)
     axis = {"title": {"text": metric}, "rangemode": "tozero"}
-    return _figure(traces, xaxis={"title": {"text": x_title}, "rangemode": "tozero"}, yaxis=axis)
+    return _figure(traces, xaxis=x_axis, yaxis=axis)
 
 
 def bars(names: list[str], rows: list[tuple[str, list, list]], metric: str, styles: Styles):
@@ -161,21 +171,27 @@ def points(rows: list[tuple[str, float, float, bool]], x_title: str, metric: str
         )
         for label, x, y, hollow in rows
     ]
-    logs = np.log10([x for _, x, _, _ in rows])
-    x_range = [round(float(logs.min()) - 0.2, 2), round(float(logs.max()) + 0.2, 2)]
-    powers = range(int(np.floor(x_range[0])), int(np.ceil(x_range[1])) + 1)
-    ticks = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
     return _figure(
         traces,
-        xaxis={
-            "title": {"text": x_title},
-            "type": "log",
-            "range": x_range,
-            "tickvals": ticks,
-            "ticktext": [f"{tick:g}" for tick in ticks],
-        },
+        xaxis=_logarithmic([x for _, x, _, _ in rows], x_title),
         yaxis={"title": {"text": metric}, "rangemode": "tozero"},
     )
+
+
+def _logarithmic(values: list[float], title: str) -> dict:
+    """An axis of times, which differ by orders of magnitude."""
+    logs = np.log10([value for value in values if value > 0] or [1.0])
+    ends = [round(float(logs.min()) - 0.2, 2), round(float(logs.max()) + 0.2, 2)]
+    powers = range(int(np.floor(ends[0])), int(np.ceil(ends[1])) + 1)
+    digits = (1, 2, 5) if len(powers) < 5 else (1,)
+    ticks = [digit * 10.0**power for power in powers for digit in digits]
+    return {
+        "title": {"text": title},
+        "type": "log",
+        "range": ends,
+        "tickvals": ticks,
+        "ticktext": [f"{tick:g}" for tick in ticks],
+    }
 
 
 def item_map(places: np.ndarray, codes: np.ndarray, names: list[str], semantic_ids: list[str]):

@@ -62,6 +62,10 @@ class Subject:
         """Whether a run of the label ended by its limit of epochs or hours."""
         return any(run.converged is False for run in self.data.of(label))
 
+    def is_trained(self, label: str) -> bool:
+        """Whether the label learns in epochs; False for Pop."""
+        return any(run.is_trained for run in self.data.of(label))
+
     def named(self, label: str) -> str:
         """The label, with a dagger where training was cut short."""
         return f"{label}\N{NO-BREAK SPACE}†" if self.not_converged(label) else label

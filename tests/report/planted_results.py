@@ -214,7 +214,10 @@ class Planted:
                 "n_test": self.n_users,
             },
             "times": {"epochs": len(curve)},
-            "sizes": {"trained_parameters": 7_301_952, "peak_memory_gb": 2.5},
+            "sizes": {
+                "trained_parameters": 1 if model == "Pop" else 7_301_952,  # RecBole's, unused
+                "peak_memory_gb": 2.5,
+            },
             "curve": curve,
             "hardware": {"device": "cpu", "name": "AMD EPYC", "cores": 2, "torch_threads": 2},
             "git_commit": "0fd04da12345",

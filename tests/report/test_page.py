@@ -187,10 +187,11 @@ def test_learning_curves_and_their_table(report):
     assert len(rows) == 4 * 2
     ended = {row[0]: row[-1] for row in rows}
     assert ended["STORE:without_alignment"] == "its limit †" and ended["STORE"] == "early stopping"
+    assert ended["Pop"] == "no training"
     spec = json.loads(report.page.scripts["ml-planted-curves-minutes-data"])
     store = next(trace for trace in spec["data"] if trace["name"] == "STORE")
     # a minute for the tokenizer, then 40 s of training and 2 s of evaluation an epoch
-    assert store["x"][:2] == [1.7, 2.4]
+    assert store["x"][:2] == [1.7, 2.4] and spec["layout"]["xaxis"]["type"] == "log"
 
 
 def test_times(report):
@@ -200,6 +201,17 @@ def test_times(report):
         assert text == f"{expected[plain(label), '', 'fit_s'] / 60:.1f}"
     for label, text in report.page.column(table, "test, s per 1,000 users").items():
         assert text == f"{expected[plain(label), '', 'test_s'] * 1000 / 60:.2f}", "of 60 users"
+
+
+def test_what_trains_nothing_has_neither_epochs_nor_trained_parameters(report):
+    for name in ("epochs", "trained parameters"):
+        shown = report.page.column("ml-planted-speed-table", name)
+        assert shown["Pop"] == "–" and shown["STORE"] != "–"
+
+
+def test_curves_are_of_what_learns(report):
+    spec = json.loads(report.page.scripts["ml-planted-curves-epochs-data"])
+    assert {trace["name"] for trace in spec["data"]} == set(report.films.skill) - {"Pop"}
 
 
 def test_users_lists_are_the_planted_ones(report):

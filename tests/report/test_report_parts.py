@@ -38,6 +38,10 @@ def test_figures_as_text(value, expected):
     assert formats.figure(value) == expected
 
 
+def test_minutes():
+    assert [formats.minutes(s) for s in (0.5, 90.0, None)] == ["<0.1", "1.5", "–"]
+
+
 def test_words_for_metrics():
     names = ("ndcg@10", "recall@5", "collision_rate", "giniindex@10", "fit_s")
     assert [formats.metric_name(name) for name in names] == [

@@ -64,6 +64,7 @@ def curves(subject: Subject) -> Section:
         folded=True,
         wide=True,
     )
+    learning = [(run, points) for run, points in drawn if run.is_trained]
     charts = [
         Chart(
             f"{subject.slug}-curves-{name}",
@@ -71,11 +72,12 @@ def curves(subject: Subject) -> Section:
             figures.curves(
                 [
                     (run.label, run.seed, [p[x] for p in points], [p[2] for p in points])
-                    for run, points in drawn
+                    for run, points in learning
                 ],
                 x_title,
                 metric,
                 subject.styles,
+                by_time=name == "minutes",
             ),
             table.id,
         )
@@ -83,22 +85,24 @@ def curves(subject: Subject) -> Section:
             (0, "epochs", "epochs", "epoch"),
             (1, "minutes", "minutes", "minutes of training"),
         )
+        if learning
     ]
     without = [run.label for run, points in found if not points]
-    labels = list(dict.fromkeys(run.label for run, _ in drawn))
+    labels = list(dict.fromkeys(run.label for run, _ in learning))
     said = "Minutes include evaluation and, for models with semantic IDs, the tokenizer's stage."
     if without:
         said += f" No evaluation while training: {listed(list(dict.fromkeys(without)))}."
-    return Section(
-        f"{subject.slug}-curves", title, [Paragraph(said), Charts(charts, labels), table, every]
-    )
+    shown = [Charts(charts, labels)] if charts else []
+    return Section(f"{subject.slug}-curves", title, [Paragraph(said), *shown, table, every])
 
 
 def _summary(run: Run, points: list[tuple[int, float, float]]) -> list[Cell]:
     best = max(points, key=lambda point: point[2])
     ended = {True: "early stopping", False: "its limit †", None: NONE}[run.converged]
+    if not run.is_trained:
+        ended = "no training"
     cells = [str(run.seed), str(len(points)), str(best[0]), figure(best[2])]
-    cells += [figure(points[-1][2]), f"{points[-1][1]:.1f}", ended]
+    cells += [figure(points[-1][2]), minutes(60 * points[-1][1]), ended]
     return [Cell(text) for text in cells]
 
 
@@ -167,8 +171,10 @@ def _costs(subject: Subject, label: str, test_s: float | None) -> list[str]:
 
     trained = mean([size.get("trained_parameters") for size in sizes])
     memory, n_epochs = mean([size.get("peak_memory_gb") for size in sizes]), mean(epochs)
+    if not subject.is_trained(label):  # one pass, and RecBole counts a parameter that does nothing
+        trained = n_epochs = None
     return [
-        NONE if n_epochs is None else f"{n_epochs:g}",
+        NONE if n_epochs is None else f"{n_epochs:.4g}",
         NONE if test_s is None else f"{test_s:.2f}",
         count(trained),
         NONE if memory is None else f"{memory:.1f}",
