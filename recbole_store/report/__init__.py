@@ -9,6 +9,7 @@
     item_map.py    dense vectors of items -> points in the plane
     figures.py     charts (plotly)
     formats.py     figures as text
+    glossary.py    what each figure is, and which way is better
     blocks.py      tables, charts and paragraphs, as plain data
     sections/      what each section says
     page.py        the sections as one file; page.html escapes every text, page.css and page.js are

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import plotly.graph_objects as go
 
-_FIGURE = re.compile(r"[–<±+−]?[\d.,]*[kM]?")
+_FIGURE = re.compile(r"[–<+−]?[\d.,]*[kM]?( ±[\d.]+)?")
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,10 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Facts:
-    """Terms and what is to be said of each."""
+    """Terms and what is to be said of each; ``anchors`` are ids of terms that are linked to."""
 
     pairs: list[tuple[str, str]]
+    anchors: dict[str, str] = field(default_factory=dict)
     kind: str = "facts"
 
 

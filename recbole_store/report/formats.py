@@ -16,7 +16,9 @@ _PLAIN = {
     "shannonentropy": "Shannon entropy",
     "giniindex": "Gini index",
     "tailpercentage": "tail share",
+    "certain_topk": "certain top",
 }
+_COUNTS = ("items", "distinct", "largest_group", "dead_codes", "items_without_text")
 
 
 def is_missing(value: float | None) -> bool:
@@ -40,6 +42,17 @@ def figure(value: float | None) -> str:
         return NONE
     is_count = abs(value) >= 2 and float(value).is_integer()
     return f"{value:,.0f}" if is_count or abs(value) >= 1000 else f"{value:.4f}"
+
+
+def of_metric(metric: str, value: float | None) -> str:
+    """A metric's value: counts of items, which are means over seeds, with one decimal at most.
+
+    Example: ("dead_codes", 0.0) -> "0", ("averagepopularity@10", 184.8237) -> "184.8"
+    """
+    name = metric.partition("@")[0]
+    if is_missing(value) or name not in (*_COUNTS, "averagepopularity"):
+        return figure(value)
+    return f"{value:,.1f}".removesuffix(".0" if name in _COUNTS else "")
 
 
 def signed(value: float) -> str:

@@ -18,6 +18,7 @@ from recbole_store.report.figures import Styles
 from recbole_store.report.group import groups_of
 from recbole_store.report.sections import (
     items,
+    models,
     overview,
     pairs,
     quality,
@@ -80,17 +81,23 @@ def page(results: Results, made: str) -> str:
         made: the day on which it is made, as shown in its heading.
     """
     subjects = subjects_of(results)
+    terms = overview.glossary(subjects)
+    labels = list(dict.fromkeys(label for subject in subjects for label in subject.labels))
     folder = resources.files("recbole_store.report")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["parts"] = lambda text: re.split(r"(?<=[:_])", text)
+    environment.filters["without_cutoff"] = lambda name: re.sub(r"@\d+$", "@k", name)
     environment.filters["chart_json"] = lambda chart: Markup(chart_json(chart))
     skeleton = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
     html = skeleton.render(
         title=overview.title(results),
         heading=overview.heading(results, made),
+        models=models.models(labels),
         reading=overview.reading(),
+        glossary=terms,
+        terms=terms.blocks[0],
         subjects=[(subject, sections_of(subject)) for subject in subjects],
         styles=subjects[0].styles,
         css=_as_it_stands(folder / "page.css"),

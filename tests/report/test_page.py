@@ -45,12 +45,12 @@ def test_the_main_tables_are_those_of_the_csv(report, which, history_filter):
             assert text == f"{value:.4f}", (label, metric)
 
 
-def test_every_metric_is_in_the_folded_table(report):
+def test_every_metric_of_ranks_is_in_the_folded_table(report):
     expected = means(report.films)
     header = report.page.tables["ml-planted-unfiltered-every-metric"][0]
-    assert len(header) == 1 + 9 + 1  # three metrics at three cut-offs, and coverage
+    assert len(header) == 1 + 9  # three metrics at three cut-offs
     for name in header[1:]:
-        metric = name.lower().replace("item coverage", "itemcoverage")
+        metric = name.lower()
         shown = report.page.column("ml-planted-unfiltered-every-metric", name)
         for label, text in shown.items():
             assert text == f"{expected[plain(label), 'unfiltered/all', metric]:.4f}"
@@ -212,6 +212,24 @@ def test_what_trains_nothing_has_neither_epochs_nor_trained_parameters(report):
 def test_curves_are_of_what_learns(report):
     spec = json.loads(report.page.scripts["ml-planted-curves-epochs-data"])
     assert {trace["name"] for trace in spec["data"]} == set(report.films.skill) - {"Pop"}
+
+
+def test_the_heads_of_columns_lead_to_what_their_figures_are(report):
+    links = [attributes["href"] for tag, attributes in report.page.elements if tag == "a"]
+    terms = dict(zip(report.page.texts["dt"], report.page.texts["dd"], strict=True))
+    for term, at in (("NDCG@k", "#term-ndcg"), ("dead codes", "#term-dead-codes")):
+        assert at in links and terms[term].endswith("is better.")
+    assert "Two things" in terms["tail"] and "Gini index@k" not in terms, "of what is shown alone"
+
+
+def test_figures_of_the_catalogue(report):
+    """Counts are counts, each kind of figure has a table, and what has no meaning is left out."""
+    tables = report.page.tables
+    header, store, *_ = tables["ml-planted-semantic-ids"]
+    assert header == ["model", "collision rate", "utilisation", "distinct", "dead codes"]
+    assert store == ["STORE", "0.2500", "1.0000", "30", "0"]
+    assert tables["ml-planted-search"][1:] == [["STORE:without_alignment", "0.2500"]]
+    assert tables["ml-planted-lists"][1][-2] == "184.8" and len(tables["ml-planted-lists"][0]) == 3
 
 
 def test_users_lists_are_the_planted_ones(report):

@@ -38,7 +38,11 @@ def test_figures_as_text(value, expected):
     assert formats.figure(value) == expected
 
 
-def test_minutes():
+def test_counts_have_no_four_decimals():
+    found = [formats.of_metric("dead_codes", v) for v in (0.0, 2.5, 1154.0)]
+    assert found == ["0", "2.5", "1,154"]
+    assert formats.of_metric("averagepopularity@10", 478.0) == "478.0"
+    assert formats.of_metric("giniindex@10", 0.8637) == "0.8637"
     assert [formats.minutes(s) for s in (0.5, 90.0, None)] == ["<0.1", "1.5", "–"]
 
 

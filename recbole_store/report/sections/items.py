@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from recbole_store.comparison.rank_metrics import is_by_rank
 from recbole_store.report import figures, item_map
 from recbole_store.report.blocks import (
     Beside,
@@ -19,41 +18,47 @@ from recbole_store.report.blocks import (
 )
 from recbole_store.report.data import Run
 from recbole_store.report.examples import ItemNames
-from recbole_store.report.formats import figure, metric_name
+from recbole_store.report.formats import metric_name, of_metric
+from recbole_store.report.glossary import LISTS, SEARCH
 from recbole_store.report.subject import Subject
 
 # The section on speed has them, or they are no figure of the catalogue.
 ELSEWHERE = ("fit_s", "test_s", "epochs", "epoch_s", "valid_s", "total_s", "tokenizer_s")
-ELSEWHERE += ("parameters", "trained_parameters", "peak_memory_gb", "converged", "n_users")
+ELSEWHERE += ("parameters", "trained_parameters", "peak_memory_gb", "converged")
 ELSEWHERE += ("tokenizer_cached",)
+DROPPED = ("retokenized_same",)  # in old result files; it has no meaning any more
 SHOWN_CODES = 12
 
 
 def catalogue(subject: Subject) -> Section:
     """Metrics of the lists and of the semantic IDs, beyond accuracy."""
-    part = f"{subject.own_filter}/all"
-    of_lists = [m for m in subject.data.metrics(part) if not is_by_rank(m)]
-    of_lists = [m for m in of_lists if m not in ELSEWHERE]
-    of_runs = [m for m in subject.data.metrics("") if m not in ELSEWHERE]
+    own = f"{subject.own_filter}/all"
+    of_all = subject.data.metrics(own)
+    of_lists = [m for m in of_all if m.partition("@")[0] in LISTS]
+    of_search = [m for m in of_all if m.partition("@")[0] in SEARCH]
+    of_runs = [m for m in subject.data.metrics("") if m not in (*ELSEWHERE, *DROPPED)]
     blocks: list[Block] = [
-        _table(subject, f"{subject.slug}-{name}", caption, metrics, metrics_part)
-        for name, caption, metrics, metrics_part in (
-            ("lists", f"Recommended lists, {subject.own_filter}", of_lists, part),
-            ("semantic-ids", "Semantic IDs, decoding and other figures of runs", of_runs, ""),
+        _table(subject, f"{subject.slug}-{name}", caption, metrics, part)
+        for name, caption, metrics, part in (
+            ("lists", f"Recommended lists, {subject.own_filter}", of_lists, own),
+            ("search", f"Beam search by codes alone, {subject.own_filter}", of_search, own),
+            ("semantic-ids", "Semantic IDs", of_runs, ""),
         )
         if metrics
     ]
-    said = missing("results.csv has no figures on coverage or on semantic IDs of this data set.")
+    said = missing("results.csv has no figures on coverage or on semantic IDs of these runs.")
     return Section(f"{subject.slug}-catalogue", "Catalogue and semantic IDs", blocks or [said])
 
 
 def _table(subject: Subject, table_id: str, caption: str, metrics: list[str], part: str) -> Table:
     rows = [
-        [Cell(label), *[Cell(figure(subject.mean(label, metric, part))) for metric in metrics]]
+        [Cell(label)]
+        + [Cell(of_metric(metric, subject.mean(label, metric, part))) for metric in metrics]
         for label in subject.labels
         if any(subject.mean(label, metric, part) is not None for metric in metrics)
     ]
-    return Table(table_id, caption, ["model", *map(metric_name, metrics)], rows)
+    note = subject.fewer_seeds(metrics[0], part)
+    return Table(table_id, caption, ["model", *map(metric_name, metrics)], rows, note=note)
 
 
 def mapped_runs(subject: Subject) -> list[Run]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from recbole_store.report.blocks import Block, Cell, Facts, Section, Table, missing
-from recbole_store.report.data import Results
+from recbole_store.report.data import Results, Run
 from recbole_store.report.formats import listed, sentence
+from recbole_store.report.glossary import anchor, terms
 from recbole_store.report.group import labels_by
 from recbole_store.report.machines import machines_said
 from recbole_store.report.subject import FILTERS, Subject
@@ -66,6 +67,20 @@ def reading() -> Section:
     return Section("reading", "How to read the tables", [Facts(READING)])
 
 
+def glossary(subjects: list[Subject]) -> Section:
+    """What the figures of the tables are."""
+    metrics = {
+        metric.partition("@")[0]
+        for subject in subjects
+        for part in ("", *subject.data.slices())
+        for metric in subject.data.metrics(part)
+    }
+    pairs = terms(metrics)
+    return Section(
+        "terms", "Figures and terms", [Facts(pairs, {term: anchor(term) for term, _ in pairs})]
+    )
+
+
 def protocol(subject: Subject) -> Section:
     """The protocol in words, then all of protocol.json that belongs to the data set."""
     blocks: list[Block] = [Facts(_words(subject))]
@@ -102,6 +117,8 @@ def _words(subject: Subject) -> list[tuple[str, str]]:
         ("Items of the history", _filter(subject)),
         ("Truncation", _truncation(subject)),
     ]
+    if said := _training_filter(subject):
+        facts.append(("Training filter", said))
     for term, key in (("Ties", "ties"), ("Choice of the epoch", "selection")):
         if key in subject.fixed:
             facts.append((term, sentence(subject.fixed[key])))
@@ -136,6 +153,35 @@ def _filter(subject: Subject) -> str:
     names = subject.filters or [subject.own_filter]
     shown = "; ".join(f"{name}: {FILTERS[name]}" for name in names)
     return f"{sentence(shown)} Epochs were chosen {subject.own_filter}."
+
+
+def _training_filter(subject: Subject) -> str:
+    """Which labels leave items of the history out of training's softmax; empty if none say."""
+    by_filter = labels_by(subject.data.runs, filters_training)
+    words = {
+        (True,): "left out for",
+        (False,): "not left out for",
+        (False, True): "left out by some seeds for",
+    }
+    said = [f"{words[key]} {listed(labels)}" for key, labels in sorted(by_filter.items())[::-1]]
+    if not said:
+        return ""
+    named = {label for labels in by_filter.values() for label in labels}
+    others = [label for label in subject.labels if label not in named]
+    said += [f"not recorded, or no such setting, for {listed(others)}"] if others else []
+    return (
+        "filter_training leaves items of the history out of the softmax over all items in "
+        f"training, too: {'; '.join(said)}."
+    )
+
+
+def filters_training(run: Run) -> bool | None:
+    """``filter_training``, null being as ``filter_history``; None for a run without the setting."""
+    settings = {**run.result.get("hashed_settings", {}), **run.result.get("settings", {})}
+    if "filter_training" not in settings:
+        return None
+    wanted = settings["filter_training"]
+    return run.kept.is_filtered if wanted is None else bool(wanted)
 
 
 def _truncation(subject: Subject) -> str:

@@ -21,10 +21,12 @@ from recbole_store.report.formats import (
     metric_name,
     spread,
 )
+from recbole_store.report.glossary import LISTS, SEARCH
 from recbole_store.report.sections.pairs import lead
 from recbole_store.report.subject import FILTERS, HOLLOW, Subject, seeds_said
 
 MAIN = ("ndcg", "recall", "mrr")  # with one target, Hit is Recall and Precision is Recall / k
+ELSEWHERE = {"n_users", *LISTS, *SEARCH}  # what the section on the catalogue shows
 ROUNDING = 2e-4  # RecBole keeps four decimals
 
 
@@ -73,7 +75,7 @@ def _published(subject: Subject) -> list[Block]:
 
 def _one_filter(subject: Subject, history_filter: str) -> list[Block]:
     part, cutoff = f"{history_filter}/all", subject.metric.partition("@")[2]
-    known = [m for m in subject.data.metrics(part) if m != "n_users"]
+    known = [m for m in subject.data.metrics(part) if m.partition("@")[0] not in ELSEWHERE]
     metrics = [f"{name}@{cutoff}" for name in MAIN if f"{name}@{cutoff}" in known] or known
     own = " Epochs were chosen this way." if history_filter == subject.own_filter else ""
     main = Table(

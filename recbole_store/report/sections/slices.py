@@ -18,6 +18,7 @@ from recbole_store.report.blocks import (
 )
 from recbole_store.report.estimates import Estimate
 from recbole_store.report.formats import figure, metric_name, sentence, spread
+from recbole_store.report.glossary import WORDS
 from recbole_store.report.sections.quality import ROUNDING, marks
 from recbole_store.report.subject import Subject
 
@@ -44,6 +45,7 @@ def slices(subject: Subject) -> Section:
     if not blocks:
         blocks = [missing("results.csv has no slices of these runs.")]
     else:
+        facts.append(("Two tails", sentence(WORDS["tail"].removeprefix("Two things. "))))
         blocks.insert(0, Facts(facts))
     return Section(f"{subject.slug}-slices", "Slices", blocks)
 
