@@ -88,13 +88,13 @@ class Subject:
     def fewer_seeds(self, metric: str, part: str) -> str:
         """Which labels have a figure for some of their seeds only; empty if there are none.
 
-        Example: ``BPR:tuned by seeds 2020 and 2022 alone.``
+        Example: ``BPR:tuned: mean over seeds 2020 and 2022 alone.``
         """
         found = []
         for label in self.labels:
             measured = list(self.data.values(label, metric, part).index)
             if 0 < len(measured) < len(self.data.of(label)):
-                found.append(f"{label} by {seeds_said(measured)} alone")
+                found.append(f"{label}: mean over {seeds_said(measured)} alone")
         return f"{'; '.join(found)}." if found else ""
 
 

@@ -157,6 +157,7 @@ class Planted:
             found |= {("", "dead_codes"): 0, ("", "retokenized_same"): 0.5}  # the last is of old
             found["cold/full", "ndcg@10"] = 0.0213
             found["cold/only", "ndcg@10"] = 0.1532
+            found["cold/full/reserved", "ndcg@10"] = 0.0402
         for name in FILTERS:
             ranks = self.ranks(label, seed, name)
             for part, mask in self.masks().items():

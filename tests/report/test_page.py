@@ -209,6 +209,11 @@ def test_what_trains_nothing_has_neither_epochs_nor_trained_parameters(report):
         assert shown["Pop"] == "–" and shown["STORE"] != "–"
 
 
+def test_each_kind_of_cold_slice_is_explained(report):
+    said = " ".join(report.page.texts["p"])
+    assert "reserved keeps every tenth place" in said and "nearest is no model" not in said
+
+
 def test_curves_are_of_what_learns(report):
     spec = json.loads(report.page.scripts["ml-planted-curves-epochs-data"])
     assert {trace["name"] for trace in spec["data"]} == set(report.films.skill) - {"Pop"}

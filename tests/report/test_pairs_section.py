@@ -108,5 +108,5 @@ def test_figures_of_some_seeds_only_are_said_to_be_so(planted):
     ]
     path.write_text("\n".join(kept))
     found = subject(one)
-    assert found.fewer_seeds("ndcg@10", "filtered/all") == "Pop by seed 2020 alone."
+    assert found.fewer_seeds("ndcg@10", "filtered/all") == "Pop: mean over seed 2020 alone."
     assert found.fewer_seeds("ndcg@10", "unfiltered/all") == ""

@@ -27,6 +27,12 @@ GROUPS = {
     "history": ("Length of the history", ("short", "medium", "long")),
 }
 
+# What the slices of cold items end in -> how these were ranked.
+COLD_ENDINGS = {
+    "reserved": " reserved keeps every tenth place for cold items.",
+    "nearest": " nearest is no model: items near to the mean dense tokens of the last ones.",
+}
+
 
 def slices(subject: Subject) -> Section:
     """The valid metric by the target's popularity and the history's length."""
@@ -147,5 +153,7 @@ def cold(subject: Subject) -> Section:
         "cold/full ranks cold targets against the whole catalogue, cold/only among cold items; "
         "warm is users whose target was in training, before and after the cold items join."
     )
+    for ending, what in COLD_ENDINGS.items():
+        said += what if any(name.endswith(f"/{ending}") for name in names) else ""
     blocks = [Paragraph(" ".join([*sorted(sizes), said])), table]
     return Section(f"{subject.slug}-cold", "Cold items", blocks)
