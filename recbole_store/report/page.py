@@ -21,6 +21,7 @@ from recbole_store.report.sections import (
     models,
     overview,
     pairs,
+    protocol,
     quality,
     slices,
     training,
@@ -45,7 +46,7 @@ def sections_of(subject: Subject) -> list[Section]:
     """All sections of one chapter, in the order in which they are read."""
     names = ItemNames(subject.data)
     return [
-        overview.protocol(subject),
+        protocol.protocol(subject),
         quality.results(subject),
         pairs.pairs(subject),
         slices.slices(subject),

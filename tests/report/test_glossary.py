@@ -13,7 +13,7 @@ from recbole_store.property_files import PLUGIN_MODELS, properties_folder, varia
 from recbole_store.report import glossary
 from recbole_store.report.data import read_results
 from recbole_store.report.page import subjects_of
-from recbole_store.report.sections import items, overview
+from recbole_store.report.sections import items, protocol
 from recbole_store.report.sections.models import LONGEST, first_sentence, line_of, models
 from report.planted_results import Planted
 
@@ -93,17 +93,17 @@ def test_the_training_filter_is_said_where_runs_have_it(tmp_path):
     skill = {"STORE": 0.8, "SASRecAll": 0.6, "SASRecAll:without_training_filter": 0.5, "Pop": 0.2}
     one = Planted(tmp_path, seeds=(2020,), skill=skill, tokenized=(), without_folder=skill)
     one.write()
-    assert "Training filter" not in protocol(one)
+    assert "Training filter" not in protocol_of(one)
     for label in skill:
         one.change(label, protocol={"filter_history": True})
     one.change("STORE", settings={"filter_training": None})
     one.change("SASRecAll", settings={"filter_training": True})
     one.change("SASRecAll:without_training_filter", hashed_settings={"filter_training": False})
-    said = protocol(one)["Training filter"]
+    said = protocol_of(one)["Training filter"]
     assert "left out for SASRecAll and STORE; not left out for SASRecAll:without" in said
     assert said.endswith("not recorded, or no such setting, for Pop.")
 
 
-def protocol(one: Planted) -> dict[str, str]:
+def protocol_of(one: Planted) -> dict[str, str]:
     (subject,) = subjects_of(read_results(one.results))
-    return dict(overview.protocol(subject).blocks[0].pairs)
+    return dict(protocol.protocol(subject).blocks[0].pairs)

@@ -11,7 +11,7 @@ from recbole_store.comparison.tables import tables
 from recbole_store.report.blocks import Table
 from recbole_store.report.data import read_results
 from recbole_store.report.page import page, slugs, subjects_of
-from recbole_store.report.sections import overview, pairs, quality
+from recbole_store.report.sections import overview, pairs, protocol, quality
 from report.planted_results import Planted
 from report.read_page import Page
 
@@ -80,7 +80,7 @@ def test_the_protocol_table_holds_what_the_chapter_s_runs_share(mixed):
     }
     path.write_text(json.dumps(written))
     for subject, expected in zip(subjects(mixed), ("True", "False"), strict=True):
-        blocks = overview.protocol(subject).blocks
+        blocks = protocol.protocol(subject).blocks
         (table,) = [block for block in blocks if isinstance(block, Table)]
         shown = {key.text: value.text for key, value in table.rows}
         assert shown["filter_history"] == expected and shown["data_sha256.inter"] == "abc"

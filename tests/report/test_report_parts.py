@@ -11,7 +11,8 @@ import pytest
 from recbole_store.report import examples, figures, formats, item_map
 from recbole_store.report.blocks import Cell, Table
 from recbole_store.report.page import chart_json
-from recbole_store.report.sections.overview import flattened, started
+from recbole_store.report.sections.overview import started
+from recbole_store.report.sections.protocol import flattened
 from recbole_store.report.sections.quality import marks
 from recbole_store.report.sections.training import curve_of
 
