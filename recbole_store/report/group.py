@@ -13,7 +13,7 @@ import pandas as pd
 from recbole_store.comparison.groups import comparable_groups, same_users
 from recbole_store.comparison.kept_run import FILTERS, KeptRun
 from recbole_store.comparison.rank_metrics import is_by_rank
-from recbole_store.comparison.significance import Pair, mean_over_seeds, pairs
+from recbole_store.comparison.significance import METRICS, Pair, mean_over_seeds, pairs
 from recbole_store.comparison.tables import differences
 from recbole_store.report.data import Results, Run
 
@@ -90,13 +90,14 @@ class Group:
         return same_users([run.kept for label in self.labels for run in self.of(label)])
 
     @cached_property
-    def pairs(self) -> list[tuple[str, Pair]]:
-        """(history filter, pair) of every two labels with ranks of the same test users."""
+    def pairs(self) -> list[tuple[str, str, Pair]]:
+        """(history filter, metric, pair) of every two labels with ranks of the same users."""
         return [
-            (name, pair)
+            (name, metric, pair)
             for runs in self.tested_alike
+            for metric in METRICS
             for name in FILTERS
-            for pair in pairs(runs, f"{name}/all")
+            for pair in pairs(runs, f"{name}/all", metric)
         ]
 
 

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from recbole_store.comparison.rank_metrics import ndcg
+from recbole_store.comparison.rank_metrics import recall as found_in
 from recbole_store.report.data import read_results
 from recbole_store.report.page import subjects_of
 from recbole_store.report.sections.pairs import lead, pairs
@@ -38,7 +39,7 @@ def text(section) -> str:
 def test_pairs_are_those_of_the_ranks(report):
     films = report.films
     header, *rows = report.page.tables["ml-planted-pairs-table"]
-    assert header[-3:] == ["difference in NDCG@10", "p", "users"]
+    assert header[-3:] == ["difference", "p", "users"]
     first = rows[0][0]
     assert first == subjects_of(report.results)[0].labels[0]
     for a, b, _, difference, *_ in rows:
@@ -54,7 +55,17 @@ def test_pairs_are_those_of_the_ranks(report):
 
 def test_all_other_pairs_are_in_the_folded_table(report):
     rows = report.page.tables["ml-planted-pairs-table-rest"][1:]
-    assert len(rows) == 2 * 6 - 3, "six pairs under each filter, three of them above"
+    assert len(rows) == 2 * 3 * 6 - 3, "six pairs under each filter and metric, three of them above"
+    recall = [row for row in rows if row[3:5] == ["filtered", "Recall@10"]]
+    films = report.films
+    for a, b, *_, difference, _, _ in recall:
+        hits = [
+            [found_in(films.ranks(label, seed, "filtered"), 10).mean() for seed in films.seeds]
+            for label in (a, b)
+        ]
+        mean = (sum(hits[0]) - sum(hits[1])) / len(films.seeds)
+        assert difference.startswith(f"{mean:+.4f} ±".replace("-", "−"))
+    assert len(recall) == 6
 
 
 def test_the_lead_and_the_pairs_say_the_same_of_what_had_not_converged(planted):

@@ -20,8 +20,8 @@ def lead(subject: Subject) -> str:
         f"Highest {metric_name(subject.metric)} on test, {subject.own_filter}: {best} with "
         f"{best_mean:.4f}, then {following} with {next_mean:.4f}."
     )
-    for history_filter, pair in subject.data.pairs:
-        same = (history_filter, METRIC) == (subject.own_filter, subject.metric)
+    for history_filter, metric, pair in subject.data.pairs:
+        same = (history_filter, metric) == (subject.own_filter, subject.metric)
         if same and {pair.a, pair.b} == {best, following}:
             seeds = _seeds_said(subject, [best, following])
             return f"{said} {_difference_said(pair)} {seeds}".rstrip()
@@ -48,33 +48,36 @@ def pairs(subject: Subject) -> Section:
     said = (
         "The same test users under both models, each user's values averaged over the seeds. ± is "
         "one standard error of the difference; below two of them it is a tie. No model is said to "
-        "be better than one that had not converged. p is Holm's, corrected for the number of pairs."
+        "be better than one that had not converged. p is Holm's, corrected for the number of pairs of "
+        "a metric and filter."
     )
-    if any(pair.verdict == "unclear" for _, pair in found):
+    if any(pair.verdict == "unclear" for *_, pair in found):
         said += f" Unclear: no tie, but p is not below {LEVEL}."
     blocks: list[Block] = [Paragraph(said)]
     lacking = [_seeds_said(subject, subject.labels), _unpaired(subject)]
     blocks += [missing(text) for text in lacking if text]
-    first = found[0][1].a  # the best on validation that has ranks
-    with_first = [(f, p) for f, p in found if f == subject.own_filter and p.a == first]
-    rest = [(f, p) for f, p in found if (f, p) not in with_first]
+    first = found[0][-1].a  # the best on validation that has ranks
+    shown = (subject.own_filter, METRIC, first)
+    with_first = [one for one in found if (*one[:2], one[-1].a) == shown]
+    rest = [one for one in found if one not in with_first]
     caption = (
         f"{first}, the first by validation, against the others: {metric_name(METRIC)}, "
         f"{subject.own_filter}"
     )
     blocks.append(_table(f"{subject.slug}-pairs-table", caption, with_first))
     if rest:
-        caption = f"{len(rest)} other pairs"
+        caption = f"All other pairs, filters and metrics ({len(rest)})"
         blocks.append(_table(f"{subject.slug}-pairs-table-rest", caption, rest, folded=True))
     return Section(f"{subject.slug}-pairs", title, blocks)
 
 
-def _table(table_id: str, caption: str, found: list[tuple[str, Pair]], folded=False) -> Table:
-    header = ["model", "against", "verdict", *(["history"] if folded else [])]
-    header += [f"difference in {metric_name(METRIC)}", "p", "users"]
+def _table(table_id: str, caption: str, found: list[tuple[str, str, Pair]], folded=False) -> Table:
+    header = ["model", "against", "verdict", *(["history", "metric"] if folded else [])]
+    header += ["difference", "p", "users"]
     rows = []
-    for history_filter, pair in found:
-        words = [pair.a, pair.b, pair.verdict, *([history_filter] if folded else [])]
+    for history_filter, metric, pair in found:
+        words = [pair.a, pair.b, pair.verdict]
+        words += [history_filter, metric_name(metric)] if folded else []
         figures = [f"{signed(pair.difference)} ±{pair.standard_error:.4f}"]
         figures += [probability(pair.p_holm), f"{pair.n_users:,}"]
         rows.append([Cell(text) for text in words + figures])
