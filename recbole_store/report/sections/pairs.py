@@ -48,8 +48,8 @@ def pairs(subject: Subject) -> Section:
     said = (
         "The same test users under both models, each user's values averaged over the seeds. ± is "
         "one standard error of the difference; below two of them it is a tie. No model is said to "
-        "be better than one that had not converged. p is Holm's, corrected for the number of pairs of "
-        "a metric and filter."
+        "be better than one that had not converged. p is Holm's, corrected for the number of pairs "
+        "of a metric and filter."
     )
     if any(pair.verdict == "unclear" for *_, pair in found):
         said += f" Unclear: no tie, but p is not below {LEVEL}."
