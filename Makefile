@@ -35,7 +35,7 @@ results: $(READY)
 
 beauty: $(READY)
 	$(BIN)/python run_recbole_store.py --dataset=Beauty \
-		--model=STORE:amazon,TIGER:amazon,SASRecAll,SASRecAll:without_training_filter \
+		--model=STORE:amazon,STORE:amazon_without_training_filter,TIGER:amazon,SASRecAll,SASRecAll:without_training_filter \
 		--data_path=$(DATA) --filter_history=True --max_hours=2.5 --results=results
 	$(BIN)/python -m recbole_store.comparison results --readme README.md
 
