@@ -8,25 +8,36 @@ from recbole_store.comparison.kept_run import KeptRun
 
 
 def comparable_groups(runs: list[KeptRun]) -> list[list[KeptRun]]:
-    """Runs in groups of one data set, protocol and valid metric, in order.
-
-    The length of the history is a model's own choice.
-    """
+    """Runs in groups of one data set, protocol and valid metric, in order."""
     groups: dict[str, list[KeptRun]] = {}
     for kept in runs:
-        result = kept.result
-        protocol = {k: v for k, v in result["protocol"].items() if k != "max_item_list_length"}
-        cold = result.get("hashed_settings", {}).get("cold_items")
-        terms = [result["dataset"], result["valid_metric"].lower(), protocol, cold]
+        terms = [kept.run.dataset, shared_terms(kept)]
         groups.setdefault(json.dumps(terms, sort_keys=True), []).append(kept)
     return list(groups.values())
 
 
+def shared_terms(kept: KeptRun) -> dict:
+    """What runs must have in common to be compared.
+
+    The length of the history is a model's own choice; with cold items each seed is another draw,
+    and other users are tested.
+    """
+    terms = {k: v for k, v in kept.result["protocol"].items() if k != "max_item_list_length"}
+    terms["valid_metric"] = kept.result["valid_metric"].lower()
+    cold = kept.result.get("hashed_settings", {}).get("cold_items")
+    if cold:
+        terms = {k: v for k, v in terms.items() if k != "n_test"} | {"cold_items": cold}
+    return terms
+
+
 def same_users(runs: list[KeptRun]) -> list[list[KeptRun]]:
-    """Runs with ranks, in groups that were tested on the same users and targets, largest first."""
+    """Runs with ranks, in groups that were tested on the same users and targets, largest first.
+
+    Those with cold items are left out: each seed has other ones, and other users.
+    """
     groups: dict[str, list[KeptRun]] = {}
     for kept in runs:
-        if kept.arrays is not None:
+        if kept.arrays is not None and "cold_items" not in shared_terms(kept):
             groups.setdefault(kept.users_digest, []).append(kept)
     return sorted(groups.values(), key=len, reverse=True)
 

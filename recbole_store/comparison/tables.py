@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from recbole_store.comparison.groups import comparable_groups
+from recbole_store.comparison.cold_table import cold_table
+from recbole_store.comparison.groups import comparable_groups, shared_terms
 from recbole_store.comparison.kept_run import FILTERS, KeptRun
 from recbole_store.comparison.layout import Table, as_text
 from recbole_store.comparison.pair_table import pair_table
@@ -20,26 +21,29 @@ def tables(runs: list[KeptRun], committed: frozenset[str] = frozenset()) -> list
         committed: labels to mark with ``*``, as results that were not made now.
     """
     groups = comparable_groups(runs)
-    datasets = [group[0].run.dataset for group in groups]
     found = []
-    for group, dataset in zip(groups, datasets, strict=True):
-        alone = datasets.count(dataset) == 1
-        title = dataset if alone else f"{dataset}, {differences(group, groups)}"
+    for group in groups:
+        dataset, title = group[0].run.dataset, title_of(group, groups)
         found.append(label_table(group, title, committed))
-        found += [table for table in (pair_table(group, title), published_table(dataset)) if table]
+        others = (pair_table(group, title), cold_table(group, title), published_table(dataset))
+        found += [table for table in others if table]
     return found
 
 
-def differences(group: list[KeptRun], groups: list[list[KeptRun]]) -> str:
-    """What a group's protocol has apart from the others of its data set."""
-    protocol, dataset = group[0].result["protocol"], group[0].run.dataset
-    others = [g[0].result["protocol"] for g in groups if g[0].run.dataset == dataset]
+def title_of(group: list[KeptRun], groups: list[list[KeptRun]]) -> str:
+    """The data set, and what a group's protocol has apart from the others of it.
+
+    Example: ``Beauty, filter_history True``
+    """
+    dataset = group[0].run.dataset
+    others = [shared_terms(g[0]) for g in groups if g[0].run.dataset == dataset]
     terms = [
         f"{key} {value}"
-        for key, value in protocol.items()
-        if key != "max_item_list_length" and any(o.get(key, ...) != value for o in others)
+        for key, value in shared_terms(group[0]).items()
+        # Without a number of test users are those with cold items, of which it goes without saying.
+        if any(other.get(key, ...) != value for other in others if key in other or key != "n_test")
     ]
-    return ", ".join(terms) or f"valid metric {group[0].result['valid_metric']}"
+    return ", ".join([dataset, *terms])
 
 
 def label_table(runs: list[KeptRun], title: str, committed: frozenset[str] = frozenset()) -> Table:

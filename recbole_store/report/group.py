@@ -14,7 +14,7 @@ from recbole_store.comparison.groups import comparable_groups, same_users
 from recbole_store.comparison.kept_run import FILTERS, KeptRun
 from recbole_store.comparison.rank_metrics import is_by_rank
 from recbole_store.comparison.significance import METRICS, Pair, mean_over_seeds, pairs
-from recbole_store.comparison.tables import differences
+from recbole_store.comparison.tables import title_of
 from recbole_store.report.data import Results, Run
 
 # What protocol.json says of a run that is no condition of its measurement.
@@ -109,7 +109,7 @@ def groups_of(results: Results) -> list[Group]:
     return [
         Group(
             name,
-            name if names.count(name) == 1 else f"{name}, {differences(group, groups)}",
+            title_of(group, groups),
             [wrapped[id(kept)] for kept in group],
             _rows_of(results.table, group),
             _shared_terms(results.protocol, group),

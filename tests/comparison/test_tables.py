@@ -9,6 +9,7 @@ import pytest
 from planted_runs import planted_ranked, planted_result
 
 from recbole_store.comparison import pair_table as pair_tables
+from recbole_store.comparison.cold_table import cold_table
 from recbole_store.comparison.kept_run import KeptRun, condense
 from recbole_store.comparison.layout import Table, as_markdown, as_text
 from recbole_store.comparison.pair_table import pair_table
@@ -184,6 +185,42 @@ def test_smaller_errors_are_better():
     table = label_table(runs, "")
     assert column(table, "model") == ["Near", "Far"]
     assert column(table, "rmse") == ["**1.0000**", "*2.0000*"]
+
+
+# Cold items
+
+
+def cold_run(model, seed, share, **reserved) -> KeptRun:
+    metrics = {"warm/before": {"recall@10": 0.5}, "cold/only": {"recall@10": share}, **reserved}
+    protocol = planted_result(RANKS)["protocol"] | {"n_test": 6 + seed}
+    return planted(
+        model,
+        seed=seed,
+        users=[f"draw{seed}-{n}" for n in range(6)],
+        protocol=protocol,
+        hashed_settings={"cold_items": 0.05, "seed": seed},
+        cold={"n_items": 3, "n_users": 10 + seed, "metrics": metrics},
+    )
+
+
+def test_draws_of_cold_items_are_averaged():
+    reserved = {"cold/full/reserved": {"recall@10": 0.2}}
+    runs = [cold_run("STORE", 1, 0.2, **reserved), cold_run("STORE", 2, 0.6, **reserved)]
+    runs += [cold_run("SASRecAll", 1, 0.1), cold_run("SASRecAll", 2, 0.1), planted("Pop")]
+    all_items, cold, plain = tables(runs)
+    assert len(all_items.rows) == 2 and all_items.title == "planted, cold_items 0.05"
+    assert cold.title == "planted, cold_items 0.05: cold items, recall@10"
+    assert [row[0] for row in plain.rows] == ["Pop"] and plain.title == "planted"
+    assert cold.rows == [
+        ["STORE", "the model", "2", "0.5000 (0.0000)", "-", "-", "0.4000 (0.2828)"],
+        ["STORE", "a tenth reserved", "2", "-", "-", "0.2000 (0.0000)", "-"],
+        ["SASRecAll", "the model", "2", "0.5000 (0.0000)", "-", "-", "0.1000 (0.0000)"],
+    ]
+    assert "draw 1: 3 items, targets of 11 users; draw 2: 3 items, targets of 12" in cold.notes[0]
+
+
+def test_without_cold_items_there_is_no_such_table():
+    assert cold_table([planted("A"), planted("B", BAD)], "") is None
 
 
 # Pairs

@@ -43,7 +43,8 @@ def pairs(subject: Subject) -> Section:
     """Every two labels over the same test users."""
     found, title = subject.data.pairs, "Paired comparisons"
     if not found:
-        said = "No two models are compared: none have the ranks of the same test users."
+        said = "No two models are paired: none have the ranks of the same test users, "
+        said += "or each seed withheld other items."
         return Section(f"{subject.slug}-pairs", title, [missing(said)])
     said = (
         "The same test users under both models, each user's values averaged over the seeds. ± is "
