@@ -24,9 +24,8 @@ def shared_terms(kept: KeptRun) -> dict:
     """
     terms = {k: v for k, v in kept.result["protocol"].items() if k != "max_item_list_length"}
     terms["valid_metric"] = kept.result["valid_metric"].lower()
-    cold = kept.result.get("hashed_settings", {}).get("cold_items")
-    if cold:
-        terms = {k: v for k, v in terms.items() if k != "n_test"} | {"cold_items": cold}
+    if kept.cold_share:
+        terms = {k: v for k, v in terms.items() if k != "n_test"} | {"cold_items": kept.cold_share}
     return terms
 
 
@@ -37,7 +36,7 @@ def same_users(runs: list[KeptRun]) -> list[list[KeptRun]]:
     """
     groups: dict[str, list[KeptRun]] = {}
     for kept in runs:
-        if kept.arrays is not None and "cold_items" not in shared_terms(kept):
+        if kept.arrays is not None and not kept.cold_share:
             groups.setdefault(kept.users_digest, []).append(kept)
     return sorted(groups.values(), key=len, reverse=True)
 

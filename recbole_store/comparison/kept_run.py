@@ -136,7 +136,19 @@ class KeptRun:
 
     @property
     def users_digest(self) -> str | None:
-        return None if self.arrays is None else str(self.arrays["users_digest"])
+        """Which users and targets the run was tested on; None without ranks.
+
+        A draw of cold items has slices of its own, even if all its users stay.
+        """
+        if self.arrays is None:
+            return None
+        digest = str(self.arrays["users_digest"])
+        return f"{digest}, draw {self.run.seed}" if self.cold_share else digest
+
+    @property
+    def cold_share(self) -> float | None:
+        """``cold_items`` of the run, the share of test items that it withheld."""
+        return self.result.get("hashed_settings", {}).get("cold_items")
 
     @cached_property
     def masks(self) -> dict[str, np.ndarray]:
