@@ -86,13 +86,12 @@ class Backbone(nn.Module):
                 raise BackboneError(
                     f"{name} has no layers `lora_target_modules` {lora['target_modules']}."
                 ) from error
-        self.stage = "recommender"
         self.copies: StageCopies | None = None
         if tuning == "full":
-            layers = [weight for weight in self.llm.base_model.parameters() if weight is not words]
-            for weight in layers:
-                weight.requires_grad_(True)
-            self.copies = StageCopies(layers, self.stage)
+            self.llm.base_model.requires_grad_(True)
+            words.requires_grad_(False)
+            tuned = [weight for weight in self.llm.base_model.parameters() if weight.requires_grad]
+            self.copies = StageCopies(tuned, "recommender")
         self.hidden_dropout = hidden_dropout
         if hidden_dropout > 0:
             for layer in self._layers(name):
@@ -144,12 +143,7 @@ class Backbone(nn.Module):
         eos = self.tokenizer.eos_token_id
         rows = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
         rows = [(row[:max_words] if max_words else row) or [eos] for row in rows]
-        lengths = torch.tensor([len(row) for row in rows])
-        ids = torch.full((len(rows), int(lengths.max())), eos)
-        for i, row in enumerate(rows):
-            ids[i, : len(row)] = torch.tensor(row)
-        device = self.llm.get_input_embeddings().weight.device
-        return Words(ids.to(device), lengths.to(device))
+        return Words.padded(rows, eos, self.llm.get_input_embeddings().weight.device)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Word-piece ids [...] -> input vectors [..., H]."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 
 class Words(NamedTuple):
@@ -14,6 +15,13 @@ class Words(NamedTuple):
 
     ids: Tensor  # int64 [B, W]
     lengths: Tensor  # int64 [B]
+
+    @classmethod
+    def padded(cls, rows: list[list[int]], padding: int, device) -> Words:
+        """From each text's word-piece ids, at least one."""
+        parts = [torch.tensor(row) for row in rows]
+        ids = pad_sequence(parts, batch_first=True, padding_value=padding)
+        return cls(ids.to(device), torch.tensor([len(row) for row in rows], device=device))
 
     def of_rows(self, rows: Tensor) -> Words:
         """Some of the texts, padded to the longest of them."""
