@@ -16,8 +16,9 @@ from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from recbole_store.backbone_files import cache_folder
+from recbole_store.collaborative_start import training_co_occurrence
 from recbole_store.text_embeddings import TextEncoder
-from recbole_store.tokenizer.co_occurrence import co_occurrence, collaborative_factors
+from recbole_store.tokenizer.co_occurrence import collaborative_factors
 from recbole_store.tokenizer.dense_tokens import collaborative_positives, tokenizer_losses
 from recbole_store.tokenizer.quantizer import DENSE_TOKENS, NOTHING, TEXT_EMBEDDING, code_means
 from recbole_store.tokenizer.semantic_ids import (
@@ -131,13 +132,7 @@ class TokenizerStage:
         """How often training histories put items together, [n_items, n_items]; None if unused."""
         if self.config["collaborative_share"] == 0 or self.config["contrastive_weight"] == 0:
             return None
-        rows = dataset.inter_feat
-        return co_occurrence(
-            rows[self.model.ITEM_SEQ].numpy(),
-            rows[self.model.ITEM_SEQ_LEN].numpy(),
-            rows[self.model.ITEM_ID].numpy(),
-            self.model.n_items,
-        )
+        return training_co_occurrence(dataset, self.model.n_items)
 
     def _positives(self, factors: Tensor | None, items: list[int]) -> Tensor | None:
         if factors is None:

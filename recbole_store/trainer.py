@@ -10,6 +10,7 @@ from recbole.trainer import Trainer
 from recbole.utils import init_seed
 
 from recbole_store.batches import SimilarLengths
+from recbole_store.collaborative_start import start_from_co_occurrence
 from recbole_store.generator.item_scores import dense_scores
 from recbole_store.tokenizer_stage import TokenizerStage
 from recbole_store.topk_collector import TopKCollector, is_ranked_by_topk
@@ -19,6 +20,16 @@ log = logging.getLogger(__name__)
 
 class SASRecAllTrainer(Trainer):
     """RecBole's trainer, on batches of windows of similar length."""
+
+    def fit(self, train_data, *args, **kwargs):
+        if self.config["collaborative_start"]:
+            start_from_co_occurrence(
+                self.model.item_embedding,
+                self.config["collaborative_start"],
+                train_data.dataset,
+                self.config["seed"],
+            )
+        return super().fit(train_data, *args, **kwargs)
 
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
         windows = SimilarLengths(train_data, self.model.ITEM_SEQ_LEN)
@@ -129,6 +140,13 @@ class STORETrainer(SemanticIdTrainer):
 
     def _begin_recommender(self, train_data) -> None:
         self.model.use_stage("recommender")
+        if self.config["collaborative_start"]:
+            start_from_co_occurrence(
+                self.model.item_vectors.own,
+                self.config["collaborative_start"],
+                train_data.dataset,
+                self.config["seed"],
+            )
         super()._begin_recommender(train_data)
 
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):

@@ -70,6 +70,7 @@ RANGES = {
     "prefix_weight": (lambda v: v >= 0, "at least 0"),
     "item_weight": (lambda v: v >= 0, "at least 0"),
     "item_vector_size": (lambda v: v >= 1, "at least 1"),
+    "collaborative_start": (lambda v: v > 0, "above 0, or null for a random start"),
     "own_vector_dropout": (lambda v: 0 <= v < 1, "in [0, 1)"),
     "fusion": (lambda v: 0 <= v <= 1, "in [0, 1]"),
     "temperature": (lambda v: v > 0, "above 0"),
@@ -123,7 +124,13 @@ RANGES = {
 # RecBole's keys without which it fails; its files declare none of its keys as "or null".
 _NEEDED = ("data_path", "checkpoint_dir", "metrics", "topk", "valid_metric", "eval_args", "seed")
 _NULLABLE = {"backbone_layers", "clip_grad_norm", "micro_batch_size", "max_hours", "cold_items"}
-_NULLABLE |= {"targets_per_user", "decay_after_steps", "codebook_size", "final_rate_share"}
+_NULLABLE |= {
+    "collaborative_start",
+    "targets_per_user",
+    "decay_after_steps",
+    "codebook_size",
+    "final_rate_share",
+}
 NEVER_NULL = {*_NEEDED, *RANGES} - _NULLABLE
 
 
@@ -160,6 +167,12 @@ def check_ranges(settings: dict) -> None:
     if settings.get("cosine_weight") and settings.get("tokenizer") == "random":
         raise SettingsError(
             "`cosine_weight` ties codes to texts, but `tokenizer: random` reads none: set it to 0."
+        )
+    has_vectors = settings.get("item_input", True) or settings.get("item_weight")
+    if settings.get("collaborative_start") and not has_vectors:
+        raise SettingsError(
+            "`collaborative_start` is for items' own vectors, but with `item_input: False` and "
+            "`item_weight: 0` there are none: leave it out."
         )
     mode = settings["eval_args"].get("mode", "full")
     modes = mode.values() if isinstance(mode, dict) else [mode]

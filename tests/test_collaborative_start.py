@@ -1,0 +1,50 @@
+"""Items' own vectors start from co-occurrence in training histories."""
+
+import pytest
+import torch
+from torch import nn
+
+from recbole_store.collaborative_start import start_from_co_occurrence, training_co_occurrence
+
+
+class Rows:
+    """What is asked of RecBole's training split: rows with a history and a target each."""
+
+    iid_field, item_list_field, item_list_length_field = "item", "item_list", "length"
+
+    def __init__(self, histories, targets):
+        self.inter_feat = {
+            "item_list": torch.tensor(histories),
+            "length": (torch.tensor(histories) > 0).sum(1),
+            "item": torch.tensor(targets),
+        }
+
+
+# Items 1 to 3 go together, and 4 to 6; nobody had 7.
+SPLIT = Rows([[1, 2], [2, 3], [3, 1], [4, 5], [5, 6], [6, 4]], [3, 1, 2, 6, 4, 5])
+
+
+def test_counts_are_of_the_training_rows():
+    counts = training_co_occurrence(SPLIT, 8).toarray()
+    assert counts[1, 2] > 0 and counts[4, 6] > 0
+    assert not counts[1, 4:].any() and not counts[7].any()
+
+
+def test_items_of_the_same_histories_start_alike():
+    vectors = nn.Embedding(8, 2)
+    nn.init.zeros_(vectors.weight)
+    start_from_co_occurrence(vectors, 2.0, SPLIT, seed=1)
+    found = vectors.weight.detach()
+    unit = nn.functional.normalize(found, dim=1)
+    assert unit[1] @ unit[2] > 0.9 and unit[4] @ unit[5] > 0.9
+    assert abs(unit[1] @ unit[4]) < 0.1
+    assert found.norm(dim=1)[1:7].numpy() == pytest.approx(2.0, rel=1e-4)
+    assert not found[[0, 7]].any()  # padding, and an item without company
+
+
+def test_vectors_wider_than_there_are_factors_keep_their_last_components():
+    vectors = nn.Embedding(8, 16)
+    before = vectors.weight.detach().clone()
+    start_from_co_occurrence(vectors, 1.0, SPLIT, seed=1)
+    assert (vectors.weight[1:7, :4] != before[1:7, :4]).any(1).all()
+    assert torch.equal(vectors.weight[:, 8:], before[:, 8:])
