@@ -14,7 +14,10 @@ DATA ?= dataset
 # Variants of STORE without one of its parts, or with one more.
 PARTS := without_alignment codes_alone with_prefixes with_cosine without_item_head \
 	without_item_input without_dense_tokenizer without_reconstruction without_contrastive \
-	without_constraint
+	without_constraint collaborative_start
+# Models on Beauty.
+BEAUTY := STORE:amazon SASRecAll:collaborative_start SASRecAll:without_training_filter SASRecAll \
+	STORE:amazon_random_start TIGER:amazon
 comma := ,
 space := $() $()
 
@@ -35,7 +38,7 @@ results: $(READY)
 
 beauty: $(READY)
 	$(BIN)/python run_recbole_store.py --dataset=Beauty \
-		--model=STORE:amazon,STORE:amazon_without_training_filter,TIGER:amazon,SASRecAll,SASRecAll:without_training_filter \
+		--model=$(subst $(space),$(comma),$(BEAUTY)) \
 		--data_path=$(DATA) --filter_history=True --max_hours=2.5 --results=results
 	$(BIN)/python -m recbole_store.comparison results --readme README.md
 
