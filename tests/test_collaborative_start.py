@@ -2,9 +2,14 @@
 
 import pytest
 import torch
+from planted_store import make_model, make_trainer, prepare, store_settings, working_in
+from recbole.data import data_preparation
+from recbole.utils import get_model, get_trainer, init_seed
 from torch import nn
 
 from recbole_store.collaborative_start import start_from_co_occurrence, training_co_occurrence
+from recbole_store.run import build
+from recbole_store.settings import resolve
 
 
 class Rows:
@@ -48,3 +53,42 @@ def test_vectors_wider_than_there_are_factors_keep_their_last_components():
     start_from_co_occurrence(vectors, 1.0, SPLIT, seed=1)
     assert (vectors.weight[1:7, :4] != before[1:7, :4]).any(1).all()
     assert torch.equal(vectors.weight[:, 8:], before[:, 8:])
+
+
+def test_store_s_own_vectors_start_so_before_stage_2(tiny_llm, planted, tmp_path):
+    changes = {"item_weight": 1.0, "item_vector_size": 8, "epochs": 0}
+    with working_in(tmp_path):
+        prepared = prepare(store_settings(tiny_llm, planted, **changes))
+        own = {}
+        for length in (None, 3.0):
+            model = make_model(prepared, semantic_ids=False, collaborative_start=length)
+            trainer = make_trainer(prepared, model, collaborative_start=length)
+            random = model.item_vectors.own.weight.detach().clone()
+            trainer.fit(prepared.train, saved=False, verbose=False)
+            own[length] = model.item_vectors.own.weight.detach() - random
+    assert not own[None].any()
+    assert_is_added(own[3.0], prepared.train.dataset)
+
+
+def test_sasrecall_s_items_start_so(planted, tmp_path):
+    typed = {"data_path": str(planted), "gpu_id": "", "epochs": "0", "hidden_size": "8"}
+    settings = resolve("SASRecAll", "planted", [], {**typed, "collaborative_start": "3"})
+    with working_in(tmp_path):
+        config, dataset = build("SASRecAll", "planted", {**settings, "show_progress": False})
+        train, *_ = data_preparation(config, dataset)
+        init_seed(config["seed"], True)
+        model = get_model("SASRecAll")(config, train.dataset)
+        random = model.item_embedding.weight.detach().clone()
+        trainer = get_trainer(config["MODEL_TYPE"], "SASRecAll")(config, model)
+        trainer.fit(train, saved=False, verbose=False)
+    assert_is_added(model.item_embedding.weight.detach() - random, train.dataset)
+
+
+def assert_is_added(added, split):
+    """Of length 3 for each item that a training history puts beside another."""
+    counts = training_co_occurrence(split, len(added))
+    together = torch.from_numpy(counts.sum(1)).flatten() > 0
+    assert together[1:].any() and not together[0]
+    lengths = added.norm(dim=1)
+    assert lengths[together].numpy() == pytest.approx(3.0, rel=1e-3)
+    assert not lengths[~together].any()

@@ -389,6 +389,11 @@ def test_wrong_types(key, text):
         ({"n_levels": "17"}, ["`n_levels` is 17", "16"]),
         ({"codebook_size": "1"}, ["`codebook_size` is 1", "2"]),
         ({"cosine_weight": "0.1", "tokenizer": "random"}, ["`cosine_weight`", "random"]),
+        ({"collaborative_start": "0"}, ["`collaborative_start` is 0", "null"]),
+        (
+            {"collaborative_start": "1", "item_input": "False", "item_weight": "0"},
+            ["`collaborative_start`", "own vectors"],
+        ),
         ({"backbone_layers": "0"}, ["`backbone_layers` is 0", "null"]),
         ({"temperature": "0"}, ["`temperature` is 0"]),
         ({"lora_dropout": "1"}, ["`lora_dropout` is 1"]),
