@@ -11,6 +11,7 @@ from recbole.utils import init_seed
 
 from recbole_store.batches import SimilarLengths
 from recbole_store.collaborative_start import start_from_co_occurrence
+from recbole_store.generator.head_start import start_head
 from recbole_store.generator.item_scores import dense_scores
 from recbole_store.tokenizer_stage import TokenizerStage
 from recbole_store.topk_collector import TopKCollector, is_ranked_by_topk
@@ -139,13 +140,22 @@ class STORETrainer(SemanticIdTrainer):
     """Trains the LLM in both stages, in micro-batches if asked to."""
 
     def _begin_recommender(self, train_data) -> None:
-        self.model.use_stage("recommender")
-        if self.config["collaborative_start"]:
+        model, config = self.model, self.config
+        model.use_stage("recommender")
+        if config["collaborative_start"]:
             start_from_co_occurrence(
-                self.model.item_vectors.own,
-                self.config["collaborative_start"],
+                model.item_vectors.own,
+                config["collaborative_start"],
                 train_data.dataset,
-                self.config["seed"],
+                config["seed"],
+            )
+        if config["head_start"]:
+            model.eval()  # no vector goes without its own part here
+            start_head(
+                model.item_input,
+                model.item_head,
+                model.item_vectors(model.points)[1:],
+                config["head_start"] * model.backbone.word_norm,
             )
         super()._begin_recommender(train_data)
 
