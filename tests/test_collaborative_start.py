@@ -10,6 +10,7 @@ from torch import nn
 from recbole_store.collaborative_start import start_from_co_occurrence, training_co_occurrence
 from recbole_store.run import build
 from recbole_store.settings import resolve
+from recbole_store.tokenizer.co_occurrence import collaborative_factors
 
 
 class Rows:
@@ -89,6 +90,12 @@ def assert_is_added(added, split):
     counts = training_co_occurrence(split, len(added))
     together = torch.from_numpy(counts.sum(1)).flatten() > 0
     assert together[1:].any() and not together[0]
+    lengths = split.inter_feat[split.item_list_length_field].tolist()
+    weights = sum(1 / step for length in lengths for step in range(1, min(length, 5) + 1))
+    assert counts.sum() == pytest.approx(2 * weights)  # of all rows, there and back
+    # The training split's own, in direction as well: other rows would give other factors.
+    expected = 3 * collaborative_factors(counts, added.size(1), seed=2020)
+    torch.testing.assert_close(added, expected, rtol=1e-3, atol=1e-4)
     lengths = added.norm(dim=1)
     assert lengths[together].numpy() == pytest.approx(3.0, rel=1e-3)
     assert not lengths[~together].any()
