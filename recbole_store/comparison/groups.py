@@ -8,9 +8,15 @@ from recbole_store.comparison.kept_run import KeptRun
 
 
 def comparable_groups(runs: list[KeptRun]) -> list[list[KeptRun]]:
-    """Runs in groups of one data set, protocol and valid metric, in order."""
+    """Runs in groups of one data set, protocol and valid metric.
+
+    In order, but a data set's draws of cold items last.
+    """
+    datasets = list(dict.fromkeys(kept.run.dataset for kept in runs))
     groups: dict[str, list[KeptRun]] = {}
-    for kept in runs:
+    for kept in sorted(
+        runs, key=lambda kept: (datasets.index(kept.run.dataset), bool(kept.cold_share))
+    ):
         terms = [kept.run.dataset, shared_terms(kept)]
         groups.setdefault(json.dumps(terms, sort_keys=True), []).append(kept)
     return list(groups.values())

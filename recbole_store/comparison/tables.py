@@ -25,7 +25,9 @@ def tables(runs: list[KeptRun], committed: frozenset[str] = frozenset()) -> list
     for group in groups:
         dataset, title = group[0].run.dataset, title_of(group, groups)
         found.append(label_table(group, title, committed))
-        others = (pair_table(group, title), cold_table(group, title), published_table(dataset))
+        others = [pair_table(group, title), cold_table(group, title)]
+        if not group[0].cold_share:  # nobody else withholds these items
+            others.append(published_table(dataset))
         found += [table for table in others if table]
     return found
 

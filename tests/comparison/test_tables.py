@@ -208,7 +208,7 @@ def test_draws_of_cold_items_are_averaged():
     reserved = {"cold/full/reserved": {"recall@10": 0.2}}
     runs = [cold_run("STORE", 1, 0.2, **reserved), cold_run("STORE", 2, 0.6, **reserved)]
     runs += [cold_run("SASRecAll", 1, 0.1), cold_run("SASRecAll", 2, 0.1), planted("Pop")]
-    all_items, cold, plain = tables(runs)
+    plain, all_items, cold = tables(runs)
     assert len(all_items.rows) == 2 and all_items.title == "planted, cold_items 0.05"
     assert not any("±" in cell for row in all_items.rows for cell in row), "draws differ in users"
     assert cold.title == "planted, cold_items 0.05: cold items, recall@10"
@@ -331,6 +331,16 @@ def test_published_table():
 def test_published_figures_stand_below_one_s_own():
     titles = [table.title for table in tables([planted(dataset="Beauty")])]
     assert titles == ["Beauty", "Beauty: published figures"]
+    cold = cold_run("STORE", 1, 0.2)
+    cold.result["dataset"] = "Beauty"
+    titles = [table.title for table in tables([cold, planted(), planted(dataset="Beauty")])]
+    assert titles == [
+        "Beauty",
+        "Beauty: published figures",
+        "Beauty, cold_items 0.05",
+        "Beauty, cold_items 0.05: cold items, recall@10",
+        "planted",
+    ]
 
 
 @pytest.mark.parametrize(
