@@ -11,7 +11,6 @@ from recbole.utils import init_seed
 
 from recbole_store.batches import SimilarLengths
 from recbole_store.collaborative_start import start_from_co_occurrence
-from recbole_store.generator.head_start import start_head
 from recbole_store.generator.item_scores import dense_scores
 from recbole_store.tokenizer_stage import TokenizerStage
 from recbole_store.topk_collector import TopKCollector, is_ranked_by_topk
@@ -148,14 +147,6 @@ class STORETrainer(SemanticIdTrainer):
                 config["collaborative_start"],
                 train_data.dataset,
                 config["seed"],
-            )
-        if config["head_start"]:
-            model.eval()  # no vector goes without its own part here
-            start_head(
-                model.item_input,
-                model.item_head,
-                model.item_vectors(model.points)[1:],
-                config["head_start"] * model.backbone.word_norm,
             )
         super()._begin_recommender(train_data)
 

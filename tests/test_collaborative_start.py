@@ -99,18 +99,3 @@ def assert_is_added(added, split):
     lengths = added.norm(dim=1)
     assert lengths[together].numpy() == pytest.approx(3.0, rel=1e-3)
     assert not lengths[~together].any()
-
-
-def test_the_head_starts_by_asking_for_what_was_read(tiny_llm, planted, tmp_path):
-    changes = {"item_weight": 1.0, "item_input": True, "item_vector_size": 8, "epochs": 0}
-    changes |= {"head_start": 5.0, "own_vector_dropout": 0.5}
-    with working_in(tmp_path):
-        prepared = prepare(store_settings(tiny_llm, planted, **changes))
-        model = make_model(prepared, semantic_ids=False)
-        make_trainer(prepared, model).fit(prepared.train, saved=False, verbose=False)
-    model.eval()
-    read = model.item_input(model.item_vectors(model.points))[1:]
-    assert read.norm(dim=1).mean().item() == pytest.approx(5 * model.backbone.word_norm, rel=1e-4)
-    asked = model.item_head.query.weight
-    unit = nn.functional.normalize(model.item_input.weight, dim=0)
-    torch.testing.assert_close(asked.T, unit)

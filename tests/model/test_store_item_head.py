@@ -83,7 +83,9 @@ def test_the_loss_is_that_of_every_target_by_itself(prepared, model, filtered):
             row["item_id_list"] = F.pad(torch.tensor([items[:n]]), (0, 6 - n))
             row["item_length"] = torch.tensor([n])
             row["semantic_id_item_id_list"] = model.semantic_ids[row["item_id_list"]]
-            logits = model._by_item(model.decoder(row).history_end[:, 0])
+            logits = model._by_item(
+                model.decoder(row).history_end[:, 0], row["item_id_list"][:, n - 1]
+            )
             if filtered:
                 logits[0, list(set(items[:n]) - {items[n]})] = -torch.inf
             total += F.cross_entropy(logits, torch.tensor([items[n]])).item()
@@ -115,9 +117,10 @@ def test_cold_items_are_scored_once_they_join(prepared):
     model = make_model(prepared)
     model.cold_items = torch.tensor([4, 9])
     states = torch.randn(3, model.backbone.hidden_size)
-    before = model._by_item(states)
+    last = torch.tensor([1, 2, 3])
+    before = model._by_item(states, last)
     model.join()
-    after = model._by_item(states)
+    after = model._by_item(states, last)
     assert (before[:, [0, 4, 9]] == -torch.inf).all() and (after[:, 0] == -torch.inf).all()
     assert after[:, 1:].isfinite().all()
     assert_close(before[:, 5:9], after[:, 5:9])
