@@ -247,7 +247,10 @@ class STORE(WindowTargets, SemanticIdModel):
     def _by_item(self, states: Tensor, last: Tensor) -> Tensor:
         """The item head's logits [..., n_items] by the states before a first code, [..., H].
 
-        The items before these are ``last``, [...]. Padding gets -inf, and so do cold items until they join.
+        Padding gets -inf, and so do cold items until they join.
+
+        Args:
+            last: item_ids that the histories behind which these states are end with, [...].
         """
         is_hidden = torch.zeros(self.n_items, dtype=torch.bool, device=states.device)
         is_hidden[0] = True
