@@ -60,6 +60,7 @@ class Setup:
             self.prompt,
             self.embed(self.history if history is None else history),
             lengths,
+            last_items=torch.arange(100, 100 + len(lengths)),
         )
 
     def naive_logits(self, user: int, codes: list[int]) -> torch.Tensor:
@@ -133,6 +134,16 @@ def test_items_behind_a_history_s_length_mean_nothing(setup):
     ours, theirs = setup.decoder(), setup.decoder(history=other)
     for level, step in enumerate(steps):
         assert_close(ours(level, *step), theirs(level, *step), **CLOSE)
+
+
+def test_of_selected_users_everything_stays(setup):
+    (parents, codes), *_ = random_beams()
+    users = torch.tensor([2, 0])
+    every, few = setup.decoder(), setup.decoder()
+    few.select(users)
+    assert few.last_items.tolist() == [102, 100]
+    assert_close(few(0, None, None), every(0, None, None)[users], **CLOSE)
+    assert_close(few(1, parents[users], codes[users]), every(1, parents, codes)[users], **CLOSE)
 
 
 def test_a_batch_equals_one_user_at_a_time(setup):
