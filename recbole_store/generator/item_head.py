@@ -19,9 +19,9 @@ class ItemHead(nn.Module):
         hidden_size: H.
         width: D, of the vectors.
         residual: at first, how many times the last item's vector is asked for as well; None: not
-            at all. It is SASRec's residual path (arXiv 1808.09781, section 3.2), without which
-            what a history ends with counts for less where training did not see it there.
-        dropout: of that.
+            at all. Like SASRec's residual connections (arXiv 1808.09781, section III-C), it
+            takes what a history ends with to the scores directly, not by the LLM alone.
+        dropout: of what is asked for so.
     """
 
     def __init__(
