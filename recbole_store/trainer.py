@@ -139,14 +139,13 @@ class STORETrainer(SemanticIdTrainer):
     """Trains the LLM in both stages, in micro-batches if asked to."""
 
     def _begin_recommender(self, train_data) -> None:
-        model, config = self.model, self.config
-        model.use_stage("recommender")
-        if config["collaborative_start"]:
+        self.model.use_stage("recommender")
+        if self.config["collaborative_start"]:
             start_from_co_occurrence(
-                model.item_vectors.own,
-                config["collaborative_start"],
+                self.model.item_vectors.own,
+                self.config["collaborative_start"],
                 train_data.dataset,
-                config["seed"],
+                self.config["seed"],
             )
         super()._begin_recommender(train_data)
 

@@ -36,6 +36,8 @@ def test_the_last_item_s_like_is_asked_for_as_well():
     head = ItemHead(8, 5, residual=3, dropout=0.5).eval()
     states, vectors, last = torch.randn(2, 3, 8), torch.randn(6, 5), torch.randint(1, 6, (2, 3))
     with_last = head(states, last, vectors, NONE_HIDDEN)
+    assert not torch.equal(head.train()(states, last, vectors, NONE_HIDDEN), with_last)
+    head.eval()
     head.residual.data[:2] = 0.0  # a weight for each component
     with_less = head(states, last, vectors, NONE_HIDDEN)
     head.residual = None
