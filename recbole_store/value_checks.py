@@ -71,7 +71,6 @@ RANGES = {
     "item_weight": (lambda v: v >= 0, "at least 0"),
     "item_vector_size": (lambda v: v >= 1, "at least 1"),
     "collaborative_start": (lambda v: v > 0, "above 0, or null for a random start"),
-    "item_residual": (lambda v: v > 0, "above 0, or null for none"),
     "own_vector_dropout": (lambda v: 0 <= v < 1, "in [0, 1)"),
     "fusion": (lambda v: 0 <= v <= 1, "in [0, 1]"),
     "temperature": (lambda v: v > 0, "above 0"),
@@ -126,7 +125,7 @@ RANGES = {
 _NEEDED = ("data_path", "checkpoint_dir", "metrics", "topk", "valid_metric", "eval_args", "seed")
 _NULLABLE = {"backbone_layers", "clip_grad_norm", "micro_batch_size", "max_hours", "cold_items"}
 _NULLABLE |= {"targets_per_user", "decay_after_steps", "codebook_size", "final_rate_share"}
-_NULLABLE |= {"collaborative_start", "item_residual"}
+_NULLABLE |= {"collaborative_start"}
 NEVER_NULL = {*_NEEDED, *RANGES} - _NULLABLE
 
 
@@ -169,11 +168,6 @@ def check_ranges(settings: dict) -> None:
         raise SettingsError(
             "`collaborative_start` is for items' own vectors, but with `item_input: False` and "
             "`item_weight: 0` there are none: leave it out."
-        )
-    if settings.get("item_residual") and not settings["item_weight"]:
-        raise SettingsError(
-            "`item_residual` belongs to the item head, which `item_weight: 0` leaves out: set a "
-            "weight, or leave it out, too."
         )
     mode = settings["eval_args"].get("mode", "full")
     modes = mode.values() if isinstance(mode, dict) else [mode]

@@ -394,8 +394,6 @@ def test_wrong_types(key, text):
             {"collaborative_start": "1", "item_input": "False", "item_weight": "0"},
             ["`collaborative_start`", "own vectors"],
         ),
-        ({"item_residual": "-1"}, ["`item_residual` is -1", "null"]),
-        ({"item_residual": "1", "item_weight": "0"}, ["`item_residual`", "`item_weight: 0`"]),
         ({"backbone_layers": "0"}, ["`backbone_layers` is 0", "null"]),
         ({"temperature": "0"}, ["`temperature` is 0"]),
         ({"lora_dropout": "1"}, ["`lora_dropout` is 1"]),

@@ -18,37 +18,24 @@ class ItemHead(nn.Module):
     Args:
         hidden_size: H.
         width: D, of the vectors.
-        residual: at first, how many times the last item's vector is asked for as well; None: not
-            at all. Like SASRec's residual connections (arXiv 1808.09781, section III-C), it
-            takes what a history ends with to the scores directly, not by the LLM alone.
-        dropout: of what is asked for so.
     """
 
-    def __init__(
-        self, hidden_size: int, width: int, residual: float | None = None, dropout: float = 0.0
-    ):
+    def __init__(self, hidden_size: int, width: int):
         super().__init__()
         self.norm = nn.LayerNorm(hidden_size)
         self.query = nn.Linear(hidden_size, width)
         nn.init.normal_(self.query.weight, std=0.02)
-        self.residual = None
-        if residual is not None:
-            self.residual = nn.Parameter(torch.full((width,), float(residual)))
-        self.dropout = nn.Dropout(dropout)
 
-    def forward(self, states: Tensor, last: Tensor, vectors: Tensor, is_hidden: Tensor) -> Tensor:
+    def forward(self, states: Tensor, vectors: Tensor, is_hidden: Tensor) -> Tensor:
         """Logits of all items [..., n_items], -inf for hidden ones.
 
         Args:
-            states: behind histories, [..., H].
-            last: item_ids that these end with, [...].
+            states: [..., H].
             vectors: [n_items, D].
             is_hidden: bool [n_items].
         """
-        query = self.query(self.norm(states.float()))
-        if self.residual is not None:
-            query = query + self.dropout(self.residual * vectors[last])
-        return (query @ vectors.T).masked_fill(is_hidden, -torch.inf)
+        logits = self.query(self.norm(states.float())) @ vectors.T
+        return logits.masked_fill(is_hidden, -torch.inf)
 
 
 def fuse(beams: Beams, others: Beams, by_item: Tensor, weight: float) -> Beams:

@@ -95,9 +95,7 @@ class STORE(WindowTargets, SemanticIdModel):
         if config["item_input"]:
             self.item_input = nn.Linear(width, hidden_size, bias=False)
         if self.item_weight > 0:
-            self.item_head = ItemHead(
-                hidden_size, width, config["item_residual"], config["code_dropout"]
-            )
+            self.item_head = ItemHead(hidden_size, width)
         self.text_tasks = TextTasks(config, self.backbone, self.quantizer.n_points)
 
     @property
@@ -237,26 +235,23 @@ class STORE(WindowTargets, SemanticIdModel):
         n_targets = self.usual_targets(is_target)
         loss = total / (n_targets * window.codes.size(-1))
         if self.item_head is not None:
-            logits = self._by_item(hidden[:, :, 0][is_target], items[:, :-1][is_target])
+            logits = self._by_item(hidden[:, :, 0][is_target])
             if self.filter_training:
                 logits = without_seen(logits, items, is_target)
             item_loss = F.cross_entropy(logits, items[:, 1:][is_target], reduction="sum")
             loss = loss + self.item_weight * item_loss / n_targets
         return loss
 
-    def _by_item(self, states: Tensor, last: Tensor) -> Tensor:
+    def _by_item(self, states: Tensor) -> Tensor:
         """The item head's logits [..., n_items] by the states before a first code, [..., H].
 
         Padding gets -inf, and so do cold items until they join.
-
-        Args:
-            last: item_ids that the histories behind which these states are end with, [...].
         """
         is_hidden = torch.zeros(self.n_items, dtype=torch.bool, device=states.device)
         is_hidden[0] = True
         if not self.has_joined:
             is_hidden[self.cold_items] = True
-        return self.item_head(states, last, self.item_vectors(self.points), is_hidden)
+        return self.item_head(states, self.item_vectors(self.points), is_hidden)
 
     def decoder(self, interaction) -> CodeDecoder:
         lengths = interaction[self.ITEM_SEQ_LEN]
@@ -269,23 +264,18 @@ class STORE(WindowTargets, SemanticIdModel):
             self.backbone.embed(self.history_prompt),
             self.read_items(codes, interaction[self.ITEM_SEQ][:, :n_items]),
             lengths,
-            interaction[self.ITEM_SEQ].gather(1, (lengths - 1).clamp(min=0)[:, None])[:, 0],
         )
-
-    def _at_history_end(self, decoder: CodeDecoder) -> Tensor:
-        """The item head's log-probabilities for a decoder's users, [B, n_items]."""
-        return self._by_item(decoder.history_end[:, 0], decoder.last_items).log_softmax(-1)
 
     def fused(self, decoder: CodeDecoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
         if self.item_head is None or self.fusion == 0:
             return log_probs
-        by_item = self._at_history_end(decoder)
+        by_item = self._by_item(decoder.history_end[:, 0]).log_softmax(-1)
         return (1 - self.fusion) * log_probs + self.fusion * by_item.gather(1, item_ids)
 
     def find(self, decoder: CodeDecoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
         if self.item_head is None or self.fusion == 0:
             return super().find(decoder, hidden)
-        by_item = self._at_history_end(decoder)
+        by_item = self._by_item(decoder.history_end[:, 0]).log_softmax(-1)
         beams = super().find(decoder, hidden)
         if hidden is not None:
             by_item[hidden] = -torch.inf

@@ -60,7 +60,6 @@ class Setup:
             self.prompt,
             self.embed(self.history if history is None else history),
             lengths,
-            last_items=torch.arange(100, 100 + len(lengths)),
         )
 
     def naive_logits(self, user: int, codes: list[int]) -> torch.Tensor:
@@ -141,7 +140,6 @@ def test_of_selected_users_everything_stays(setup):
     users = torch.tensor([2, 0])
     every, few = setup.decoder(), setup.decoder()
     few.select(users)
-    assert few.last_items.tolist() == [102, 100]
     assert_close(few(0, None, None), every(0, None, None)[users], **CLOSE)
     assert_close(few(1, parents[users], codes[users]), every(1, parents, codes)[users], **CLOSE)
 

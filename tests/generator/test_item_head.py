@@ -24,26 +24,10 @@ def test_hidden_items_are_not_scored():
     head, states, vectors = ItemHead(8, 5), torch.randn(2, 3, 8), torch.randn(6, 5)
     is_hidden = NONE_HIDDEN.clone()
     is_hidden[[0, 4]] = True
-    last = torch.tensor([[1, 2, 3], [4, 5, 1]])
-    shown, hidden = (head(states, last, vectors, which) for which in (NONE_HIDDEN, is_hidden))
+    shown, hidden = head(states, vectors, NONE_HIDDEN), head(states, vectors, is_hidden)
     assert shown.shape == (2, 3, 6) and shown.isfinite().all()
     assert (hidden[..., [0, 4]] == -torch.inf).all()
     assert_close(hidden[..., [1, 2, 3, 5]], shown[..., [1, 2, 3, 5]])
-
-
-def test_the_last_item_s_like_is_asked_for_as_well():
-    torch.manual_seed(0)
-    head = ItemHead(8, 5, residual=3, dropout=0.5).eval()
-    states, vectors, last = torch.randn(2, 3, 8), torch.randn(6, 5), torch.randint(1, 6, (2, 3))
-    with_last = head(states, last, vectors, NONE_HIDDEN)
-    assert not torch.equal(head.train()(states, last, vectors, NONE_HIDDEN), with_last)
-    head.eval()
-    head.residual.data[:2] = 0.0  # a weight for each component
-    with_less = head(states, last, vectors, NONE_HIDDEN)
-    head.residual = None
-    without = head(states, last, vectors, NONE_HIDDEN)
-    assert_close(with_last - without, 3 * vectors[last] @ vectors.T)
-    assert_close(with_less - without, 3 * vectors[last][..., 2:] @ vectors[:, 2:].T)
 
 
 def test_a_cold_item_is_known_by_its_text_alone():

@@ -15,7 +15,6 @@ N_USERS = 12
 def prepared(tiny_llm, planted, tmp_path_factory):
     with working_in(tmp_path_factory.mktemp("head")):
         changes = {"item_weight": 1.0, "item_input": True, "fusion": 0.6, "num_beams": 60}
-        changes |= {"item_residual": 0.5}
         yield prepare(store_settings(tiny_llm, planted, **changes))
 
 
@@ -25,7 +24,6 @@ def model(prepared):
     model.set_points(torch.randn(model.n_items - 1, model.points.size(1)))
     with torch.no_grad():  # scores that differ
         model.item_vectors.own.weight.normal_()
-        model.item_head.residual.normal_()
         model.item_input.weight.normal_()
     return model.eval()
 
@@ -85,9 +83,7 @@ def test_the_loss_is_that_of_every_target_by_itself(prepared, model, filtered):
             row["item_id_list"] = F.pad(torch.tensor([items[:n]]), (0, 6 - n))
             row["item_length"] = torch.tensor([n])
             row["semantic_id_item_id_list"] = model.semantic_ids[row["item_id_list"]]
-            decoder = model.decoder(row)
-            assert decoder.last_items.tolist() == items[n - 1 : n]
-            logits = model._by_item(decoder.history_end[:, 0], decoder.last_items)
+            logits = model._by_item(model.decoder(row).history_end[:, 0])
             if filtered:
                 logits[0, list(set(items[:n]) - {items[n]})] = -torch.inf
             total += F.cross_entropy(logits, torch.tensor([items[n]])).item()
@@ -119,10 +115,9 @@ def test_cold_items_are_scored_once_they_join(prepared):
     model = make_model(prepared)
     model.cold_items = torch.tensor([4, 9])
     states = torch.randn(3, model.backbone.hidden_size)
-    last = torch.tensor([1, 2, 3])
-    before = model._by_item(states, last)
+    before = model._by_item(states)
     model.join()
-    after = model._by_item(states, last)
+    after = model._by_item(states)
     assert (before[:, [0, 4, 9]] == -torch.inf).all() and (after[:, 0] == -torch.inf).all()
     assert after[:, 1:].isfinite().all()
     assert_close(before[:, 5:9], after[:, 5:9])
