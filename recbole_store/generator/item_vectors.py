@@ -6,7 +6,11 @@ Codes say which of a few thousand clusters an item is in, but little of what set
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+NEIGHBOURS = 5  # of a new item
+_CHUNK = 2**26  # cosines at a time
 
 
 class ItemVectors(nn.Module):
@@ -17,20 +21,14 @@ class ItemVectors(nn.Module):
         n_components: P, width of the items' points.
         width: D.
         own_dropout: probability that an item goes without its own vector, while training, so that
-            its text alone must do; new items have nothing else.
-        cold_items: item_ids of those, int64.
+            its text alone must do.
     """
 
-    def __init__(
-        self, n_items: int, n_components: int, width: int, own_dropout: float, cold_items: Tensor
-    ):
+    def __init__(self, n_items: int, n_components: int, width: int, own_dropout: float):
         super().__init__()
         self.of_text = nn.Linear(n_components, width, bias=False)
         self.own = nn.Embedding(n_items, width)
         self.own_dropout = own_dropout
-        has_own = torch.ones(n_items, 1)
-        has_own[cold_items] = 0.0
-        self.register_buffer("has_own", has_own, persistent=False)
         for weight in (self.of_text.weight, self.own.weight):
             nn.init.normal_(weight, std=0.02)
 
@@ -40,9 +38,28 @@ class ItemVectors(nn.Module):
         Args:
             points: what is known of all items' texts, [n_items, P].
         """
-        own, has_own = self.own.weight, self.has_own
+        own = self.own.weight
         if item_ids is not None:
-            points, own, has_own = points[item_ids], self.own(item_ids), has_own[item_ids]
+            points, own = points[item_ids], self.own(item_ids)
         if self.training and self.own_dropout > 0:
-            has_own = has_own * (torch.rand_like(has_own) >= self.own_dropout)
-        return self.of_text(points) + own * has_own
+            own = own * (torch.rand_like(own[..., :1]) >= self.own_dropout)
+        return self.of_text(points) + own
+
+    @torch.no_grad()
+    def take_from_nearest(self, points: Tensor, new: Tensor, known: Tensor) -> None:
+        """Give items that no history had own vectors: those of the items with the nearest texts.
+
+        Nothing is trained. A new item gets the direction of its neighbours' mean, at their mean
+        length: the mean itself is shorter, and known items would nearly always be preferred.
+
+        Args:
+            points: what is known of all items' texts, [n_items, P].
+            new: their item_ids, int64 [N].
+            known: item_ids of those to learn from, int64 [M].
+        """
+        own, unit = self.own.weight, F.normalize(points, dim=-1)
+        for part in new.split(max(1, _CHUNK // len(known))):
+            cosines = unit[part] @ unit[known].T
+            nearest = own[known[cosines.topk(min(NEIGHBOURS, len(known))).indices]]
+            length = nearest.norm(dim=-1).mean(1, keepdim=True)
+            own[part] = F.normalize(nearest.mean(1), dim=-1) * length

@@ -85,13 +85,8 @@ class STORE(WindowTargets, SemanticIdModel):
         self.item_head: ItemHead | None = None
         width = config["item_vector_size"]
         if config["item_input"] or self.item_weight > 0:
-            self.item_vectors = ItemVectors(
-                self.n_items,
-                self.quantizer.n_points,
-                width,
-                config["own_vector_dropout"],
-                self.cold_items,
-            )
+            n_points, own_dropout = self.quantizer.n_points, config["own_vector_dropout"]
+            self.item_vectors = ItemVectors(self.n_items, n_points, width, own_dropout)
         if config["item_input"]:
             self.item_input = nn.Linear(width, hidden_size, bias=False)
         if self.item_weight > 0:
@@ -252,6 +247,13 @@ class STORE(WindowTargets, SemanticIdModel):
         if not self.has_joined:
             is_hidden[self.cold_items] = True
         return self.item_head(states, self.item_vectors(self.points), is_hidden)
+
+    def join(self) -> None:
+        """Let cold items into the catalogue; their own vectors are those of like texts' items."""
+        if self.item_vectors is not None:
+            known = self._is_known().nonzero().squeeze(1)
+            self.item_vectors.take_from_nearest(self.points, self.cold_items, known)
+        super().join()
 
     def decoder(self, interaction) -> CodeDecoder:
         lengths = interaction[self.ITEM_SEQ_LEN]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from torch.testing import assert_close
 
+from recbole_store.generator import item_vectors
 from recbole_store.generator.beam_search import Beams
 from recbole_store.generator.item_head import ItemHead, fuse
 from recbole_store.generator.item_vectors import ItemVectors
@@ -15,9 +17,9 @@ from recbole_store.generator.reserved_places import reserve_places
 NONE_HIDDEN = torch.zeros(6, dtype=torch.bool)
 
 
-def vectors_of(own_dropout=0.0, cold=()) -> ItemVectors:
+def vectors_of(own_dropout=0.0) -> ItemVectors:
     torch.manual_seed(0)
-    return ItemVectors(6, 4, 5, own_dropout, torch.tensor(cold, dtype=torch.long))
+    return ItemVectors(6, 4, 5, own_dropout)
 
 
 def test_hidden_items_are_not_scored():
@@ -30,19 +32,35 @@ def test_hidden_items_are_not_scored():
     assert_close(hidden[..., [1, 2, 3, 5]], shown[..., [1, 2, 3, 5]])
 
 
-def test_a_cold_item_is_known_by_its_text_alone():
-    vectors, points = vectors_of(cold=[4]), torch.randn(6, 4)
-    before = vectors(points)
-    assert_close(before[4], vectors.of_text(points[4]))
-    with torch.no_grad():
-        vectors.own.weight[[2, 4]] += 9.0
-    after = vectors(points)
-    assert_close(after[4], before[4])
-    assert_close(after[2], before[2] + 9.0)
+def test_vectors_are_of_text_and_own():
+    vectors, points = vectors_of(), torch.randn(6, 4)
+    assert_close(vectors(points), points @ vectors.of_text.weight.T + vectors.own.weight)
+
+
+@pytest.mark.parametrize("chunk", [1, 10**6])
+def test_a_new_item_has_the_own_vector_of_its_nearest_texts_items(monkeypatch, chunk):
+    monkeypatch.setattr(item_vectors, "NEIGHBOURS", 2)
+    monkeypatch.setattr(item_vectors, "_CHUNK", chunk)
+    vectors = vectors_of()
+    points = torch.tensor([[0, 0], [0, 1], [9, 1], [1, 0], [2, 1], [0.2, 5]])
+    vectors.own.weight.data[1:] = torch.eye(5) * torch.arange(1, 6)[:, None]
+    before = vectors.own.weight.clone()
+    # By angle item 4 is nearest to 2 and 3, item 5 to 1 and 2.
+    vectors.take_from_nearest(points, torch.tensor([4, 5]), torch.tensor([1, 2, 3]))
+    after = vectors.own.weight.detach()
+    assert torch.equal(after[:4], before[:4])
+    assert_close(after[4], torch.tensor([0, 2, 3, 0, 0]) / 13**0.5 * 2.5)
+    assert_close(after[5], torch.tensor([1, 2, 0, 0, 0]) / 5**0.5 * 1.5)
+
+
+def test_a_new_item_has_fewer_neighbours_where_fewer_are_known():
+    vectors, points = vectors_of(), torch.randn(6, 4)
+    vectors.take_from_nearest(points, torch.tensor([4]), torch.tensor([2]))
+    assert_close(vectors.own.weight[4], vectors.own.weight[2])
 
 
 def test_vectors_of_some_items_are_those_of_all():
-    vectors, points = vectors_of(cold=[4]), torch.randn(6, 4)
+    vectors, points = vectors_of(), torch.randn(6, 4)
     some = torch.tensor([[4, 1], [0, 5]])
     assert_close(vectors(points, some), vectors(points)[some])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -113,10 +115,15 @@ def test_the_llm_reads_an_item_s_vector_behind_its_last_code(prepared, model):
 
 def test_cold_items_are_scored_once_they_join(prepared):
     model = make_model(prepared)
+    model.set_points(torch.randn(model.n_items - 1, model.points.size(1)))
     model.cold_items = torch.tensor([4, 9])
     states = torch.randn(3, model.backbone.hidden_size)
+    known = torch.tensor([i for i in range(1, model.n_items) if i not in (4, 9)])
+    vectors = copy.deepcopy(model.item_vectors)
+    vectors.take_from_nearest(model.points, model.cold_items, known)
     before = model._by_item(states)
     model.join()
+    assert_close(model.item_vectors.own.weight, vectors.own.weight)
     after = model._by_item(states)
     assert (before[:, [0, 4, 9]] == -torch.inf).all() and (after[:, 0] == -torch.inf).all()
     assert after[:, 1:].isfinite().all()
