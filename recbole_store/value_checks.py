@@ -67,6 +67,7 @@ RANGES = {
     "align_weight": (lambda v: v >= 0, "at least 0"),
     "reconstruct_weight": (lambda v: v >= 0, "at least 0"),
     "cosine_weight": (lambda v: v >= 0, "at least 0"),
+    "text_task_share": (lambda v: 0 < v <= 1, "in (0, 1], or null for all items"),
     "prefix_weight": (lambda v: v >= 0, "at least 0"),
     "item_weight": (lambda v: v >= 0, "at least 0"),
     "item_vector_size": (lambda v: v >= 1, "at least 1"),
@@ -125,7 +126,7 @@ RANGES = {
 _NEEDED = ("data_path", "checkpoint_dir", "metrics", "topk", "valid_metric", "eval_args", "seed")
 _NULLABLE = {"backbone_layers", "clip_grad_norm", "micro_batch_size", "max_hours", "cold_items"}
 _NULLABLE |= {"targets_per_user", "decay_after_steps", "codebook_size", "final_rate_share"}
-_NULLABLE |= {"collaborative_start"}
+_NULLABLE |= {"collaborative_start", "text_task_share"}
 NEVER_NULL = {*_NEEDED, *RANGES} - _NULLABLE
 
 

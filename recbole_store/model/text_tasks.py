@@ -21,7 +21,7 @@ class TextTasks(nn.Module):
     """Text -> codes (STORE, section 3), codes -> text, and codes that point to their text.
 
     Args:
-        config: weights of the tasks, 0 leaves one out; ``align_prompt``.
+        config: weights of the tasks, 0 leaves one out; ``text_task_share``; ``align_prompt``.
         backbone: reads the prompts, and says how wide codes' embeddings are.
         n_points: width of what is known of an item's text, for the cosine task.
     """
@@ -30,6 +30,7 @@ class TextTasks(nn.Module):
         super().__init__()
         weights = {task: config[f"{task}_weight"] for task in TASKS}
         self.weights = {task: weight for task, weight in weights.items() if weight > 0}
+        self.share = config["text_task_share"] or 1.0
         align = backbone.words([" " + config["align_prompt"]]).ids[0]
         self.register_buffer("align_prompt", align, persistent=False)
         task = backbone.words([TASK]).ids[0]
@@ -42,11 +43,11 @@ class TextTasks(nn.Module):
         """Weighted losses on the next items in turn, task by task, of at most ``rows`` items each.
 
         Args:
-            share: of all items.
+            share: of an epoch that this batch is.
         """
         if not self.weights:
             return
-        items = model.item_texts.next_items(share)
+        items = model.item_texts.next_items(share * self.share)
         for start in range(0, len(items), rows or len(items)):
             part = items[start : start + (rows or len(items))]
             of_batch = len(part) / len(items)

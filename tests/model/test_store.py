@@ -516,17 +516,21 @@ def test_a_prefix_loss_of_codes_that_the_beams_would_drop(prepared):
     assert both.item() == pytest.approx(2 * added, rel=1e-4)
 
 
-def test_text_tasks_see_every_item_about_once_an_epoch(prepared):
-    model = make_model(prepared, align_weight=1.0)
+@pytest.mark.parametrize("share", [None, 0.5])
+def test_text_tasks_see_that_share_of_the_items_in_an_epoch(prepared, share):
+    model = make_model(prepared, align_weight=1.0, text_task_share=share)
     seen = []
     model.text_tasks.align_loss = lambda model, items: seen.extend(items) or torch.zeros(())
     model.next_item_loss = lambda interaction: torch.zeros(())
-    for batch in prepared.train:
-        model.calculate_loss(batch)
+    epochs = 1 if share is None else 2
+    for _ in range(epochs):
+        for batch in prepared.train:
+            model.calculate_loss(batch)
     counts = torch.bincount(torch.tensor(seen), minlength=model.n_items)
     assert counts[0] == 0
     assert (counts[1:] >= 1).float().mean() > 0.9
     assert counts.max() <= 2
+    assert len(seen) < 1.4 * (model.n_items - 1)
 
 
 # --- scores ---------------------------------------------------------------------------------
