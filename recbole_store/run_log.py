@@ -28,7 +28,14 @@ class EpochLog:
         parts = loss if isinstance(loss, tuple) else (loss,)
         means = [part / max(len(train_data), 1) for part in parts]
         self.epochs.append({"epoch": epoch_idx, "train_s": seconds, "losses": means})
+        step = self._trainer.eval_step
+        if step <= 0 or (epoch_idx + 1) % step:  # otherwise the evaluation completes the line
+            log.info("%s   train %.0f s", self._begun_line(), seconds)
         return loss
+
+    def _begun_line(self) -> str:
+        row = self.epochs[-1]
+        return f"epoch {row['epoch']:3d}   loss " + " + ".join(f"{x:.4f}" for x in row["losses"])
 
     def _valid(self, *args, **kwargs):
         start = time.perf_counter()
@@ -38,9 +45,8 @@ class EpochLog:
         row = self.epochs[-1]
         row.update(valid_s=time.perf_counter() - start, valid_score=score, valid=dict(result))
         log.info(
-            "epoch %3d   loss %s   %s %.4f%s   train %.0f s, evaluation %.0f s",
-            row["epoch"],
-            " + ".join(f"{loss:.4f}" for loss in row["losses"]),
+            "%s   %s %.4f%s   train %.0f s, evaluation %.0f s",
+            self._begun_line(),
             self._metric,
             score,
             "  best so far" if is_best else "",
