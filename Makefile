@@ -16,7 +16,7 @@ PARTS := without_alignment codes_alone with_prefixes with_cosine without_item_he
 	without_item_input without_dense_tokenizer without_reconstruction without_contrastive \
 	without_constraint collaborative_start
 # Models on Beauty.
-BEAUTY := STORE:amazon_six_epochs SASRecAll:collaborative_start SASRecAll:without_training_filter SASRecAll \
+BEAUTY := STORE:amazon SASRecAll:collaborative_start SASRecAll:without_training_filter SASRecAll \
 	STORE:amazon_random_start TIGER:amazon
 comma := ,
 space := $() $()
