@@ -17,7 +17,7 @@ PARTS := without_alignment codes_alone with_prefixes with_cosine without_item_he
 	without_constraint collaborative_start
 # Models on Beauty.
 BEAUTY := STORE:amazon SASRecAll:collaborative_start SASRecAll:without_training_filter SASRecAll \
-	STORE:amazon_random_start TIGER:amazon
+	STORE:amazon_random_start TIGER:amazon STORE:amazon_cold SASRecAll:cold
 comma := ,
 space := $() $()
 
