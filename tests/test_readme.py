@@ -73,5 +73,6 @@ def test_the_committed_tables_are_made_of_the_committed_runs(tmp_path):
 def test_every_committed_result_of_a_data_set_followed_one_protocol():
     """Two where a draw of cold items was withheld from some of the runs."""
     groups = comparable_groups(read_runs(ROOT / "results"))
-    kinds = {(kept.run.dataset, bool(kept.result["cold"])) for group in groups for kept in group}
-    assert len(groups) == len(kinds)
+    kinds = [{(kept.run.dataset, bool(kept.result["cold"])) for kept in group} for group in groups]
+    assert all(len(of_group) == 1 for of_group in kinds)
+    assert len(set.union(*kinds)) == len(groups)

@@ -394,6 +394,8 @@ def test_wrong_types(key, text):
             {"collaborative_start": "1", "item_input": "False", "item_weight": "0"},
             ["`collaborative_start`", "own vectors"],
         ),
+        ({"text_task_share": "0"}, ["`text_task_share` is 0", "null"]),
+        ({"text_task_share": "1.5"}, ["`text_task_share` is 1.5", "(0, 1]"]),
         ({"backbone_layers": "0"}, ["`backbone_layers` is 0", "null"]),
         ({"temperature": "0"}, ["`temperature` is 0"]),
         ({"lora_dropout": "1"}, ["`lora_dropout` is 1"]),
