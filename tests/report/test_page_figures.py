@@ -171,3 +171,14 @@ def test_published_figures_have_a_table_of_their_own(report, tmp_path):
     expected = {e["model"]: f"{e['recall@10']:.4f}" for e in published_figures("Beauty")}
     assert {row[0]: row[-2] for row in rows} == expected
     assert [row[-1] for row in rows].count("–") == 1
+
+
+def test_published_figures_do_not_stand_beside_a_draw_of_cold_items(tmp_path):
+    """Nobody else withholds these items, so nothing compares."""
+    planted = Planted(tmp_path, dataset="Beauty")
+    results = planted.write()
+    for label in planted.skill:
+        for seed in planted.seeds:
+            planted.change(label, seed, hashed_settings={"cold_items": 0.05})
+    tables = Page(page(read_results(results), "today")).tables
+    assert "beauty-cold-table" in tables and "beauty-published" not in tables

@@ -55,6 +55,8 @@ def results(subject: Subject) -> Section:
 
 def _published(subject: Subject) -> list[Block]:
     """What others report on this data set, in a table of its own: it was not measured here."""
+    if subject.data.runs[0].kept.cold_share:  # nobody else withholds these items
+        return []
     rows = [
         [Cell("–" if text == "-" else text) for text in row]  # the report's sign for no figure
         for row in published_rows(subject.data.name)
