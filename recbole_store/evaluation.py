@@ -34,11 +34,15 @@ class Tested(NamedTuple):
         return next(iter(self.seconds.values()))
 
 
-def test_model(trainer, test_data, config) -> Tested:
-    """Load the best epoch and evaluate it.
+def test_model(trainer, test_data, config, best: bool = True) -> Tested:
+    """Evaluate the best epoch.
 
     Full rankings are evaluated under both values of ``filter_history``, since papers differ in it;
     rankings of sampled or labelled candidates as they are, under the name "candidates".
+
+    Args:
+        best: load the best epoch first; False takes the model as it is, cold items that have
+            joined included, whose vectors no checkpoint holds.
     """
     tested = Tested({}, {}, {}, {})
     is_full = isinstance(test_data, FullSortEvalDataLoader)
@@ -50,7 +54,9 @@ def test_model(trainer, test_data, config) -> Tested:
         recorder = ListRecorder(trainer, config)
         with recorder if is_full else nullcontext():
             result = trainer.evaluate(
-                test_data, load_best_model=name == names[0], show_progress=config["show_progress"]
+                test_data,
+                load_best_model=best and name == names[0],
+                show_progress=config["show_progress"],
             )
         tested.seconds[name] = time.perf_counter() - started
         tested.metrics[name] = dict(result)

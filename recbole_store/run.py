@@ -158,7 +158,7 @@ def run_model(
 
     fit_s = fit(trainer, train_data, valid_data, config)
     cold = test_cold(trainer, test_data, config) if config["cold_items"] else None
-    tested = test_model(trainer, test_data, config)
+    tested = test_model(trainer, test_data, config, best=cold is None)
     if tested.lists:
         popularity.take_off(valid_data._dataset, test_data._dataset)
         write_lists(run_dir / "ranked.npz", dataset, popularity, tested.lists)

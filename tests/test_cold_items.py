@@ -172,7 +172,15 @@ BESIDE = ["/reserved", "/nearest"]
 
 
 def cold_run(model, settings, tmp_path) -> dict:
-    return run_model(model, "planted", settings, tmp_path / model)["cold"]
+    """Figures of a run's cold items; the test over all users must be what they add up to."""
+    result = run_model(model, "planted", settings, tmp_path / model)
+    cold, n_test = result["cold"], result["protocol"]["n_test"]
+    share = cold["n_users"] / n_test
+    for metric, value in result["test"].items():
+        if metric.startswith(("recall@", "mrr@", "ndcg@")):
+            warm, of_cold = (cold["metrics"][name][metric] for name in ("warm/after", "cold/full"))
+            assert value == pytest.approx((1 - share) * warm + share * of_cold, abs=2e-4)
+    return cold
 
 
 @pytest.mark.parametrize("item_weight", [0.0, 1.0])
