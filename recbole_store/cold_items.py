@@ -8,6 +8,7 @@ measured by :mod:`recbole_store.cold_evaluation`.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -57,6 +58,21 @@ def withhold(splits: list, share: float, seed: int) -> Tensor:
         n_before += torch.bincount(users[is_warm], minlength=len(n_before))
         split.inter_feat = rows[kept]
     return cold
+
+
+def histories_without_cold(
+    users: np.ndarray, histories: np.ndarray, test
+) -> tuple[np.ndarray, np.ndarray]:
+    """Histories as models see them, of those users who are still tested.
+
+    Args:
+        users: raw user ids [U].
+        histories: item_ids [U, T]; cold items become padding, 0.
+        test: RecBole's data set of the test split, without its cold items.
+    """
+    is_tested = np.isin(users, test.id2token(test.uid_field, test.inter_feat[test.uid_field]))
+    is_warm = ~np.isin(histories, test.cold_items.numpy())
+    return users[is_tested], np.where(is_warm, histories, 0)[is_tested]
 
 
 def _common_targets(splits: list) -> Tensor:

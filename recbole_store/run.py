@@ -21,6 +21,7 @@ from recbole.utils import ModelType, get_model, get_trainer, init_seed
 
 from recbole_store.bad_input import BAD_INPUT
 from recbole_store.cold_evaluation import test_cold
+from recbole_store.cold_items import histories_without_cold
 from recbole_store.environment import git_commit, hardware, keep_freed_memory, versions
 from recbole_store.evaluation import test_model
 from recbole_store.llm import read_config
@@ -150,6 +151,10 @@ def run_model(
     example_users, histories = example_histories(dataset)
     with recbole_refusals(model_name, dataset_name):
         train_data, valid_data, test_data = data_preparation(config, dataset)
+    if config["cold_items"]:
+        example_users, histories = histories_without_cold(
+            example_users, histories, test_data._dataset
+        )
     # Set again, as RecBole does, so that the model's start does not depend on the data's.
     init_seed(config["seed"], config["reproducibility"])
     model = get_model(model_name)(config, train_data._dataset).to(config["device"])

@@ -14,6 +14,7 @@ from recbole.data import data_preparation
 from recbole.data.dataloader import FullSortEvalDataLoader
 
 from recbole_store.cold_evaluation import NearestNeighbours
+from recbole_store.cold_items import histories_without_cold
 from recbole_store.property_files import SettingsError
 from recbole_store.run import build, run_model
 from recbole_store.settings import resolve
@@ -296,3 +297,14 @@ def test_nearest_neighbours_by_hand():
     hidden = (torch.tensor([0]), torch.tensor([1]))
     beams = NearestNeighbours(Model(), vectors, 3).recommend(batch, hidden)
     assert beams.item_ids.tolist() == [[2, 3, 0], [2, 1, 3]]
+
+
+def test_example_histories_are_those_that_models_see(histories):
+    _, loaders = load("SASRec", histories[0])
+    test = loaders[2]._dataset
+    cold = int(test.cold_items[0])
+    warm = next(i for i in range(1, test.item_num) if i not in test.cold_items.tolist())
+    tested = test.id2token("user_id", test.inter_feat["user_id"])[0]
+    users = np.array([tested, "a user of cold items alone"])
+    found = histories_without_cold(users, np.array([[0, cold, warm], [0, 0, cold]]), test)
+    assert [part.tolist() for part in found] == [[tested], [[0, 0, warm]]]

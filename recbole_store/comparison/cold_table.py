@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from recbole_store.comparison.kept_run import KeptRun
 from recbole_store.comparison.layout import Table
-from recbole_store.comparison.summary import Figure, summaries
+from recbole_store.comparison.summary import Figure, standard_error, summaries
 
 # Slices of recbole_store.cold_evaluation, as columns.
 COLUMNS = {
@@ -21,13 +21,14 @@ def cold_table(runs: list[KeptRun], title: str) -> Table | None:
     runs = [kept for kept in runs if kept.result.get("cold")]
     if not runs:
         return None
-    metric = f"recall@{runs[0].result['valid_metric'].partition('@')[2]}"
+    metric = _metric(runs[0])
     rows = []
     for summary in summaries(runs):
+        n_users = _n_users(next(kept for kept in runs if kept.label == summary.label))
         for way, said in WAYS.items():
-            figures = [summary.get(name + way, metric) for name in COLUMNS]
-            if any(figures):
-                cells = [_cell(figure) for figure in figures]
+            figures = {name: summary.get(name + way, metric) for name in COLUMNS}
+            if any(figures.values()):
+                cells = [_cell(found, n_users[name]) for name, found in figures.items()]
                 rows.append([summary.label, said, str(summary.n_seeds), *cells])
     header = ["model", "by", "draws", *COLUMNS.values()]
     cold = {kept.run.seed: kept.result["cold"] for kept in runs}
@@ -42,10 +43,31 @@ def cold_table(runs: list[KeptRun], title: str) -> Table | None:
     ]
     if len(cold) > 1:
         notes.append("Means over draws; in brackets their standard deviation.")
-    return Table(f"{title}: cold items, {metric}", header, rows, notes, n_text_columns=2)
+    if any("±" in cell for row in rows for cell in row):
+        notes.append("± is the standard error over the users of a draw.")
+    filtered = ", items of the history filtered" if runs[0].is_filtered else ""
+    return Table(f"{title}: cold items, {metric}{filtered}", header, rows, notes, n_text_columns=2)
 
 
-def _cell(figure: Figure | None) -> str:
+def _metric(kept: KeptRun) -> str:
+    """Recall at the cut-off of the valid metric, or at the highest where that has none (AUC)."""
+    cutoff = kept.result["valid_metric"].partition("@")[2]
+    of_slices = kept.result["cold"]["metrics"].values()
+    known = {int(m.partition("@")[2]) for own in of_slices for m in own if m.startswith("recall@")}
+    return f"recall@{cutoff or max(known, default=10)}"
+
+
+def _n_users(kept: KeptRun) -> dict[str, int]:
+    """Slice -> its test users."""
+    n_cold = kept.result["cold"]["n_users"]
+    n_warm = kept.result["protocol"]["n_test"] - n_cold
+    return {name: n_cold if name.startswith("cold") else n_warm for name in COLUMNS}
+
+
+def _cell(figure: Figure | None, n_users: int) -> str:
+    """Mean over draws and their spread; of one draw, its standard error over users."""
     if figure is None:
         return "-"
-    return f"{figure.mean:.4f}" + (f" ({figure.spread:.4f})" if figure.spread is not None else "")
+    if figure.spread is not None:
+        return f"{figure.mean:.4f} ({figure.spread:.4f})"
+    return f"{figure.mean:.4f} ±{standard_error(figure.mean, n_users):.4f}"

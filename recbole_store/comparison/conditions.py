@@ -22,6 +22,8 @@ FIXED = {
     "slices": slices.DEFINITIONS,
 }
 
+# Settings that belong to the protocol; what is not set is left out.
+_SETTINGS = ("cold_items", "max_hours", "filter_training")
 _OF_A_RUN = ("protocol_hash", "result_version", "git_commit", "versions", "hardware", "converged")
 
 
@@ -52,6 +54,8 @@ def conditions(runs: list[KeptRun]) -> dict:
 def _terms(kept: KeptRun) -> dict:
     result = kept.result
     terms = {**result["protocol"], "valid_metric": result["valid_metric"]}
+    settings = result.get("hashed_settings", {})
+    terms |= {key: settings[key] for key in _SETTINGS if key in settings}
     if "data_sha256" in result:
         terms["data_sha256"] = result["data_sha256"]
     if kept.arrays is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 from recbole_store.comparison.kept_run import KeptRun
 
 
 def comparable_groups(runs: list[KeptRun]) -> list[list[KeptRun]]:
-    """Runs in groups of one data set, protocol and valid metric.
+    """Runs in groups of one data set, protocol, valid metric and version of the results.
 
     In order, but a data set's draws of cold items last.
     """
@@ -30,6 +31,11 @@ def shared_terms(kept: KeptRun) -> dict:
     """
     terms = {k: v for k, v in kept.result["protocol"].items() if k != "max_item_list_length"}
     terms["valid_metric"] = kept.result["valid_metric"].lower()
+    if "data_sha256" in kept.result:
+        files = json.dumps(kept.result["data_sha256"], sort_keys=True)
+        terms["data"] = hashlib.sha256(files.encode()).hexdigest()[:8]
+    if "result_version" in kept.result:
+        terms["result_version"] = kept.result["result_version"]
     if kept.cold_share:
         terms = {k: v for k, v in terms.items() if k != "n_test"} | {"cold_items": kept.cold_share}
     return terms

@@ -5,10 +5,10 @@ from __future__ import annotations
 from recbole_store.comparison.groups import same_users
 from recbole_store.comparison.kept_run import KeptRun
 from recbole_store.comparison.layout import Table
-from recbole_store.comparison.significance import LEVEL, METRIC, pairs
+from recbole_store.comparison.significance import LEVEL, METRIC, of_label, pairs, reference
 from recbole_store.comparison.summary import summaries
 
-MAX_PAIRS = 15  # of six labels; with more only pairs with the first are shown
+MAX_PAIRS = 15  # of six labels; with more only those with the reference are shown
 
 
 def pair_table(runs: list[KeptRun], title: str) -> Table | None:
@@ -26,15 +26,18 @@ def pair_table(runs: list[KeptRun], title: str) -> Table | None:
     if not found:
         return None
     notes = [
-        "Paired t-test over test users, each user's value averaged over seeds; p is Holm's for "
-        f"{len(found)} pairs. A difference below two of its standard errors is a tie."
+        "Paired t-test over test users, each user's value averaged over the seeds that both models "
+        f"have; p is Holm's for {len(found)} pairs. A difference below two of its standard errors "
+        "is a tie."
     ]
     if any(pair.verdict == "unclear" for pair in found):
         notes.append(f"`unclear`: it is not, but p is not below {LEVEL}.")
     shown = found
     if len(found) > MAX_PAIRS:
-        shown = [pair for pair in found if pair.a == order[0]]
-        notes.append(f"Pairs with {order[0]}, the best on validation; all are in pairs.csv.")
+        shown = of_label(found, first := reference(order))
+        notes.append(
+            f"Pairs with {first}, the best on validation that is no variant; all are in pairs.csv."
+        )
     notes += [
         f"{kept.run} has no ranks here, and is in no pair." for kept in runs if kept.lacks_ranks
     ]

@@ -1,12 +1,12 @@
 """Paired tests: does one label rank the same test users' targets better than another?
 
-The test is Student's paired t-test on per-user metrics, averaged over a label's seeds first. It
-asks about the mean difference, which is what the tables show, and over hundreds of users the mean
-is as good as normal. Wilcoxon's signed-rank test would ask another question, and drop the many
-users for whom both models give 0. It compares the trained models at hand: the spread over seeds is
-not in it, and stands in the tables beside it. p-values are Holm's over all pairs of a data set, for
-each metric and filter by itself: NDCG@10 is the one that tables show, the others say how far it
-speaks for them.
+The test is Student's paired t-test on per-user metrics, averaged over the seeds that both labels
+have: a mean over several models is better than one, whatever the label. It asks about the mean
+difference, which is what the tables show, and over hundreds of users the mean is as good as normal.
+Wilcoxon's signed-rank test would ask another question, and drop the many users for whom both models
+give 0. It compares the trained models at hand: the spread over seeds is not in it, and stands
+beside it in the tables. p-values are Holm's over all pairs of a data set, for each metric and
+filter by itself: NDCG@10 is the one that tables show, the others say how far it speaks for them.
 """
 
 from __future__ import annotations
@@ -119,16 +119,44 @@ def pairs(runs: list[KeptRun], slice_name: str, metric: str = METRIC) -> list[Pa
         SettingsError: two runs were tested on different users.
     """
     groups = by_label(runs)
-    values = {label: mean_over_seeds(own, slice_name, metric) for label, own in groups.items()}
-    labels = [label for label, found in values.items() if found is not None and len(found) > 1]
     found = []
-    for a, b in combinations(labels, 2):
+    for a, b in combinations(groups, 2):
+        values = [
+            mean_over_seeds(own, slice_name, metric) for own in common_seeds(groups[a], groups[b])
+        ]
+        if any(own is None or len(own) < 2 for own in values):
+            continue
         _check_same_users(groups[a][0], groups[b][:1])
-        found.append(Pair(a, b, *paired_difference(values[a], values[b]), len(values[a])))
+        found.append(Pair(a, b, *paired_difference(*values), len(values[0])))
     corrected = holm([pair.p for pair in found])
     found = [replace(pair, p_holm=p) for pair, p in zip(found, corrected, strict=True)]
     unfinished = unconverged(groups)
     return [replace(pair, verdict=verdict(pair, unfinished)) for pair in found]
+
+
+def common_seeds(a: list[KeptRun], b: list[KeptRun]) -> tuple[list[KeptRun], list[KeptRun]]:
+    """The runs of two labels with the seeds that both have; all runs where they share none."""
+    common = {kept.run.seed for kept in a} & {kept.run.seed for kept in b}
+    if not common:
+        return a, b
+    return tuple([kept for kept in own if kept.run.seed in common] for own in (a, b))
+
+
+def of_label(found: list[Pair], label: str) -> list[Pair]:
+    """The pairs with a label, seen from it."""
+    return [
+        pair if pair.a == label else replace(pair, a=label, b=pair.a, difference=-pair.difference)
+        for pair in found
+        if label in (pair.a, pair.b)
+    ]
+
+
+def reference(labels: list[str]) -> str:
+    """The label whose pairs are shown where there are too many for all.
+
+    The first that is no variant, as variants are judged against it; else the first.
+    """
+    return next((label for label in labels if ":" not in label), labels[0])
 
 
 def pair_rows(runs: list[KeptRun]) -> Iterator[list]:

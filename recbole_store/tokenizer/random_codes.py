@@ -18,8 +18,10 @@ class RandomCodes(Quantizer):
     def fit(self, vectors: Tensor, seed: int) -> Tensor:
         n_items, n_tuples = len(vectors), self.codebook_size**self.n_levels
         rng = random.Random(seed)
-        # All tuples as often as all items need, then some of them once more.
-        numbers = list(range(n_tuples)) * (n_items // n_tuples)
+        # All tuples as often as all items need, then some of them once more. There may be far more
+        # tuples than memory, and then none is needed twice.
+        rounds = n_items // n_tuples
+        numbers = list(range(n_tuples)) * rounds if rounds else []
         numbers += rng.sample(range(n_tuples), n_items % n_tuples)
         rng.shuffle(numbers)
         places = [self.codebook_size**level for level in reversed(range(self.n_levels))]

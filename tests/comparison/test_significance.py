@@ -101,6 +101,27 @@ def test_seeds_are_averaged_user_by_user():
     assert mean_over_seeds(runs, "unfiltered/all", "ndcg@10").tolist() == [0.5, 0.0]
 
 
+def test_pairs_are_of_common_seeds():
+    """Seed 2, which only A has, would make A the better one of each user."""
+    runs = [
+        kept("A", [1, 0, 0], seed=1),
+        kept("A", [1, 1, 1], seed=2),
+        kept("B", [1, 0, 0], seed=1),
+    ]
+    (pair,) = pairs(runs, "unfiltered/all")
+    assert (pair.difference, pair.verdict) == (0, "tie")
+    runs[2] = kept("B", [1, 0, 0], seed=3)
+    (pair,) = pairs(runs, "unfiltered/all")
+    assert pair.difference == pytest.approx(1 / 3), "no common seed: all of them"
+
+
+def test_other_data_and_other_versions_are_not_compared():
+    runs = [kept("A", GOOD, data_sha256={"a.item": digest}) for digest in ("1", "1", "2")]
+    runs += [kept("B", GOOD, data_sha256={"a.item": "2"}, result_version=2)]
+    assert [len(group) for group in comparable_groups(runs)] == [2, 1, 1]
+    assert list(pair_rows(runs[1:])) == []
+
+
 def test_the_filter_decides_the_ranks():
     run = kept("Pop", [2, 0], filtered=[1, 1])
     assert mean_over_seeds([run], "filtered/all", "recall@1").tolist() == [1, 1]

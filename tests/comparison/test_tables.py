@@ -196,7 +196,7 @@ def cold_run(model, seed, share, **reserved) -> KeptRun:
     kept = planted(
         model,
         seed=seed,
-        protocol=planted_result(RANKS)["protocol"] | {"n_test": 6 + seed},
+        protocol=planted_result(RANKS)["protocol"] | {"n_test": 40 + seed},
         hashed_settings={"cold_items": 0.05, "seed": seed},
         cold={"n_items": 3, "n_users": 10 + seed, "metrics": metrics},
     )
@@ -219,6 +219,23 @@ def test_draws_of_cold_items_are_averaged():
         ["SASRecAll", "the model", "2", "0.5000 (0.0000)", "-", "-", "0.1000 (0.0000)"],
     ]
     assert "draw 1: 3 items, targets of 11 users; draw 2: 3 items, targets of 12" in cold.notes[0]
+    assert not any("±" in note for note in cold.notes)
+
+
+def test_one_draw_of_cold_items_has_standard_errors():
+    """0.2 of 11 users: sqrt(0.2 * 0.8 / 11) = 0.1206; 0.5 of the other 30: 0.0913."""
+    run = cold_run("STORE", 1, 0.2)
+    run.result["protocol"]["filter_history"] = True
+    table = cold_table([run], "planted")
+    assert table.title.endswith("recall@10, items of the history filtered")
+    assert table.rows[0][3:] == ["0.5000 ±0.0913", "-", "-", "0.2000 ±0.1206"]
+    assert any("±" in note for note in table.notes)
+
+
+def test_cold_items_have_a_table_where_the_valid_metric_has_no_cutoff():
+    run = cold_run("FM", 1, 0.2)
+    run.result["valid_metric"] = "AUC"
+    assert len(cold_table([run], "").rows) == 1
 
 
 def test_without_cold_items_there_is_no_such_table():
@@ -268,6 +285,20 @@ def test_of_many_pairs_those_with_the_best_on_validation_are_shown(monkeypatch):
     ]
     assert all(row[3].startswith("+") for row in table.rows), "seen from the best"
     assert "3 pairs" in table.notes[0] and "pairs.csv" in table.notes[1]
+
+
+def test_of_many_pairs_variants_stand_beside_the_best_that_is_none(monkeypatch):
+    monkeypatch.setattr(pair_tables, "MAX_PAIRS", 2)
+    runs = [planted("B", BAD, valid={"ndcg@10": 0.2})]
+    for variant, score in (("", 0.25), ("best", 0.3), ("worst", 0.1)):
+        ranks = BAD if variant == "worst" else GOOD
+        runs.append(planted("A", ranks, variant=variant, valid={"ndcg@10": score}))
+    table = pair_table(runs, "")
+    assert [row[:3] for row in table.rows] == [
+        ["A", "A:best", "tie"],
+        ["A", "B", "A is better"],
+        ["A", "A:worst", "A is better"],
+    ]
 
 
 # All tables

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,18 @@ def test_users_values_are_means_over_seeds(report):
     found = films.user_values("STORE", "recall@10", "filtered/all")
     ranks = np.stack([report.films.ranks("STORE", seed, "filtered") for seed in (2020, 2021)])
     assert found == pytest.approx(((ranks > 0) & (ranks <= 10)).mean(axis=0))
+
+
+def test_labels_by_an_error_are_the_smallest_first(planted_results):
+    for label in planted_results.skill:
+        for seed in planted_results.seeds:
+            result = planted_results.path(label, seed)
+            content = json.loads(result.read_text())
+            content["valid_metric"] = "RMSE"
+            content["valid"] = {"rmse": planted_results.skill[label]}
+            result.write_text(json.dumps(content))
+    found = group_of(planted_results).labels
+    assert found == sorted(found, key=planted_results.skill.get) and len(found) > 1
 
 
 def test_no_value_beyond_the_ranks_that_are_known(report):

@@ -260,6 +260,11 @@ def test_random_codes_are_distinct_as_long_as_there_are_enough(n_items, most):
     assert counts.max() == most and len(counts) == min(n_items, 64)
 
 
+def test_random_codes_of_more_tuples_than_memory_holds():
+    codes = RandomCodes(6, 256, 0, 5).fit(torch.empty(5, 0), seed=1)  # 2.8e14 tuples
+    assert codes.shape == (5, 6) and codes.max() > 0 and len(codes.unique(dim=0)) == 5
+
+
 def test_a_new_item_has_no_random_codes():
     with pytest.raises(NoCodesError, match="a new item has none") as error:
         RandomCodes(2, 8, 0, 60).assign(torch.empty(1, 0))

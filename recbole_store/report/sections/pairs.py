@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recbole_store.comparison.significance import LEVEL, METRIC, Pair
+from recbole_store.comparison.significance import LEVEL, METRIC, Pair, of_label, reference
 from recbole_store.report.blocks import Block, Cell, Paragraph, Section, Table, missing
 from recbole_store.report.formats import listed, metric_name, probability, signed
 from recbole_store.report.subject import Subject, seeds_said
@@ -47,24 +47,22 @@ def pairs(subject: Subject) -> Section:
         said += "or each seed withheld other items."
         return Section(f"{subject.slug}-pairs", title, [missing(said)])
     said = (
-        "The same test users under both models, each user's values averaged over the seeds. ± is "
-        "one standard error of the difference; below two of them it is a tie. No model is said to "
-        "be better than one that had not converged. p is Holm's, corrected for the number of pairs "
-        "of a metric and filter."
+        "The same test users under both models, each user's values averaged over the seeds that "
+        "both have. ± is one standard error of the difference; below two of them it is a tie. No "
+        "model is said to be better than one that had not converged. p is Holm's, corrected for "
+        "the number of pairs of a metric and filter."
     )
     if any(pair.verdict == "unclear" for *_, pair in found):
         said += f" Unclear: no tie, but p is not below {LEVEL}."
     blocks: list[Block] = [Paragraph(said)]
     lacking = [_seeds_said(subject, subject.labels), _unpaired(subject)]
     blocks += [missing(text) for text in lacking if text]
-    first = found[0][-1].a  # the best on validation that has ranks
-    shown = (subject.own_filter, METRIC, first)
-    with_first = [one for one in found if (*one[:2], one[-1].a) == shown]
-    rest = [one for one in found if one not in with_first]
-    caption = (
-        f"{first}, the first by validation, against the others: {metric_name(METRIC)}, "
-        f"{subject.own_filter}"
-    )
+    ranked = {label for *_, pair in found for label in (pair.a, pair.b)}
+    first = reference([label for label in subject.labels if label in ranked])
+    own = [one for one in found if one[:2] == (subject.own_filter, METRIC)]
+    with_first = [(*one[:2], pair) for one in own for pair in of_label([one[-1]], first)]
+    rest = [one for one in found if one not in own or first not in (one[-1].a, one[-1].b)]
+    caption = f"{first} against the others: {metric_name(METRIC)}, {subject.own_filter}"
     blocks.append(_table(f"{subject.slug}-pairs-table", caption, with_first))
     if rest:
         caption = f"All other pairs, filters and metrics ({len(rest)})"
