@@ -19,7 +19,7 @@ class Table:
 def as_text(table: Table) -> str:
     """For a console, columns aligned."""
     lines = [table.header, ["-" * w for w in _widths(table)], *table.rows]
-    body = ["  ".join(_aligned(row, table)) for row in lines]
+    body = ["  ".join(_aligned(row, table)).rstrip() for row in lines]
     return "\n".join([table.title, *body, *table.notes])
 
 

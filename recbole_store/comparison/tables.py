@@ -25,7 +25,7 @@ def tables(runs: list[KeptRun], committed: frozenset[str] = frozenset()) -> list
     for group in groups:
         dataset, title = group[0].run.dataset, title_of(group, groups)
         found.append(label_table(group, title, committed))
-        others = [pair_table(group, title), cold_table(group, title)]
+        others = [curve_table(group, title), pair_table(group, title), cold_table(group, title)]
         if not group[0].cold_share:  # nobody else withholds these items
             others.append(published_table(dataset))
         found += [table for table in others if table]
@@ -63,7 +63,7 @@ def label_table(runs: list[KeptRun], title: str, committed: frozenset[str] = fro
         row = [name, str(summary.n_seeds), _number(summary.get("valid", valid_metric))]
         row += [cells[key][place] for _, key in columns]
         rows.append(row + _costs(summary))
-    return Table(title, header, rows, _notes(every, len(columns)) + _curves(runs, valid_metric))
+    return Table(title, header, rows, _notes(every, len(columns)))
 
 
 def _metric_columns(every: list[Summary], kept: KeptRun, valid_metric: str) -> list:
@@ -135,20 +135,17 @@ def _notes(every: list[Summary], n_columns: int) -> list[str]:
     return notes
 
 
-def _curves(runs: list[KeptRun], valid_metric: str) -> list[str]:
-    """How validation stood when the training of what had not converged ended."""
-    notes = []
+def curve_table(runs: list[KeptRun], title: str) -> Table | None:
+    """How validation stood when the training of what had not converged ended; None if all had."""
+    rows = []
     for kept in runs:
-        rows = [row for row in kept.result.get("curve", []) if "valid_score" in row]
-        if kept.result.get("converged") is False and rows:
-            last = rows[-CURVE_END:]
-            scores = ", ".join(f"{row['valid_score']:.4f}" for row in last)
-            epochs = ", ".join(str(row["epoch"] + 1) for row in last)
-            notes.append(
-                f"{kept.label} †, seed {kept.result['seed']}: valid {valid_metric} {scores} after "
-                f"{'epochs' if len(last) > 1 else 'epoch'} {epochs}."
-            )
-    return notes
+        curve = [row for row in kept.result.get("curve", []) if "valid_score" in row][-CURVE_END:]
+        if kept.result.get("converged") is False and curve:
+            epochs = ", ".join(str(row["epoch"] + 1) for row in curve)
+            scores = ", ".join(f"{row['valid_score']:.4f}" for row in curve)
+            rows.append([f"{kept.label} †", str(kept.result["seed"]), epochs, scores])
+    header = ["model", "seed", "after epochs", f"valid {runs[0].result['valid_metric'].lower()}"]
+    return Table(f"{title}: not converged", header, rows, n_text_columns=4) if rows else None
 
 
 def _number(figure: Figure | None) -> str:

@@ -16,7 +16,7 @@ from recbole_store.comparison.pair_table import pair_table
 from recbole_store.comparison.published import published_figures, published_table
 from recbole_store.comparison.readme import MARKS, readme_text, write_readme_tables
 from recbole_store.comparison.summary import standard_error, summarise
-from recbole_store.comparison.tables import console_text, label_table, tables
+from recbole_store.comparison.tables import console_text, curve_table, label_table, tables
 from recbole_store.property_files import SettingsError, properties_folder
 
 RANKS = [1, 3, 0, 12, 2, 7]
@@ -146,11 +146,17 @@ def test_committed_and_unconverged_labels_are_marked():
 def test_the_end_of_an_unconverged_curve_is_told():
     curve = [{"epoch": n} | ({"valid_score": n / 100} if n % 2 else {}) for n in range(20)]
     runs = [planted("New", converged=False, curve=curve), planted("Old", curve=curve)]
-    notes = [note for note in label_table(runs, "").notes if "after epochs" in note]
-    assert notes == [
-        "New †, seed 2020: valid ndcg@10 0.0500, 0.0700, 0.0900, 0.1100, 0.1300, 0.1500, 0.1700, "
-        "0.1900 after epochs 6, 8, 10, 12, 14, 16, 18, 20."
+    table = curve_table(runs, "planted")
+    assert table.title == "planted: not converged"
+    assert table.rows == [
+        [
+            "New †",
+            "2020",
+            "6, 8, 10, 12, 14, 16, 18, 20",
+            "0.0500, 0.0700, 0.0900, 0.1100, 0.1300, 0.1500, 0.1700, 0.1900",
+        ]
     ]
+    assert curve_table(runs[1:], "planted") is None
 
 
 def test_seeds_are_told():
