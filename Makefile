@@ -2,6 +2,7 @@
 # make test    the test suite
 # make results run what results/ lacks on ml-100k, and remake its tables and README's (hours)
 # make beauty  the same on Amazon Beauty; DATA=dataset names the folder that holds Beauty/
+# make trials  the settings listed in properties/trials/ that results/trials/ lacks (days); DATA as above
 # make bench   speed and memory: results/bench.json and README's table; ONLY=decode runs one part
 # make check   lint and format
 
@@ -21,7 +22,7 @@ BEAUTY := STORE:amazon SASRecAll:collaborative_start SASRecAll:without_training_
 comma := ,
 space := $() $()
 
-.PHONY: run test results beauty bench check
+.PHONY: run test results beauty trials bench check
 
 run: $(READY)
 	$(BIN)/python run_recbole_store.py --model=STORE --dataset=ml-100k --beside=results/ml-100k
@@ -41,6 +42,13 @@ beauty: $(READY)
 		--model=$(subst $(space),$(comma),$(BEAUTY)) \
 		--data_path=$(DATA) --filter_history=True --max_hours=2.5 --results=results
 	$(BIN)/python -m recbole_store.comparison results --readme README.md
+
+trials: $(READY)
+	for model in STORE SASRecAll BPR:tuned TIGER:small; do \
+		$(BIN)/python -m recbole_store.trials --model=$$model || exit 1; done
+	for model in STORE:amazon SASRecAll; do \
+		$(BIN)/python -m recbole_store.trials --model=$$model --dataset=Beauty \
+			--data_path=$(DATA) --filter_history=True --max_hours=2.5 || exit 1; done
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"

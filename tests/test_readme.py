@@ -13,9 +13,11 @@ from recbole_store.comparison.groups import comparable_groups
 from recbole_store.comparison.plan import parse_datasets, parse_labels
 from recbole_store.comparison.readme import MARKS, readme_text
 from recbole_store.comparison.results_folder import read_runs, remake
+from recbole_store.protocol import RESULT_VERSION, hashed_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 LINES = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
 WORDS = [shlex.split(line.partition("run_recbole_store.py")[2]) for line in LINES]
@@ -25,7 +27,7 @@ RUNS = [words for words in WORDS if words and words not in COMMANDS]
 
 def test_the_make_targets_exist():
     named = [line.split()[1] for line in LINES if line.startswith("make ")]
-    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^(\w+):", MAKEFILE, re.MULTILINE)
     assert {"run", "test"} <= set(named) <= set(targets)
 
 
@@ -76,3 +78,17 @@ def test_every_committed_result_of_a_data_set_followed_one_protocol():
     kinds = [{(kept.run.dataset, bool(kept.result["cold"])) for kept in group} for group in groups]
     assert all(len(of_group) == 1 for of_group in kinds)
     assert len(set.union(*kinds)) == len(groups)
+
+
+@pytest.mark.parametrize("kept", read_runs(ROOT / "results"), ids=lambda kept: str(kept.run))
+def test_the_committed_runs_are_recognised(kept, monkeypatch):
+    """Today's property files, with what `make` types, are what the run was made with."""
+    run = kept.run
+    monkeypatch.setattr(settings, "check_dataset", lambda *_: None)
+    target = {"ml-100k": "results", "Beauty": "beauty"}[run.dataset]
+    recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)[1]
+    typed = dict(re.findall(r"--(filter_history|max_hours)=(\S+)", recipe))
+    resolved = settings.resolve(run.model, run.dataset, [], typed, variant=run.variant)
+    now = hashed_settings(run.model, run.dataset, {**resolved, "seed": run.seed})
+    assert now == kept.result["hashed_settings"]
+    assert kept.result["result_version"] == RESULT_VERSION
