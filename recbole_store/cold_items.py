@@ -2,7 +2,8 @@
 
 The protocol is TIGER's (arXiv 2305.05065, section 4.3): a share of the items that are test targets
 is withheld. The data are split first; then rows of training and validation with such a target go,
-and the items go from every history, the test's too. How recommenders treat them afterwards is
+and the items go from every history, the test's too. Once they join, a cold item is a candidate for
+every user, also for one from whose history it went. How recommenders treat them afterwards is
 measured by :mod:`recbole_store.cold_evaluation`.
 """
 
