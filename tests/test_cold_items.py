@@ -15,6 +15,7 @@ from recbole.data.dataloader import FullSortEvalDataLoader
 
 from recbole_store.cold_evaluation import NearestNeighbours
 from recbole_store.cold_items import histories_without_cold
+from recbole_store.model.text_tasks import TextTasks
 from recbole_store.property_files import SettingsError
 from recbole_store.run import build, run_model
 from recbole_store.settings import resolve
@@ -204,7 +205,7 @@ def test_store_recommends_items_it_never_saw(tiny_llm, planted, tmp_path, item_w
     assert metrics["cold/full/reserved"]["recall@10"] >= metrics["cold/full"]["recall@10"]
 
 
-def test_cold_items_do_not_touch_the_tokenizer(tiny_llm, planted, tmp_path, monkeypatch):
+def test_neither_tokenizer_nor_text_tasks_read_cold_items(tiny_llm, planted, tmp_path, monkeypatch):
     from recbole_store import tokenizer_stage
 
     learnt, fitted = set(), []
@@ -220,11 +221,30 @@ def test_cold_items_do_not_touch_the_tokenizer(tiny_llm, planted, tmp_path, monk
         "fit",
         lambda self, dense, seed: fitted.append(len(dense)) or fit(self, dense, seed),
     )
+    read = {}
+
+    def read_by(task):
+        loss = getattr(TextTasks, task)
+
+        def spy(self, model, items):
+            read.setdefault(task, set()).update(items)
+            assert not set(items) & set(model.cold_items.tolist())
+            return loss(self, model, items)
+
+        monkeypatch.setattr(TextTasks, task, spy)
+
+    tasks = ("align_loss", "reconstruct_loss", "cosine_loss")
+    for task in tasks:
+        read_by(task)
     settings = store_settings(
-        tiny_llm, planted, cold_items=0.1, filter_history=False, codebook_size=8
+        tiny_llm,
+        planted,
+        **{"cold_items": 0.1, "filter_history": False, "codebook_size": 8},
+        **{"align_weight": 0.2, "reconstruct_weight": 0.2, "cosine_weight": 0.2},
     )
     cold_run("STORE", settings, tmp_path)
     assert (len(learnt), fitted) == (54, [54])
+    assert {task: len(items) for task, items in read.items()} == dict.fromkeys(tasks, 54)
 
 
 def test_cold_items_do_not_scale_the_points_of_others(tiny_llm, planted, tmp_path):
