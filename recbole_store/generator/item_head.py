@@ -49,7 +49,9 @@ def fuse(beams: Beams, others: Beams, by_item: Tensor, weight: float) -> Beams:
         weight: share of the item head in the fused log-probability, in [0, 1].
 
     Returns:
-        The best K of both; ``pruned`` is inf, as an item outside both might be better.
+        The best K of both; ``pruned`` bounds all others: no item outside both lists has codes
+        likelier than what beam search left out, or a better score by the item head than the last
+        of ``others``.
     """
     again = (others.item_ids[:, :, None] == beams.item_ids[:, None]).any(2)
     items = torch.cat([beams.item_ids, others.item_ids.masked_fill(again, 0)], 1)
@@ -58,4 +60,8 @@ def fuse(beams: Beams, others: Beams, by_item: Tensor, weight: float) -> Beams:
     scores = scores.masked_fill(items == 0, -torch.inf)
     best, order = scores.topk(beams.item_ids.size(1))
     found = items.gather(1, order).masked_fill(best == -torch.inf, 0)
-    return Beams(found, best, torch.full_like(beams.pruned, torch.inf))
+    outside = weight * by_item.gather(1, others.item_ids).amin(1)
+    if weight < 1:  # 0 times an infinite bound would be no number
+        outside = outside + (1 - weight) * beams.pruned
+    left_over = scores.scatter(1, order, -torch.inf).amax(1)
+    return Beams(found, best, torch.maximum(outside, left_over))

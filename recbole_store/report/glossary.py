@@ -49,7 +49,7 @@ SEARCH = {
     "certain_topk": (
         "How often beam search was certain: the share of users whose first k are surely the k "
         "likeliest items of the whole catalogue, because nothing that the search dropped was "
-        "likelier than the k-th. Known where items are ranked by codes alone. Higher is a more "
+        "likelier than the k-th, by both scores where there is an item head. Higher is a more "
         "exact search, not a better model."
     ),
 }

@@ -84,7 +84,14 @@ def test_fused_lists_by_hand():
     assert fused.item_ids.tolist() == [[1, 2]]  # -1, -2, and -2.25 for item 3
     assert_close(fused.log_probs, torch.tensor([[-1.0, -2.0]]))
     assert fuse(beams, others, by_item, weight=0.9).item_ids.tolist() == [[3, 1]]
-    assert not fused.is_exact(1).any()
+    # Item 4 has at most -3 by its codes and -1 by the head, as far as the lists tell.
+    assert_close(fused.pruned, torch.tensor([-2.0]))
+    assert fused.is_exact(2).all()
+    likelier = fuse(beams._replace(pruned=torch.tensor([-2.5])), others, by_item, weight=0.5)
+    assert likelier.is_exact(1).all() and not likelier.is_exact(2).any()
+    free = beams._replace(pruned=torch.tensor([math.inf]))  # which never knows
+    assert not fuse(free, others, by_item, weight=0.5).is_exact(1).any()
+    assert_close(fuse(free, others, by_item, weight=1.0).pruned, torch.tensor([-1.0]))
 
 
 def test_hidden_items_and_gaps_stay_out_of_fused_lists():

@@ -562,6 +562,25 @@ def test_beam_search_predict_and_teacher_forcing_agree(prepared, model, monkeypa
         assert_close(predicted.exp().sum(1), torch.ones(n_rows), **CLOSE)
 
 
+@pytest.mark.parametrize("fusion", [0.5, 0.9])
+def test_fused_lists_know_when_they_are_exact(tiny_llm, planted, tmp_path, monkeypatch, fusion):
+    """Users for whom lists of few items are said to be exact have those of scoring every item."""
+    with working_in(tmp_path):
+        prepared = prepare(store_settings(tiny_llm, planted, item_weight=1.0, fusion=fusion))
+        model = make_model(prepared).eval()
+    n_rows, k, items = 40, 2, list(range(1, model.n_items))
+    every = model.predict(candidates_of(prepared.train, n_rows, items)).view(n_rows, -1)
+    assert model.item_head is not None
+    shares = []
+    for num_beams in (4, 16, 40):
+        monkeypatch.setattr(model, "num_beams", num_beams)
+        found = model.recommend(first_rows(prepared.train, n_rows))
+        sure = found.is_exact(k)
+        assert_close(found.log_probs[sure, :k], every.topk(k).values[sure], **CLOSE)
+        shares.append(sure.float().mean())
+    assert shares[0] < 1 and shares[-1] > 0 and shares == sorted(shares)
+
+
 @pytest.mark.parametrize("over", ["level", "children"])
 def test_exact_decoding_ranks_as_scoring_every_item_does(prepared, model, monkeypatch, over):
     """With so few beams that beam search alone misses items."""
