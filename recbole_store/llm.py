@@ -285,16 +285,16 @@ def quiet():
 
 
 def convert_gguf(gguf: Path, target: Path) -> None:
-    """Dequantise a GGUF file and keep it as safetensors with its tokenizer."""
+    """Dequantise a GGUF file and keep it as safetensors with its tokenizer; no seed moves."""
     # The reader's own progress bar knows no switch.
-    with contextlib.redirect_stderr(io.StringIO()):
+    with contextlib.redirect_stderr(io.StringIO()), torch.random.fork_rng():
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
         quantised = AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, dtype=torch.float32
         )
-    config = quantised.config
-    del config.quantization_config  # a model that came from GGUF refuses to be saved with it
-    plain = AutoModelForCausalLM.from_config(config)
+        config = quantised.config
+        del config.quantization_config  # a model from GGUF refuses to be saved with it
+        plain = AutoModelForCausalLM.from_config(config)
     plain.load_state_dict(quantised.state_dict())
     plain.save_pretrained(target)
     tokenizer.save_pretrained(target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from recbole_store import llm
 from recbole_store.backbone_files import BackboneError
 from recbole_store.llm import Backbone
 from recbole_store.precision import use_bf16
@@ -92,3 +93,29 @@ def test_an_llm_without_a_list_of_layers_is_refused(tiny_llm):
     backbone.llm.config.num_hidden_layers = 77
     with pytest.raises(BackboneError, match="`hidden_dropout`: set it to 0"):
         backbone._layers("this")
+
+
+def test_fetching_the_default_llm_moves_no_seed(tiny_llm, tmp_path, monkeypatch):
+    """Else the first run on a machine would differ from all later ones with its seed."""
+
+    def opener(auto):
+        read = auto.from_pretrained
+
+        def from_pretrained(source, gguf_file=None, **options):
+            found = read(tiny_llm if gguf_file else source, **options)
+            if gguf_file and hasattr(found, "config"):
+                found.config.quantization_config = {"of": "GGUF"}
+            return found
+
+        return from_pretrained
+
+    for auto in (llm.AutoModelForCausalLM, llm.AutoTokenizer):
+        monkeypatch.setattr(auto, "from_pretrained", opener(auto))
+    before = torch.random.get_rng_state()
+    llm.convert_gguf(tmp_path / "a.gguf", tmp_path / "plain")
+    assert torch.equal(torch.random.get_rng_state(), before)
+    found, expected = (
+        llm.AutoModelForCausalLM.from_pretrained(folder).state_dict()
+        for folder in (tmp_path / "plain", tiny_llm)
+    )
+    assert all(torch.equal(found[name], weight) for name, weight in expected.items())
