@@ -14,7 +14,7 @@ from recbole_store.comparison.groups import comparable_groups, same_users
 from recbole_store.comparison.kept_run import FILTERS, KeptRun
 from recbole_store.comparison.rank_metrics import is_by_rank
 from recbole_store.comparison.significance import METRICS, Pair, mean_over_seeds, pairs
-from recbole_store.comparison.summary import SMALLER_IS_BETTER
+from recbole_store.comparison.summary import summaries
 from recbole_store.comparison.tables import title_of
 from recbole_store.report.data import Results, Run
 
@@ -47,13 +47,7 @@ class Group:
     @cached_property
     def labels(self) -> list[str]:
         """``MODEL[:variant]``, best first by the metric on validation, never by test figures."""
-        sign = 1 if self.valid_metric in SMALLER_IS_BETTER else -1
-
-        def place(label: str):
-            score = self.on_validation(label)
-            return (score is None, sign * (score or 0.0))
-
-        return sorted(dict.fromkeys(run.label for run in self.runs), key=place)
+        return [summary.label for summary in summaries([run.kept for run in self.runs])]
 
     def on_validation(self, label: str) -> float | None:
         """The valid metric of the label's best epochs, mean over its seeds."""
