@@ -119,11 +119,17 @@ def pairs(runs: list[KeptRun], slice_name: str, metric: str = METRIC) -> list[Pa
         SettingsError: two runs were tested on different users.
     """
     groups = by_label(runs)
+    means = {}  # by runs: most pairs of a label are of the same seeds
+
+    def mean(own: list[KeptRun]) -> np.ndarray | None:
+        key = tuple(kept.run for kept in own)
+        if key not in means:
+            means[key] = mean_over_seeds(own, slice_name, metric)
+        return means[key]
+
     found = []
     for a, b in combinations(groups, 2):
-        values = [
-            mean_over_seeds(own, slice_name, metric) for own in common_seeds(groups[a], groups[b])
-        ]
+        values = [mean(own) for own in common_seeds(groups[a], groups[b])]
         if any(own is None or len(own) < 2 for own in values):
             continue
         _check_same_users(groups[a][0], groups[b][:1])
