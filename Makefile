@@ -33,7 +33,7 @@ test: $(READY)
 results: $(READY)
 	$(BIN)/python run_recbole_store.py --model=STORE,SASRecAll,BPR:tuned,Pop --dataset=ml-100k \
 		--seeds=3 --results=results
-	$(BIN)/python run_recbole_store.py --model=TIGER:small,$(subst $(space),$(comma),$(addprefix STORE:,$(PARTS))) \
+	$(BIN)/python run_recbole_store.py --model=TIGER:small,TIGER:small_random,$(subst $(space),$(comma),$(addprefix STORE:,$(PARTS))) \
 		--dataset=ml-100k --results=results
 	$(BIN)/python -m recbole_store.comparison results --readme README.md
 
