@@ -16,6 +16,8 @@ DATA ?= dataset
 PARTS := without_alignment codes_alone with_prefixes with_cosine without_item_head \
 	without_item_input without_dense_tokenizer without_reconstruction without_contrastive \
 	without_constraint collaborative_start
+# What is run with one seed on ml-100k, beside those with three.
+ONCE := SASRec:tuned TIGER:small TIGER:small_random $(addprefix STORE:,$(PARTS))
 # Models on Beauty.
 BEAUTY := STORE:amazon SASRecAll:collaborative_start SASRecAll:without_training_filter SASRecAll \
 	STORE:amazon_random_start TIGER:amazon STORE:amazon_cold SASRecAll:cold
@@ -33,7 +35,7 @@ test: $(READY)
 results: $(READY)
 	$(BIN)/python run_recbole_store.py --model=STORE,SASRecAll,BPR:tuned,Pop --dataset=ml-100k \
 		--seeds=3 --results=results
-	$(BIN)/python run_recbole_store.py --model=TIGER:small,TIGER:small_random,$(subst $(space),$(comma),$(addprefix STORE:,$(PARTS))) \
+	$(BIN)/python run_recbole_store.py --model=$(subst $(space),$(comma),$(ONCE)) \
 		--dataset=ml-100k --results=results
 	$(BIN)/python -m recbole_store.comparison results --readme README.md
 
