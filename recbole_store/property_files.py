@@ -156,9 +156,6 @@ def plugin_defaults(model: str, dataset: str, data_path: str | Path = "dataset")
         path = root / f"{name}.yaml"
         if path.is_file():
             merged.update(read_properties(path))
-    of_recbole = recbole_folder() / "properties" / "dataset" / f"{dataset}.yaml"
-    if of_recbole.is_file() and not (root / "dataset" / f"{dataset}.yaml").is_file():
-        del merged["load_col"]  # RecBole knows this dataset's columns
     prepared = Path(data_path) / dataset / f"{dataset}.yaml"
     if prepared.is_file():
         merged.update(read_properties(prepared))

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from pandas.errors import ParserError
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.utils import ModelType, get_model, get_trainer, init_seed
@@ -71,6 +72,8 @@ def recbole_refusals(model_name: str, dataset_name: str):
     except REFUSALS as error:
         logging.getLogger().info("RecBole refused the settings or the data.", exc_info=True)
         said = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, ParserError):
+            said += f"; `recbole-store check {dataset_name}` says what in its files is in the way"
         raise SettingsError(
             f"RecBole cannot start {model_name} on {dataset_name}: {said}"
         ) from error

@@ -72,6 +72,48 @@ def with_recbole_defaults(model: str, settings: dict) -> dict:
     return {**everything, **settings}
 
 
+def item_features(model: str, everything: dict, dataset: str, folder: Path) -> dict:
+    """What a model that reads item columns (``selected_features``), as SASRecF does, has to load.
+
+    Texts are read by the tokenizer itself, so data sets' ``load_col`` names interactions alone.
+
+    Args:
+        everything: settings with RecBole's defaults.
+        folder: of the dataset's atomic files.
+
+    Returns:
+        ``load_col`` with these columns, and ``item_inter_num_interval``; nothing for other models.
+
+    Raises:
+        SettingsError: the dataset's .item lacks such a column.
+    """
+    if "selected_features" not in with_recbole_defaults(model, {}):
+        return {}
+    format_of = read_properties(recbole_folder() / "properties" / "dataset" / "sample.yaml")
+    # Items of the .item file without interactions would be candidates for this model alone.
+    interval = everything.get("item_inter_num_interval") or "[1,inf)"
+    everything = {**format_of, **everything}
+    item_id = everything["ITEM_ID_FIELD"]
+    wanted = everything["selected_features"] or []
+    path = folder / f"{dataset}.item"
+    header = []
+    if path.is_file():
+        with path.open(encoding=everything.get("encoding") or "utf-8", errors="replace") as lines:
+            header = lines.readline().rstrip("\r\n").split(everything["field_separator"])
+    there = [name for field in header if (name := field.split(":")[0]) != item_id]
+    missing = [name for name in wanted if name not in there]
+    if missing or not wanted:
+        raise SettingsError(
+            f"{model} reads item columns that `selected_features` names, here "
+            f"{', '.join(wanted) or 'none'}; {path} has {', '.join(there) or 'none'}."
+        )
+    columns = everything["load_col"]
+    loaded = "*" if columns is None else columns.get("item", [])
+    if loaded != "*":
+        columns = {**columns, "item": list(dict.fromkeys([item_id, *loaded, *wanted]))}
+    return {"load_col": columns, "item_inter_num_interval": interval}
+
+
 def resolve(
     model: str,
     dataset: str,
@@ -131,7 +173,8 @@ def resolve(
     check_ranges({k: v for k, v in everything.items() if k not in RANGES or k in merged})
     if model in TOKENIZED_MODELS:
         check_tokenizer(model, merged["tokenizer"])
-    check_dataset(everything, dataset)
+    folder = check_dataset(everything, dataset)
+    merged.update(item_features(model, everything, dataset, folder))
     sequential = folders[model] == "sequential_recommender"
     if sequential and everything.get("loss_type") == "CE":
         # RecBole refuses its own default of negative sampling beside a full softmax.

@@ -311,6 +311,38 @@ def test_negative_samples():
     assert "train_neg_sample_args" not in pairwise
 
 
+def test_item_columns_are_loaded_for_models_that_read_them():
+    """RecBole's SASRecF fails at a column that is not loaded; all others need none."""
+    interactions = ["user_id", "item_id", "rating", "timestamp"]
+    for model in ("STORE", "SASRec"):
+        typed = {"selected_features": "[release_year]"}
+        others = resolve(model, "ml-100k", [], typed, models=[model, "SASRecF"])
+        assert others["load_col"] == {"inter": interactions}
+        assert "item_inter_num_interval" not in others
+    both = {"inter": interactions, "item": ["item_id", "class"]}
+    assert resolve("SASRecF", "ml-100k", [], {})["load_col"] == both
+    typed = {"selected_features": "[class, release_year]"}
+    columns = resolve("SASRecF", "ml-100k", [], typed)["load_col"]
+    assert columns["item"] == ["item_id", "class", "release_year"]
+    assert resolve("GRU4RecF", "ml-100k", [], {"load_col": "null"})["load_col"] is None
+    typed = {"load_col": "{inter: [user_id], item: '*'}", "item_inter_num_interval": "[5,inf)"}
+    found = resolve("SASRecF", "ml-100k", [], typed)
+    assert found["load_col"]["item"] == "*" and found["item_inter_num_interval"] == "[5,inf)"
+
+
+@pytest.mark.parametrize("features", ["[genre]", "[]", "null", "[class, item_id]"])
+def test_item_columns_that_are_not_there(features):
+    message = message_of("SASRecF", "ml-100k", [], {"selected_features": features})
+    assert "`selected_features`" in message
+    assert message.endswith("ml-100k.item has movie_title, release_year, class.")
+
+
+def test_item_columns_of_a_dataset_without_items(write_dataset):
+    data_path = write_dataset("films", INTERACTIONS)
+    message = message_of("SASRecF", "films", [], {"data_path": str(data_path)})
+    assert message.endswith("films.item has none.")
+
+
 def test_keys_of_another_model_of_the_comparison():
     both = ["STORE", "SASRec"]
     assert resolve("STORE", "ml-100k", [], {"n_heads": "4"}, both)["n_heads"] == 4
