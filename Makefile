@@ -17,7 +17,7 @@ PARTS := without_alignment codes_alone with_prefixes with_cosine without_item_he
 	without_item_input without_dense_tokenizer without_reconstruction without_contrastive \
 	without_constraint collaborative_start
 # What is run with one seed on ml-100k, beside those with three.
-ONCE := SASRec:tuned TIGER:small TIGER:small_random $(addprefix STORE:,$(PARTS))
+ONCE := SASRec:tuned GRU4Rec:tuned TIGER:small TIGER:small_random $(addprefix STORE:,$(PARTS))
 # Models on Beauty.
 BEAUTY := STORE:amazon SASRecAll:collaborative_start SASRecAll:without_training_filter SASRecAll \
 	STORE:amazon_random_start TIGER:amazon
