@@ -15,7 +15,7 @@ DATA ?= dataset
 # Variants of STORE without one of its parts, or with one more.
 PARTS := without_alignment codes_alone with_prefixes with_cosine without_item_head \
 	without_item_input without_dense_tokenizer without_reconstruction without_contrastive \
-	without_constraint collaborative_start
+	without_collaborative_pairs without_constraint collaborative_start
 # What is run with one seed on ml-100k, beside those with three.
 ONCE := SASRec:tuned GRU4Rec:tuned TIGER:small TIGER:small_random $(addprefix STORE:,$(PARTS))
 # Models on Beauty.
