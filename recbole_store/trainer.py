@@ -12,6 +12,7 @@ from recbole.utils import init_seed
 from recbole_store.batches import SimilarLengths
 from recbole_store.collaborative_start import start_from_co_occurrence
 from recbole_store.generator.item_scores import dense_scores
+from recbole_store.item_dropout import ItemDropout
 from recbole_store.tokenizer_stage import TokenizerStage
 from recbole_store.topk_collector import TopKCollector, is_ranked_by_topk
 
@@ -32,7 +33,7 @@ class SASRecAllTrainer(Trainer):
         return super().fit(train_data, *args, **kwargs)
 
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
-        windows = SimilarLengths(train_data, self.model.ITEM_SEQ_LEN)
+        windows = training_batches(train_data, self.config, self.model)
         return super()._train_epoch(windows, epoch_idx, loss_func, show_progress)
 
 
@@ -122,12 +123,8 @@ class SemanticIdTrainer(Trainer):
 
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
         """RecBole's epoch, on batches of rows of similar length."""
-        return super()._train_epoch(
-            SimilarLengths(train_data, self.model.ITEM_SEQ_LEN),
-            epoch_idx,
-            loss_func,
-            show_progress,
-        )
+        rows = training_batches(train_data, self.config, self.model)
+        return super()._train_epoch(rows, epoch_idx, loss_func, show_progress)
 
     def tokenize_items(self, dataset, show_progress: bool = False) -> None:
         """Give every item its semantic ID, and write the table beside the checkpoint."""
@@ -180,6 +177,15 @@ class TIGERTrainer(SemanticIdTrainer):
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
         train_data.dataset.draw_targets()
         return super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
+
+
+def training_batches(train_data, config, model) -> SimilarLengths:
+    """An epoch's batches, of rows of similar length and, with ``item_dropout``, fewer items."""
+    length_field = model.ITEM_SEQ_LEN
+    if config["item_dropout"]:
+        share, suffix = config["item_dropout"], config["LIST_SUFFIX"]
+        train_data = ItemDropout(train_data, share, length_field, suffix)
+    return SimilarLengths(train_data, length_field)
 
 
 def schedule(

@@ -72,6 +72,7 @@ RANGES = {
     "item_weight": (lambda v: v >= 0, "at least 0"),
     "item_vector_size": (lambda v: v >= 1, "at least 1"),
     "collaborative_start": (lambda v: v > 0, "above 0, or null for a random start"),
+    "item_dropout": (lambda v: 0 <= v < 1, "in [0, 1), or null for none"),
     "own_vector_dropout": (lambda v: 0 <= v < 1, "in [0, 1)"),
     "fusion": (lambda v: 0 <= v <= 1, "in [0, 1]"),
     "temperature": (lambda v: v > 0, "above 0"),
@@ -126,7 +127,7 @@ RANGES = {
 _NEEDED = ("data_path", "checkpoint_dir", "metrics", "topk", "valid_metric", "eval_args", "seed")
 _NULLABLE = {"backbone_layers", "clip_grad_norm", "micro_batch_size", "max_hours", "cold_items"}
 _NULLABLE |= {"targets_per_user", "decay_after_steps", "codebook_size", "final_rate_share"}
-_NULLABLE |= {"collaborative_start", "text_task_share"}
+_NULLABLE |= {"collaborative_start", "text_task_share", "item_dropout"}
 NEVER_NULL = {*_NEEDED, *RANGES} - _NULLABLE
 
 
