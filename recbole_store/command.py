@@ -21,7 +21,7 @@ from recbole_store.property_files import (
     read_properties,
     variant_file,
 )
-from recbole_store.protocol import hashed_settings, protocol_hash
+from recbole_store.protocol import data_checksums, hashed_settings, protocol_hash
 from recbole_store.run import check_start, run_model
 from recbole_store.settings import resolve
 
@@ -159,7 +159,12 @@ def _kept_runs(folder: Path) -> list[KeptRun]:
 
 def _planned(run: Run, settings: dict) -> runner.Planned:
     identity = (run.model, run.dataset, settings)
-    return runner.Planned(run, protocol_hash(*identity), hashed_settings(*identity))
+    return runner.Planned(
+        run,
+        protocol_hash(*identity),
+        hashed_settings(*identity),
+        data_checksums(run.dataset, settings),
+    )
 
 
 def _parent(settings: dict) -> Path:

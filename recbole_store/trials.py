@@ -86,8 +86,15 @@ def score(trial: dict) -> float:
 
 
 def conditions(passed_on: list[str]) -> list[str]:
-    """What was typed for all trials alike, but for where the data lie."""
-    return [word for word in passed_on if not word.startswith("--data_path")]
+    """What was typed for all trials alike, in one order, but for where the data lie.
+
+    Raises:
+        SettingsError: a word is not ``--key=value``.
+    """
+    for word in passed_on:
+        if not word.startswith("--") or "=" not in word:
+            raise SettingsError(f"`{word}` is not understood: write settings as --key=value.")
+    return sorted(word for word in passed_on if not word.startswith("--data_path="))
 
 
 def stem_of(label: str) -> str:
@@ -114,12 +121,13 @@ def main(argv: list[str] | None = None) -> int:
         listed = read_list(properties_folder() / "trials" / f"{stem}.yaml")
         kept = arguments.results / "trials" / arguments.dataset / f"{stem}.json"
         trials = read_trials(kept)
+        terms = conditions(passed_on)
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
     def of_now() -> list[dict]:
-        return [t for t in trials if t["conditions"] == conditions(passed_on)]
+        return [t for t in trials if sorted(t["conditions"]) == terms]
 
     for number, settings in enumerate(listed, start=1):
         if any(trial["settings"] == settings for trial in of_now()):

@@ -97,3 +97,10 @@ def test_a_variant_has_files_of_its_own():
 def test_two_models_are_refused(listed, capsys):
     assert trials.main(["--model=Pop,STORE"]) == 2
     assert capsys.readouterr().err == "error: --model=Pop,STORE: trials are of one model.\n"
+
+
+def test_the_order_of_conditions_does_not_matter_and_all_are_key_and_value(listed, capsys):
+    one, other = ["--epochs=1", "--data_path=d", "--seed=3"], ["--seed=3", "--epochs=1"]
+    assert trials.conditions(one) == trials.conditions(other) == ["--epochs=1", "--seed=3"]
+    assert trials.main(["--model=SASRecAll", "--data_path", "/mine"]) == 2
+    assert "`--data_path`" in capsys.readouterr().err

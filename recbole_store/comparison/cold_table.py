@@ -16,19 +16,25 @@ COLUMNS = {
 WAYS = {"": "the model", "/reserved": "a tenth reserved", "/nearest": "nearest by text"}
 
 
-def cold_table(runs: list[KeptRun], title: str) -> Table | None:
-    """A row for each label and way of recommending; None where no items were withheld."""
+def cold_tables(runs: list[KeptRun], title: str) -> list[Table]:
+    """A table for each of Recall and NDCG, whichever was measured; none without withheld items."""
     runs = [kept for kept in runs if kept.result.get("cold")]
-    if not runs:
-        return None
-    metric = _metric(runs[0])
+    return [_table(runs, title, metric) for metric in (_metrics(runs[0]) if runs else ())]
+
+
+def _table(runs: list[KeptRun], title: str, metric: str) -> Table:
+    """A row for each label and way of recommending."""
     rows = []
     for summary in summaries(runs):
         n_users = _n_users(next(kept for kept in runs if kept.label == summary.label))
         for way, said in WAYS.items():
             figures = {name: summary.get(name + way, metric) for name in COLUMNS}
             if any(figures.values()):
-                cells = [_cell(found, n_users[name]) for name, found in figures.items()]
+                is_share = metric.startswith("recall@")
+                cells = [
+                    _cell(found, n_users[name] if is_share else None)
+                    for name, found in figures.items()
+                ]
                 rows.append([summary.label, said, str(summary.n_seeds), *cells])
     header = ["model", "by", "draws", *COLUMNS.values()]
     cold = {kept.run.seed: kept.result["cold"] for kept in runs}
@@ -49,12 +55,16 @@ def cold_table(runs: list[KeptRun], title: str) -> Table | None:
     return Table(f"{title}: cold items, {metric}{filtered}", header, rows, notes, n_text_columns=2)
 
 
-def _metric(kept: KeptRun) -> str:
-    """Recall at the cut-off of the valid metric, or at the highest where that has none (AUC)."""
-    cutoff = kept.result["valid_metric"].partition("@")[2]
-    of_slices = kept.result["cold"]["metrics"].values()
-    known = {int(m.partition("@")[2]) for own in of_slices for m in own if m.startswith("recall@")}
-    return f"recall@{cutoff or max(known, default=10)}"
+def _metrics(kept: KeptRun) -> list[str]:
+    """At the cut-off of the valid metric, or at the highest where that has none (AUC).
+
+    The valid metric itself where neither Recall nor NDCG was asked for.
+    """
+    valid_metric = kept.result["valid_metric"].lower()
+    known = {m for own in kept.result["cold"]["metrics"].values() for m in own}
+    highest = max((int(m.partition("@")[2]) for m in known if "@" in m), default=10)
+    cutoff = valid_metric.partition("@")[2] or highest
+    return [m for m in (f"recall@{cutoff}", f"ndcg@{cutoff}") if m in known] or [valid_metric]
 
 
 def _n_users(kept: KeptRun) -> dict[str, int]:
@@ -64,10 +74,12 @@ def _n_users(kept: KeptRun) -> dict[str, int]:
     return {name: n_cold if name.startswith("cold") else n_warm for name in COLUMNS}
 
 
-def _cell(figure: Figure | None, n_users: int) -> str:
-    """Mean over draws and their spread; of one draw, its standard error over users."""
+def _cell(figure: Figure | None, n_users: int | None) -> str:
+    """Mean over draws and their spread; of one draw, a share's standard error over its users."""
     if figure is None:
         return "-"
     if figure.spread is not None:
         return f"{figure.mean:.4f} ({figure.spread:.4f})"
+    if n_users is None:
+        return f"{figure.mean:.4f}"
     return f"{figure.mean:.4f} ±{standard_error(figure.mean, n_users):.4f}"

@@ -27,17 +27,15 @@ def pair_table(runs: list[KeptRun], title: str) -> Table | None:
         return None
     notes = [
         "Paired t-test over test users, each user's value averaged over the seeds that both models "
-        f"have; p is Holm's for {len(found)} pairs. A difference below two of its standard errors "
-        "is a tie."
+        f"have (over all where they share none); p is Holm's for {len(found)} pairs. A difference "
+        "below two of its standard errors is a tie."
     ]
     if any(pair.verdict == "unclear" for pair in found):
         notes.append(f"`unclear`: it is not, but p is not below {LEVEL}.")
     shown = found
     if len(found) > MAX_PAIRS:
         shown = of_label(found, first := reference(order))
-        notes.append(
-            f"Pairs with {first}, the best on validation that is no variant; all are in pairs.csv."
-        )
+        notes.append(f"Pairs with {first}; all are in pairs.csv.")
     notes += [
         f"{kept.run} has no ranks here, and is in no pair." for kept in runs if kept.lacks_ranks
     ]

@@ -21,11 +21,12 @@ SECONDS_TO_STOP = (2, 20)
 
 @dataclass(frozen=True)
 class Planned:
-    """A run with its protocol hash and the settings that went into it."""
+    """A run with its protocol hash and the settings and data (file: SHA-256) that went into it."""
 
     run: Run
     protocol_hash: str
     hashed_settings: dict
+    data_sha256: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -41,10 +42,10 @@ def is_finished(planned: Planned, folder: Path, replace: bool = False) -> bool:
     """Whether the results folder holds this very run.
 
     Args:
-        replace: whether a run of the same name with other settings may be overwritten.
+        replace: whether a run of the same name with other settings or data may be overwritten.
 
     Raises:
-        SettingsError: it holds one with other settings, which would be lost.
+        SettingsError: it holds one with other settings or data, which would be lost.
     """
     path = result_path(folder, planned.run)
     if not path.is_file():
@@ -59,6 +60,12 @@ def is_finished(planned: Planned, folder: Path, replace: bool = False) -> bool:
     if not replace and result.get("hashed_settings") != planned.hashed_settings:
         raise SettingsError(
             f"{path} holds a run with other settings ({_difference(result, planned)}): name "
+            "another folder with --results=DIR, or replace it with --replace."
+        )
+    data = result.get("data_sha256")
+    if not replace and data is not None and data != planned.data_sha256:
+        raise SettingsError(
+            f"{path} holds a run on other data files of the name {planned.run.dataset}: name "
             "another folder with --results=DIR, or replace it with --replace."
         )
     return False

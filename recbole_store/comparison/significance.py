@@ -158,11 +158,15 @@ def of_label(found: list[Pair], label: str) -> list[Pair]:
 
 
 def reference(labels: list[str]) -> str:
-    """The label whose pairs are shown where there are too many for all.
+    """The label whose pairs are shown where there are too many for all, of labels best first.
 
-    The first that is no variant, as variants are judged against it; else the first.
+    That of the best one's model without a variant, as variants are judged against it; the best one
+    itself where there is none.
+
+    Example: [A:x, B, A] -> A; [A:x, A:y, B] -> A:x
     """
-    return next((label for label in labels if ":" not in label), labels[0])
+    model = labels[0].partition(":")[0]
+    return model if model in labels else labels[0]
 
 
 def pair_rows(runs: list[KeptRun]) -> Iterator[list]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recbole_store.comparison.cold_table import cold_table
+from recbole_store.comparison.cold_table import cold_tables
 from recbole_store.comparison.groups import comparable_groups, shared_terms
 from recbole_store.comparison.kept_run import FILTERS, KeptRun
 from recbole_store.comparison.layout import Table, as_text
@@ -25,7 +25,7 @@ def tables(runs: list[KeptRun], committed: frozenset[str] = frozenset()) -> list
     for group in groups:
         dataset, title = group[0].run.dataset, title_of(group, groups)
         found.append(label_table(group, title, committed))
-        others = [curve_table(group, title), pair_table(group, title), cold_table(group, title)]
+        others = [curve_table(group, title), pair_table(group, title), *cold_tables(group, title)]
         if not group[0].cold_share:  # nobody else withholds these items
             others.append(published_table(dataset))
         found += [table for table in others if table]

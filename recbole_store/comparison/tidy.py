@@ -13,7 +13,7 @@ from recbole_store.property_files import SettingsError
 SLICED = ("recall", "ndcg", "mrr")  # of parts of the users; hit is recall, precision recall / k
 # Figures of earlier versions that have lost their meaning.
 RETIRED = ("retokenized_same",)
-HALF_A_DIGIT = 0.6e-4  # RecBole rounds to four decimals
+DECIMALS = 4  # to which RecBole rounds metrics, unless `metric_decimal_place` says otherwise
 
 
 def figures(kept: KeptRun) -> dict[tuple[str, str], float]:
@@ -73,12 +73,14 @@ def check_ranks(kept: KeptRun) -> None:
     Raises:
         SettingsError: they differ by more than RecBole's rounding.
     """
+    decimals = kept.result.get("settings", {}).get("metric_decimal_place", DECIMALS)
+    half_a_digit = 0.6 * 10.0**-decimals
     for slice_name, metrics in recbole_figures(kept).items():
         for metric, value in metrics.items():
             if metric.partition("@")[0] not in PER_USER:
                 continue
             values = kept.per_user(slice_name, metric)
-            if values is not None and abs(values.mean() - value) > HALF_A_DIGIT:
+            if values is not None and abs(values.mean() - value) > half_a_digit:
                 raise SettingsError(
                     f"The ranks of {kept.run} give {metric} {values.mean():.4f} ({slice_name}), "
                     f"but RecBole's evaluator gave {value:.4f}: one of them is wrong."

@@ -171,6 +171,22 @@ def test_results_without_ranks_have_their_evaluator_s_figures():
     assert not [key for key in found if key[0].startswith("unfiltered")]
 
 
+@pytest.mark.parametrize("decimals", [2, 6])
+def test_ranks_agree_with_metrics_of_any_number_of_decimals(decimals):
+    settings = {"topk": [1, 10], "metric_decimal_place": decimals}
+    kept = keep_run(settings=settings, **_tests(1 / 3, decimals))
+    assert kept.result["test"]["recall@1"] == round(1 / 6, decimals)
+    with pytest.raises(SettingsError, match="one of them is wrong"):
+        keep_run("wrong", settings=settings, **_tests(1 / 3 + 2 * 10.0**-decimals, decimals))
+
+
+def _tests(recall_1: float, decimals: int) -> dict:
+    """One metric of the planted ranks, of which one in six and two in six are 1."""
+    test = {"recall@1": round(1 / 6, decimals)}
+    filtered = {"recall@1": round(recall_1, decimals)}
+    return {"test": test, "tests": {"unfiltered": test, "filtered": filtered}}
+
+
 def test_ranks_that_contradict_the_evaluator_are_refused():
     wrong = metrics_by_hand(RANKS) | {"ndcg@10": 0.9}
     with pytest.raises(SettingsError, match=r"give ndcg@10 0\.\d+ .*gave 0.9000"):

@@ -153,7 +153,7 @@ def test_a_run_is_finished_if_its_hash_is_among_the_results():
     assert not is_finished(Planned(BPR, "0" * 16, {}), RESULTS), "another model"
 
 
-def test_a_result_of_the_same_settings_but_older_code_or_data_is_run_again():
+def test_a_result_of_the_same_settings_but_older_code_is_run_again():
     keep_pop()
     assert not is_finished(planned("1" * 16), RESULTS)
 
@@ -163,6 +163,16 @@ def test_a_result_of_other_settings_is_not_overwritten_unasked():
     with pytest.raises(SettingsError, match=r"Pop-seed2020.json .*\(epochs 3, now 5\).*--replace"):
         is_finished(planned("1" * 16, epochs=5), RESULTS)
     assert not is_finished(planned("1" * 16, epochs=5), RESULTS, replace=True)
+
+
+def test_a_result_on_other_data_of_the_same_name_is_not_overwritten_unasked():
+    keep_pop(data_sha256={"planted.inter": "a"})
+    other = replace(planned("1" * 16), data_sha256={"planted.inter": "b"})
+    with pytest.raises(SettingsError, match=r"Pop-seed2020.json .*other data .*planted.*--replace"):
+        is_finished(other, RESULTS)
+    assert not is_finished(other, RESULTS, replace=True)
+    same = replace(other, data_sha256={"planted.inter": "a"})
+    assert not is_finished(same, RESULTS), "older code"
 
 
 LEAVE_ONE_OUT = {"eval_args": {"split": {"LS": "valid_and_test"}}, "n_test": 2}

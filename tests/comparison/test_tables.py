@@ -9,7 +9,7 @@ import pytest
 from planted_runs import planted_ranked, planted_result
 
 from recbole_store.comparison import pair_table as pair_tables
-from recbole_store.comparison.cold_table import cold_table
+from recbole_store.comparison.cold_table import cold_tables
 from recbole_store.comparison.kept_run import KeptRun, condense
 from recbole_store.comparison.layout import Table, as_markdown, as_text
 from recbole_store.comparison.pair_table import pair_table
@@ -232,7 +232,7 @@ def test_one_draw_of_cold_items_has_standard_errors():
     """0.2 of 11 users: sqrt(0.2 * 0.8 / 11) = 0.1206; 0.5 of the other 30: 0.0913."""
     run = cold_run("STORE", 1, 0.2)
     run.result["protocol"]["filter_history"] = True
-    table = cold_table([run], "planted")
+    (table,) = cold_tables([run], "planted")
     assert table.title.endswith("recall@10, items of the history filtered")
     assert table.rows[0][3:] == ["0.5000 ±0.0913", "-", "-", "0.2000 ±0.1206"]
     assert any("±" in note for note in table.notes)
@@ -241,11 +241,25 @@ def test_one_draw_of_cold_items_has_standard_errors():
 def test_cold_items_have_a_table_where_the_valid_metric_has_no_cutoff():
     run = cold_run("FM", 1, 0.2)
     run.result["valid_metric"] = "AUC"
-    assert len(cold_table([run], "").rows) == 1
+    (table,) = cold_tables([run], "")
+    assert table.title.endswith("recall@10") and len(table.rows) == 1
+
+
+def test_cold_items_have_a_table_for_each_of_recall_and_ndcg():
+    """On MIND, say, NDCG was asked for; where neither was, the valid metric is shown."""
+    both = {"cold/only": {"recall@10": 0.2, "ndcg@10": 0.1, "mrr@10": 0.05}}
+    recall, ndcg = cold_tables([cold_run("STORE", 1, 0.2, **both)], "planted")
+    assert recall.title.endswith("recall@10") and ndcg.title.endswith("ndcg@10")
+    assert [recall.rows[0][-1][:6], ndcg.rows[0][-1][:6]] == ["0.2000", "0.1000"]
+    run = cold_run("STORE", 1, 0.2)
+    run.result["cold"]["metrics"] = {"cold/only": {"mrr@10": 0.05}}
+    run.result["valid_metric"] = "MRR@10"
+    (table,) = cold_tables([run], "planted")
+    assert table.title.endswith("mrr@10") and table.rows[0][-1].startswith("0.0500")
 
 
 def test_without_cold_items_there_is_no_such_table():
-    assert cold_table([planted("A"), planted("B", BAD)], "") is None
+    assert cold_tables([planted("A"), planted("B", BAD)], "") == []
 
 
 # Pairs
@@ -305,6 +319,17 @@ def test_of_many_pairs_variants_stand_beside_the_best_that_is_none(monkeypatch):
         ["A", "B", "A is better"],
         ["A", "A:worst", "A is better"],
     ]
+
+
+def test_of_many_pairs_those_of_the_best_model_s_best_variant_are_shown(monkeypatch):
+    """B is none, but it is the best label's model that the comparison is about."""
+    monkeypatch.setattr(pair_tables, "MAX_PAIRS", 2)
+    runs = [planted("B", BAD, valid={"ndcg@10": 0.2})]
+    runs += [planted("A", GOOD, variant="x", valid={"ndcg@10": 0.3})]
+    runs += [planted("A", BAD, variant="y", valid={"ndcg@10": 0.1})]
+    table = pair_table(runs, "")
+    assert [row[:2] for row in table.rows] == [["A:x", "B"], ["A:x", "A:y"]]
+    assert "Pairs with A:x" in table.notes[-1]
 
 
 # All tables
