@@ -73,6 +73,7 @@ RANGES = {
     "item_vector_size": (lambda v: v >= 1, "at least 1"),
     "collaborative_start": (lambda v: v > 0, "above 0, or null for a random start"),
     "item_dropout": (lambda v: 0 <= v < 1, "in [0, 1), or null for none"),
+    "last_item_weight": (lambda v: v >= 0, "at least 0, or null for 0"),
     "own_vector_dropout": (lambda v: 0 <= v < 1, "in [0, 1)"),
     "fusion": (lambda v: 0 <= v <= 1, "in [0, 1]"),
     "temperature": (lambda v: v > 0, "above 0"),
@@ -127,7 +128,7 @@ RANGES = {
 _NEEDED = ("data_path", "checkpoint_dir", "metrics", "topk", "valid_metric", "eval_args", "seed")
 _NULLABLE = {"backbone_layers", "clip_grad_norm", "micro_batch_size", "max_hours", "cold_items"}
 _NULLABLE |= {"targets_per_user", "decay_after_steps", "codebook_size", "final_rate_share"}
-_NULLABLE |= {"collaborative_start", "text_task_share", "item_dropout"}
+_NULLABLE |= {"collaborative_start", "text_task_share", "item_dropout", "last_item_weight"}
 NEVER_NULL = {*_NEEDED, *RANGES} - _NULLABLE
 
 
@@ -170,6 +171,11 @@ def check_ranges(settings: dict) -> None:
         raise SettingsError(
             "`collaborative_start` is for items' own vectors, but with `item_input: False` and "
             "`item_weight: 0` there are none: leave it out."
+        )
+    if settings.get("last_item_weight") and not fused:
+        raise SettingsError(
+            "`last_item_weight` belongs to the item head, which takes no part in the ranking with "
+            "`item_weight: 0` or `fusion: 0`: leave it out."
         )
     mode = settings["eval_args"].get("mode", "full")
     modes = mode.values() if isinstance(mode, dict) else [mode]

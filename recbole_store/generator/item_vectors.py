@@ -46,6 +46,18 @@ class ItemVectors(nn.Module):
         return self.of_text(points) + own
 
     @torch.no_grad()
+    def likeness(self, points: Tensor, item_ids: Tensor) -> Tensor:
+        """Cosine of each item's vector to all items', [N, n_items]; 0 for and with padding.
+
+        Args:
+            points: as above.
+            item_ids: int64 [N].
+        """
+        unit = F.normalize(self(points), dim=-1)
+        unit[0] = 0.0
+        return unit[item_ids] @ unit.T
+
+    @torch.no_grad()
     def take_from_nearest(self, points: Tensor, new: Tensor, known: Tensor) -> None:
         """Give items that no history had own vectors: those of the items with the nearest texts.
 

@@ -43,6 +43,7 @@ class STORE(WindowTargets, SemanticIdModel):
         # load parameters info
         self.item_weight = config["item_weight"]
         self.fusion = config["fusion"]
+        self.last_item_weight = config["last_item_weight"]
         self.prefix_weight = config["prefix_weight"]
         self.filter_training = filters_training(config)
         self.learning_rates = (config["learning_rate"], config["code_learning_rate"])
@@ -266,18 +267,31 @@ class STORE(WindowTargets, SemanticIdModel):
             self.backbone.embed(self.history_prompt),
             self.read_items(codes, interaction[self.ITEM_SEQ][:, :n_items]),
             lengths,
+            interaction[self.ITEM_SEQ].gather(1, (lengths - 1).clamp(min=0)[:, None]).squeeze(1),
         )
+
+    def _at_history_end(self, decoder: CodeDecoder) -> Tensor:
+        """The item head's log-probabilities for a decoder's users, [B, n_items].
+
+        With ``last_item_weight`` items like the last one gain. That SASRec's residual connections
+        learn; here it is left out of training, where it would be learnt by heart (README).
+        """
+        logits = self._by_item(decoder.history_end[:, 0])
+        if self.last_item_weight:
+            like_last = self.item_vectors.likeness(self.points, decoder.last_items)
+            logits = logits + self.last_item_weight * like_last
+        return logits.log_softmax(-1)
 
     def fused(self, decoder: CodeDecoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
         if self.item_head is None or self.fusion == 0:
             return log_probs
-        by_item = self._by_item(decoder.history_end[:, 0]).log_softmax(-1)
+        by_item = self._at_history_end(decoder)
         return (1 - self.fusion) * log_probs + self.fusion * by_item.gather(1, item_ids)
 
     def find(self, decoder: CodeDecoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
         if self.item_head is None or self.fusion == 0:
             return super().find(decoder, hidden)
-        by_item = self._by_item(decoder.history_end[:, 0]).log_softmax(-1)
+        by_item = self._at_history_end(decoder)
         beams = super().find(decoder, hidden)
         if hidden is not None:
             by_item[hidden] = -torch.inf

@@ -37,6 +37,15 @@ def test_vectors_are_of_text_and_own():
     assert_close(vectors(points), points @ vectors.of_text.weight.T + vectors.own.weight)
 
 
+def test_likeness_is_the_cosine_and_padding_is_like_nothing():
+    vectors, points = vectors_of(), torch.randn(6, 4)
+    found = vectors.likeness(points, torch.tensor([3, 0]))
+    each = vectors(points)
+    expected = torch.nn.functional.cosine_similarity(each[3], each[1:], dim=-1)
+    assert_close(found[0, 1:], expected)
+    assert found[0, 0] == 0 and not found[1].any()
+
+
 @pytest.mark.parametrize("chunk", [1, 10**6])
 def test_a_new_item_has_the_own_vector_of_its_nearest_texts_items(monkeypatch, chunk):
     monkeypatch.setattr(item_vectors, "NEIGHBOURS", 2)

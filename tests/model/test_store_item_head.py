@@ -40,7 +40,14 @@ def every_score(model, batch) -> torch.Tensor:
     return torch.stack(columns, dim=1)
 
 
-def test_wide_search_ranks_as_predict_does(prepared, model):
+@pytest.fixture(params=[None, 5.0])
+def last_item_weight(request, model):
+    model.last_item_weight = request.param
+    yield request.param
+    model.last_item_weight = None
+
+
+def test_wide_search_ranks_as_predict_does(prepared, model, last_item_weight):
     batch = first_rows(prepared.test, N_USERS)
     scores, items = every_score(model, batch).sort(dim=1, descending=True)
     found = model.recommend(batch)
@@ -55,6 +62,31 @@ def test_hidden_items_are_refilled(prepared, model):
     found = model.recommend(batch, (rows, plain[:, :3].flatten())).item_ids
     assert torch.equal(found[:, :57], plain[:, 3:])
     assert not found[:, 57:].any()
+
+
+def test_items_like_the_last_one_gain_by_their_cosine(prepared, model):
+    """The item head alone, so that nothing else is in the scores but what users share."""
+    batch = first_rows(prepared.test, N_USERS)
+    vectors = F.normalize(model.item_vectors(model.points)[1:], dim=-1)
+    last = torch.tensor([items[-1] for items in histories_of(prepared.test, N_USERS)[0]])
+    model.fusion = 1.0
+    try:
+        before = every_score(model, batch)
+        model.last_item_weight = 5.0
+        gained = every_score(model, batch) - before
+    finally:
+        model.fusion, model.last_item_weight = 0.6, None
+    expected = 5 * vectors[last - 1] @ vectors.T
+    normalised = [part - part.mean(1, keepdim=True) for part in (gained, expected)]
+    assert_close(*normalised, rtol=1e-3, atol=1e-3)
+    assert expected.std() > 0.1
+
+
+def test_the_last_item_s_weight_is_no_part_of_training(prepared, model, last_item_weight):
+    windows = first_rows(prepared.train, 20)
+    loss = model.next_item_loss(windows)
+    model.last_item_weight = None
+    assert torch.equal(loss, model.next_item_loss(windows))
 
 
 def test_without_fusion_the_codes_alone_rank(prepared, model):
