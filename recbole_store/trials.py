@@ -2,7 +2,9 @@
 
 ``python -m recbole_store.trials --model=SASRecAll --dataset=ml-100k`` runs what
 ``properties/trials/SASRecAll.yaml`` lists and keeps each outcome in
-``results/trials/ml-100k/SASRecAll.json``; what stands there already is not run again.
+``results/trials/ml-100k/SASRecAll.json``; what stands there already is not run again. Settings that
+change the ranking alone need no training of their own: with ``--trained=RUN_DIR``, the folder of a
+finished run, its checkpoint is validated under each of them, and other trials are left alone.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -22,6 +25,9 @@ from recbole_store.property_files import SettingsError, properties_folder, read_
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "run_recbole_store.py"
+
+# What changes how a trained model's scores rank items, and nothing in training.
+RANKING_KEYS = {"fusion", "last_item_weight", "num_beams", "normalize_over", "decoding"}
 
 
 def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) -> dict:
@@ -36,14 +42,41 @@ def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) ->
     Raises:
         subprocess.CalledProcessError: the run failed.
     """
-    typed = [f"--{key}={yaml.safe_dump(v, default_flow_style=True)}" for key, v in settings.items()]
-    typed = [word.removesuffix("\n").removesuffix("\n...") for word in typed]
+    typed = [f"--{key}={text}" for key, text in as_typed(settings).items()]
     with tempfile.TemporaryDirectory() as run_dir:
         command = [sys.executable, str(SCRIPT), f"--model={model}", f"--dataset={dataset}"]
         command += [f"--run_dir={run_dir}", "--no_table", *typed, *passed_on]
         subprocess.run(command, check=True)
         result = json.loads((Path(run_dir) / "result.json").read_text(encoding="utf-8"))
     return outcome(settings, passed_on, result)
+
+
+def as_typed(settings: dict) -> dict[str, str]:
+    """Values as one would type them.
+
+    Example: {"fusion": None, "topk": [1, 5]} -> {"fusion": "null", "topk": "[1, 5]"}
+    """
+    texts = {key: yaml.safe_dump(v, default_flow_style=True) for key, v in settings.items()}
+    return {key: text.removesuffix("\n").removesuffix("\n...") for key, text in texts.items()}
+
+
+def rank_trial(
+    label: str, dataset: str, settings: dict, passed_on: list[str], run_dir: Path
+) -> dict:
+    """One trial on the checkpoint of a finished run with the label's own settings.
+
+    Returns:
+        as :func:`run_trial`; ``scores`` is the trial's own, of the epoch that the run had chosen,
+        and ``ranked_again`` is true.
+    """
+    from recbole_store.environment import git_commit  # these bring torch and RecBole: seconds
+    from recbole_store.ranking_trials import rank_again
+
+    ((model, variant),) = parse_labels(label)
+    typed = dict(word.removeprefix("--").split("=", 1) for word in passed_on)
+    result, valid = rank_again(model, variant, dataset, typed, as_typed(settings), run_dir)
+    found = {**outcome(settings, passed_on, result), "valid": valid, "git_commit": git_commit()}
+    return {**found, "scores": [score(found)], "ranked_again": True}
 
 
 def outcome(settings: dict, passed_on: list[str], result: dict) -> dict:
@@ -115,6 +148,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", required=True)
     parser.add_argument("--dataset", default="ml-100k")
     parser.add_argument("--results", type=Path, default=ROOT / "results")
+    parser.add_argument(
+        "--trained", type=Path, help="folder of a run; judges the listed rankings on its checkpoint"
+    )
     arguments, passed_on = parser.parse_known_args(argv)
     try:
         stem = stem_of(arguments.model)
@@ -129,14 +165,22 @@ def main(argv: list[str] | None = None) -> int:
     def of_now() -> list[dict]:
         return [t for t in trials if sorted(t["conditions"]) == terms]
 
+    judge = run_trial
+    if arguments.trained:
+        judge = partial(rank_trial, run_dir=arguments.trained)
     for number, settings in enumerate(listed, start=1):
         if any(trial["settings"] == settings for trial in of_now()):
+            continue
+        if arguments.trained and not settings.keys() <= RANKING_KEYS:
             continue
         print(
             f"\n=== {arguments.model}, trial {number} of {len(listed)}: {settings} ===", flush=True
         )
         try:
-            trials.append(run_trial(arguments.model, arguments.dataset, settings, passed_on))
+            trials.append(judge(arguments.model, arguments.dataset, settings, passed_on))
+        except SettingsError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
         except subprocess.CalledProcessError as error:
             print(f"Trial {number} failed ({error}); the others go on.", file=sys.stderr)
             continue
@@ -145,7 +189,8 @@ def main(argv: list[str] | None = None) -> int:
     for trial in sorted(of_now(), key=score, reverse=True):
         print(f"{score(trial):.4f}  {trial['epochs']:3d} epochs  {trial['settings']}")
     done = [trial["settings"] for trial in of_now()]
-    return 0 if all(settings in done for settings in listed) else 1
+    wanted = [s for s in listed if not arguments.trained or s.keys() <= RANKING_KEYS]
+    return 0 if all(settings in done for settings in wanted) else 1
 
 
 if __name__ == "__main__":

@@ -6,8 +6,11 @@ import json
 import subprocess
 
 import pytest
+from planted_store import store_settings
 
 from recbole_store import trials
+from recbole_store.run import run_model
+from recbole_store.settings import resolve
 
 
 @pytest.fixture
@@ -104,3 +107,42 @@ def test_the_order_of_conditions_does_not_matter_and_all_are_key_and_value(liste
     assert trials.conditions(one) == trials.conditions(other) == ["--epochs=1", "--seed=3"]
     assert trials.main(["--model=SASRecAll", "--data_path", "/mine"]) == 2
     assert "`--data_path`" in capsys.readouterr().err
+
+
+@pytest.fixture
+def trained(tiny_llm, planted, tmp_path, monkeypatch):
+    """A run of STORE on the planted data, and what it was told."""
+    monkeypatch.chdir(tmp_path)
+    typed = store_settings(tiny_llm, planted, item_weight=1.0, num_beams=20)
+    del typed["checkpoint_dir"]
+    words = [f"--{key}={text}" for key, text in trials.as_typed(typed).items()]
+    settings = resolve("STORE", "planted", [], trials.as_typed(typed))
+    result = run_model("STORE", "planted", settings, tmp_path / "run")
+    return tmp_path / "run", words, result
+
+
+def test_rankings_are_judged_on_one_trained_model(trained, tmp_path, monkeypatch):
+    run_dir, words, result = trained
+    folder = tmp_path / "properties" / "trials"
+    folder.mkdir(parents=True)
+    listed = ["{fusion: 0.75}", "{fusion: 0.0}", "{epochs: 2}", "{last_item_weight: 3.0}"]
+    (folder / "STORE.yaml").write_text("".join(f"- {entry}\n" for entry in listed))
+    monkeypatch.setattr(trials, "properties_folder", lambda: tmp_path / "properties")
+    monkeypatch.setattr(trials, "run_trial", None)  # nothing is trained
+    command = ["--model=STORE", "--dataset=planted", f"--results={tmp_path}"]
+    assert trials.main([*command, f"--trained={run_dir}", *words]) == 0
+    same, codes, last = json.loads((tmp_path / "trials" / "planted" / "STORE.json").read_text())
+    assert same["valid"] == result["valid"], "the run's own settings"
+    assert codes["valid"] != result["valid"] and last["valid"] != result["valid"]
+    for trial in (same, codes, last):
+        assert trial["ranked_again"] and trial["scores"] == [trial["valid"]["ndcg@10"]]
+        assert (trial["epochs"], trial["best_epoch"]) == (1, 0)
+
+
+def test_another_run_s_checkpoint_is_refused(trained, tmp_path, capsys):
+    run_dir, words, _ = trained
+    command = ["--model=STORE", "--dataset=planted", f"--results={tmp_path}"]
+    assert trials.main([*command, f"--trained={run_dir}", *words, "--epochs=7"]) == 2
+    assert "had other settings" in capsys.readouterr().err
+    assert trials.main([*command, f"--trained={tmp_path}", *words]) == 2
+    assert "no finished run" in capsys.readouterr().err
