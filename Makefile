@@ -17,10 +17,10 @@ PARTS := without_alignment codes_alone with_prefixes with_cosine without_item_he
 	without_item_input without_dense_tokenizer without_reconstruction without_contrastive \
 	without_collaborative_pairs without_constraint collaborative_start
 # What is run with one seed on ml-100k, beside those with three.
-ONCE := SASRec:tuned GRU4Rec:tuned TIGER:small TIGER:small_random $(addprefix STORE:,$(PARTS))
+ONCE := SASRec:tuned GRU4Rec:tuned BERT4Rec:tuned TIGER:small TIGER:small_random $(addprefix STORE:,$(PARTS))
 # Models on Beauty.
-BEAUTY := STORE:amazon SASRecAll:collaborative_start SASRecAll:without_training_filter SASRecAll \
-	STORE:amazon_random_start TIGER:amazon
+BEAUTY := STORE:amazon STORE:amazon_whole_histories STORE:amazon_random_start \
+	SASRecAll:collaborative_start SASRecAll:without_training_filter SASRecAll TIGER:amazon
 # Models on Beauty without some of its items, each seed another draw of them.
 COLD := STORE:amazon_cold SASRecAll:cold
 ON_BEAUTY := --dataset=Beauty --data_path=$(DATA) --filter_history=True --max_hours=2.5
@@ -52,7 +52,7 @@ beauty: $(READY)
 trials: $(READY)
 	for model in STORE SASRecAll BPR:tuned TIGER:small; do \
 		$(BIN)/python -m recbole_store.trials --model=$$model || exit 1; done
-	for model in STORE:amazon SASRecAll; do \
+	for model in STORE:amazon STORE:amazon_whole_histories SASRecAll; do \
 		$(BIN)/python -m recbole_store.trials --model=$$model $(ON_BEAUTY) || exit 1; done
 
 bench: $(READY)
