@@ -4,7 +4,7 @@ Slices: ``warm/before`` and ``warm/after`` are test users with a known target, b
 cold items join the catalogue; ``cold/full`` and ``cold/only`` users whose target is cold, against
 the full catalogue and among cold items. ``.../reserved`` keeps one place in ten for cold items;
 ``.../nearest`` are nearest neighbours on what the tokenizer reads of texts, the dense tokens of
-STORE, instead of the model.
+STORE, instead of the model, and ``.../nearest_reserved`` both.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recbole_store.generator.beam_search import Beams
+from recbole_store.generator.reserved_places import Pairs, with_reserved_places
 
 RESERVED = 0.1  # TIGER's share of places for unseen items
 NEAREST_TO = 10  # items at a history's end whose mean the nearest neighbours are near to
@@ -60,10 +61,14 @@ def test_cold(trainer, test_data, config) -> dict:
         metrics["cold/full/reserved"] = measure(of_cold)
         model.reserved = 0.0
     if hasattr(model, "what_is_read"):
-        trainer.model = NearestNeighbours(model, text_vectors(model), max(config["topk"]))
+        nearest = NearestNeighbours(model, text_vectors(model), max(config["topk"]), warm)
+        trainer.model = nearest
         metrics["cold/full/nearest"] = measure(of_cold)
         metrics["cold/only/nearest"] = measure(of_cold, warm)
         metrics["warm/after/nearest"] = measure(~of_cold)
+        nearest.reserved = RESERVED
+        metrics["cold/full/nearest_reserved"] = measure(of_cold)
+        metrics["warm/after/nearest_reserved"] = measure(~of_cold)
         trainer.model = model
     return {"n_items": len(cold), "n_users": int(of_cold.sum()), "metrics": metrics}
 
@@ -84,10 +89,17 @@ class NearestNeighbours(nn.Module):
         model: names the fields of a history.
         vectors: of the items, [n_items, D].
         length: items of a ranked list.
+        warm: item_ids of all items but cold ones and padding.
+
+    Attributes:
+        reserved: share of the places that is kept for cold items.
     """
 
-    def __init__(self, model, vectors: Tensor, length: int):
+    reserved = 0.0
+
+    def __init__(self, model, vectors: Tensor, length: int, warm: Tensor):
         super().__init__()
+        self.warm = warm.to(vectors.device)
         self.vectors = F.normalize(vectors, dim=-1)
         self.seq_field, self.length_field = model.ITEM_SEQ, model.ITEM_SEQ_LEN
         self.length = length
@@ -100,8 +112,17 @@ class NearestNeighbours(nn.Module):
         mean = (self.vectors[item_seq] * is_late[..., None]).sum(1)
         return F.normalize(mean, dim=-1) @ self.vectors.T
 
-    def recommend(self, interaction, hidden: tuple[Tensor, Tensor] | None = None) -> Beams:
+    def recommend(self, interaction, hidden: Pairs | None = None) -> Beams:
         scores = self.full_sort_predict(interaction)
+
+        def find(hidden: Pairs | None) -> Beams:
+            return self._best(scores.clone(), hidden)
+
+        if not self.reserved:
+            return find(hidden)
+        return with_reserved_places(find, len(scores), self.warm, hidden, self.reserved)
+
+    def _best(self, scores: Tensor, hidden: Pairs | None) -> Beams:
         scores[:, 0] = -torch.inf
         if hidden is not None:
             scores[hidden] = -torch.inf

@@ -197,6 +197,10 @@ def test_store_recommends_items_it_never_saw(tiny_llm, planted, tmp_path, item_w
     metrics = cold["metrics"]
     assert list(metrics)[:4] == SLICES
     assert {"cold/full/reserved", "cold/only/nearest", "warm/after/nearest"} < metrics.keys()
+    # With the one reserved place of ten alone, the first of the cold items by themselves is found.
+    reserved = metrics["cold/full/nearest_reserved"]["recall@10"]
+    assert reserved >= metrics["cold/only/nearest"]["recall@1"] > 0
+    assert reserved >= metrics["cold/full/nearest"]["recall@10"]
     assert cold["n_items"] == round(0.1 * 60) and 10 < cold["n_users"] < 60
     assert metrics["cold/only"]["recall@10"] == 1.0  # six items
     assert metrics["warm/before"]["recall@10"] > 0.4
@@ -315,8 +319,11 @@ def test_nearest_neighbours_by_hand():
     batch = {"item_seq": torch.tensor([[1, 0, 0], [3, 1, 1]])}
     batch["item_length"] = torch.tensor([1, 3])
     hidden = (torch.tensor([0]), torch.tensor([1]))
-    beams = NearestNeighbours(Model(), vectors, 3).recommend(batch, hidden)
-    assert beams.item_ids.tolist() == [[2, 3, 0], [2, 1, 3]]
+    nearest = NearestNeighbours(Model(), vectors, 3, warm=torch.tensor([1, 2]))
+    assert nearest.recommend(batch, hidden).item_ids.tolist() == [[2, 3, 0], [2, 1, 3]]
+    nearest.reserved = 0.5  # every second place, for item 3, which is cold
+    assert nearest.recommend(batch, hidden).item_ids.tolist() == [[2, 3, 0], [2, 3, 1]]
+    assert nearest.recommend(batch).item_ids.tolist() == [[1, 3, 2], [2, 3, 1]]
 
 
 def test_example_histories_are_those_that_models_see(histories):

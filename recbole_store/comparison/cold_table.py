@@ -13,7 +13,12 @@ COLUMNS = {
     "cold/full": "cold, all items",
     "cold/only": "cold, among cold",
 }
-WAYS = {"": "the model", "/reserved": "a tenth reserved", "/nearest": "nearest by text"}
+WAYS = {
+    "": "the model",
+    "/reserved": "a tenth reserved",
+    "/nearest": "nearest by text",
+    "/nearest_reserved": "nearest by text, a tenth reserved",
+}
 
 
 def cold_tables(runs: list[KeptRun], title: str) -> list[Table]:

@@ -14,7 +14,7 @@ from recbole_store.generator.exact_search import exact_search
 from recbole_store.generator.excluded_items import ExcludedItems, pairs_of_rows
 from recbole_store.generator.free_decoding import FreeCodes, free_beam_search
 from recbole_store.generator.item_scores import dense_scores
-from recbole_store.generator.reserved_places import reserve_places
+from recbole_store.generator.reserved_places import with_reserved_places
 from recbole_store.text_embeddings import TextEncoder, text_width
 from recbole_store.tokenizer.item_text import join_pieces
 from recbole_store.tokenizer.quantizer import DENSE_TOKENS, NOTHING, TEXT_EMBEDDING
@@ -205,19 +205,16 @@ class SemanticIdModel(SequentialRecommender):
         return Beams(*(torch.cat(parts)[in_order] for parts in zip(*found, strict=True)))
 
     def _search(self, interaction, hidden: tuple[Tensor, Tensor] | None) -> Beams:
-        beams = self.find(self.decoder(interaction), hidden)
-        if self.reserved and self.has_joined:
-            warm = torch.ones(self.n_items, dtype=torch.bool, device=self.device)
-            warm[self.cold_items] = False
-            warm, n_users = warm.nonzero().squeeze(1), len(interaction)
-            rows = torch.arange(n_users, device=self.device).repeat_interleave(len(warm))
-            pairs = (rows, warm.repeat(n_users))
-            if hidden is not None:
-                pairs = tuple(torch.cat(parts) for parts in zip(pairs, hidden, strict=True))
-            # A new decoder: an exact search leaves only the users who took longest in the old one.
-            of_cold = self.find(self.decoder(interaction), pairs)
-            beams = reserve_places(beams, of_cold, self.reserved)
-        return beams
+        def find(hidden: tuple[Tensor, Tensor] | None) -> Beams:
+            # A new decoder: an exact search leaves only the users who took longest in an old one.
+            return self.find(self.decoder(interaction), hidden)
+
+        if not (self.reserved and self.has_joined):
+            return find(hidden)
+        warm = torch.ones(self.n_items, dtype=torch.bool, device=self.device)
+        warm[0] = warm[self.cold_items] = False
+        warm = warm.nonzero().squeeze(1)
+        return with_reserved_places(find, len(interaction), warm, hidden, self.reserved)
 
     def find(self, decoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
         """The likeliest items of each of a decoder's users; ``hidden`` are pairs of such."""

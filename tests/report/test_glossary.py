@@ -70,7 +70,7 @@ def test_lines_of_models():
     path = properties_folder() / "variant" / "STORE-without_item_head.yaml"
     assert path.read_text().startswith("# " + line_of("STORE", "without_item_head"))
     assert line_of("Pop", "") == "RecBole's Pop."
-    assert line_of("BPR", "tuned").startswith("RecBole's BPR, wider")
+    assert line_of("BPR", "tuned").startswith("RecBole's BPR with several")
     assert line_of("STORE", "of_old") == "A variant of STORE that has no property file here."
     assert line_of("Mine", "") == "A model of unknown origin."
 
