@@ -9,7 +9,6 @@ from torch import Tensor
 
 from recbole_store.generator.beam_search import Beams
 
-
 Pairs = tuple[Tensor, Tensor]  # rows of a batch and item_ids, int64 [n] each
 
 
