@@ -63,7 +63,7 @@ def label_table(runs: list[KeptRun], title: str, committed: frozenset[str] = fro
         row = [name, str(summary.n_seeds), _number(summary.get("valid", valid_metric))]
         row += [cells[key][place] for _, key in columns]
         rows.append(row + _costs(summary))
-    return Table(title, header, rows, _notes(every, len(columns)))
+    return Table(title, header, rows, [*_notes(every, len(columns)), *budget_notes(runs)])
 
 
 def _metric_columns(every: list[Summary], kept: KeptRun, valid_metric: str) -> list:
@@ -133,6 +133,23 @@ def _notes(every: list[Summary], n_columns: int) -> list[str]:
             "early stopping, and no model is called better than it."
         )
     return notes
+
+
+def budget_notes(runs: list[KeptRun]) -> list[str]:
+    """How long each model might train, where that was bounded; a model without bound is named."""
+    labels: dict[float | None, list[str]] = {}
+    for kept in runs:
+        hours = kept.result.get("hashed_settings", {}).get("max_hours")
+        labels.setdefault(hours, []).append(kept.label)
+    if set(labels) == {None}:
+        return []
+    if len(labels) == 1:
+        return [f"Budget: {next(iter(labels)):g} hours of training for each model."]
+    said = "; ".join(
+        f"{'none' if hours is None else f'{hours:g} hours'} for {', '.join(dict.fromkeys(own))}"
+        for hours, own in sorted(labels.items(), key=lambda item: item[0] or float("inf"))
+    )
+    return [f"Budgets of training differ: {said}."]
 
 
 def curve_table(runs: list[KeptRun], title: str) -> Table | None:

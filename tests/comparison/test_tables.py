@@ -193,6 +193,19 @@ def test_smaller_errors_are_better():
     assert column(table, "rmse") == ["**1.0000**", "*2.0000*"]
 
 
+def test_the_budget_is_told():
+    def with_hours(model, hours):
+        return planted(
+            model, hashed_settings={"epochs": 3, **({"max_hours": hours} if hours else {})}
+        )
+
+    assert not any("udget" in note for note in label_table([planted("A"), planted("B")], "").notes)
+    same = label_table([with_hours("A", 2.5), with_hours("B", 2.5)], "").notes
+    assert "Budget: 2.5 hours of training for each model." in same
+    other = label_table([with_hours("A", 2.5), with_hours("B", None), with_hours("C", 1)], "").notes
+    assert "Budgets of training differ: 1 hours for C; 2.5 hours for A; none for B." in other
+
+
 # Cold items
 
 
