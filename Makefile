@@ -19,7 +19,7 @@ PARTS := without_alignment codes_alone with_prefixes with_cosine without_item_he
 # What is run with one seed on ml-100k, beside those with three.
 ONCE := SASRec:tuned GRU4Rec:tuned BERT4Rec:tuned TIGER:small TIGER:small_random $(addprefix STORE:,$(PARTS))
 # Models on Beauty.
-BEAUTY := STORE:amazon STORE:amazon_whole_histories STORE:amazon_random_start \
+BEAUTY := STORE:amazon STORE:amazon_item_dropout STORE:amazon_random_start \
 	SASRecAll:collaborative_start SASRecAll:without_training_filter SASRecAll TIGER:amazon
 # Models on Beauty without some of its items, each seed another draw of them.
 COLD := STORE:amazon_cold SASRecAll:cold
@@ -52,7 +52,7 @@ beauty: $(READY)
 trials: $(READY)
 	for model in STORE SASRecAll BPR:tuned TIGER:small; do \
 		$(BIN)/python -m recbole_store.trials --model=$$model || exit 1; done
-	for model in STORE:amazon STORE:amazon_whole_histories SASRecAll; do \
+	for model in STORE:amazon STORE:amazon_item_dropout SASRecAll; do \
 		$(BIN)/python -m recbole_store.trials --model=$$model $(ON_BEAUTY) || exit 1; done
 
 bench: $(READY)

@@ -8,7 +8,7 @@ from recbole_store.comparison.layout import Table
 from recbole_store.comparison.significance import LEVEL, METRIC, of_label, pairs, reference
 from recbole_store.comparison.summary import summaries
 
-MAX_PAIRS = 15  # of six labels; with more only those with the reference are shown
+MAX_PAIRS = 21  # of seven labels; with more only those with the reference are shown
 
 
 def pair_table(runs: list[KeptRun], title: str) -> Table | None:
