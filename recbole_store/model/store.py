@@ -274,7 +274,7 @@ class STORE(WindowTargets, SemanticIdModel):
         """The item head's log-probabilities for a decoder's users, [B, n_items].
 
         With ``last_item_weight`` items like the last one gain. That SASRec's residual connections
-        learn; here it is left out of training, where it would be learnt by heart (README).
+        learn; trained with it, pairs of items would be learnt by heart, so it is for ranking alone.
         """
         logits = self._by_item(decoder.history_end[:, 0])
         if self.last_item_weight:
