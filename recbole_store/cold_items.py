@@ -31,10 +31,7 @@ def withhold(splits: list, share: float, seed: int) -> Tensor:
         SettingsError: the data are not split by leave-one-out, or the share is not even one item.
     """
     train, valid, test = splits
-    if train.benchmark_filename_list or set(train.config["eval_args"]["split"]) != {"LS"}:
-        raise SettingsError(
-            "`cold_items` needs the leave-one-out split: `eval_args: {split: {LS: valid_and_test}}`"
-        )
+    check_leave_one_out(train, "cold_items")
     targets = _common_targets(splits).unique()
     n_cold = round(share * len(targets))
     if n_cold == 0:
@@ -59,6 +56,18 @@ def withhold(splits: list, share: float, seed: int) -> Tensor:
         n_before += torch.bincount(users[is_warm], minlength=len(n_before))
         split.inter_feat = rows[kept]
     return cold
+
+
+def check_leave_one_out(dataset, key: str) -> None:
+    """Refuse a setting that needs the leave-one-out split.
+
+    Raises:
+        SettingsError: RecBole's ``dataset`` is split in another way.
+    """
+    if dataset.benchmark_filename_list or set(dataset.config["eval_args"]["split"]) != {"LS"}:
+        raise SettingsError(
+            f"`{key}` needs the leave-one-out split: `eval_args: {{split: {{LS: valid_and_test}}}}`"
+        )
 
 
 def histories_without_cold(

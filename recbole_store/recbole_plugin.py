@@ -26,9 +26,10 @@ from recbole_store.cold_items import withhold
 from recbole_store.datasets import STOREDataset, TIGERDataset, WindowDataset
 from recbole_store.property_files import PLUGIN_MODELS, TOKENIZED_MODELS, plugin_defaults
 from recbole_store.seen_items import hidden_pairs, history_pairs
+from recbole_store.validation_gap import leave_gap
 
 # Dataset keys that RecBole's cache of filtered datasets has to compare as well.
-DATASET_KEYS = ("exact_time_order", "item_text", "n_levels", "cold_items")
+DATASET_KEYS = ("exact_time_order", "item_text", "n_levels", "cold_items", "validation_gap")
 
 # Model name -> its data set.
 DATASETS = {"STORE": STOREDataset, "SASRecAll": WindowDataset, "TIGER": TIGERDataset}
@@ -112,7 +113,8 @@ def _choose_what_is_ranked() -> None:
     """Let ``filter_history`` say, for every model, whether a user's earlier items are ranked.
 
     Where it is not set, RecBole decides: general models hide them, sequential ones do not. Also,
-    let ``cold_items`` take some of the test's items out of all that comes before it.
+    let ``cold_items`` take some of the test's items out of all that comes before it, and
+    ``validation_gap`` each user's last targets out of training.
     """
     build, collate = Dataset.build, FullSortEvalDataLoader.collate_fn
 
@@ -120,17 +122,20 @@ def _choose_what_is_ranked() -> None:
     def build_with_earlier_splits(self):
         splits = build(self)
         cold = torch.zeros(0, dtype=torch.long)
-        for split in splits:  # before rows of cold items go
+        for split in splits:  # before rows go
             rows = split.inter_feat
             split.predicted = (rows[split.uid_field], rows[split.iid_field])
         if self.config["cold_items"]:
             cold = withhold(splits, self.config["cold_items"], self.config["seed"])
         for place, split in enumerate(splits):
+            split.in_gap = None
             split.earlier_splits = splits[:place]
             split.seen_items = split.earlier_targets = None
             split.cold_items = cold
             # Validation comes before there are cold items.
             split.also_hidden = cold if place == 1 and len(cold) else None
+        if self.config["validation_gap"]:
+            splits[0].in_gap = leave_gap(splits[0], self.config["validation_gap"])
         return splits
 
     @wraps(collate)  # a saved dataloader remembers the method by its name

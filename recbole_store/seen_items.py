@@ -78,6 +78,9 @@ def seen_before(dataset) -> SeenItems:
         rows, columns = split.inter_feat, []
         if split is not dataset:
             columns.append(rows[split.iid_field])
+            if split.in_gap is not None:
+                users.append(split.in_gap[0])
+                items.append(split.in_gap[1])
         if history_field(split) in rows and (split is not dataset or not is_sequential(dataset)):
             histories = rows[history_field(split)]
             columns += histories.T if split.benchmark_filename_list else [histories[:, 0]]

@@ -93,6 +93,7 @@ RANGES = {
     "code_learning_rate": (lambda v: v > 0, "above 0"),
     "tokenizer_learning_rate": (lambda v: v > 0, "above 0"),
     "cold_items": (lambda v: 0 < v < 1, "in (0, 1), or null for none"),
+    "validation_gap": (lambda v: v >= 1, "at least 1, or null for none"),
     "max_hours": (lambda v: v > 0, "above 0, or null for no limit"),
     "warmup_steps": (lambda v: v >= 0, "at least 0"),
     "learner": (
@@ -129,6 +130,7 @@ _NEEDED = ("data_path", "checkpoint_dir", "metrics", "topk", "valid_metric", "ev
 _NULLABLE = {"backbone_layers", "clip_grad_norm", "micro_batch_size", "max_hours", "cold_items"}
 _NULLABLE |= {"targets_per_user", "decay_after_steps", "codebook_size", "final_rate_share"}
 _NULLABLE |= {"collaborative_start", "text_task_share", "item_dropout", "last_item_weight"}
+_NULLABLE |= {"validation_gap"}
 NEVER_NULL = {*_NEEDED, *RANGES} - _NULLABLE
 
 
