@@ -2,9 +2,10 @@
 
 ``python -m recbole_store.trials --model=SASRecAll --dataset=ml-100k`` runs what
 ``properties/trials/SASRecAll.yaml`` lists and keeps each outcome in
-``results/trials/ml-100k/SASRecAll.json``; what stands there already is not run again. Settings that
-change the ranking alone need no training of their own: with ``--trained=RUN_DIR``, the folder of a
-finished run, its checkpoint is validated under each of them, and other trials are left alone.
+``results/trials/ml-100k/SASRecAll.json``; what stands there already is not run again, unless the
+model's other settings, the data or the versions are not what they were. Settings that change the
+ranking alone need no training of their own: with ``--trained=RUN_DIR``, the folder of a finished
+run, its checkpoint is validated under each of them, and other trials are left alone.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) ->
     Returns:
         ``settings``, ``conditions`` (what else was typed), ``valid`` (metrics of the best epoch),
         ``valid_metric``, ``scores`` (that metric after each evaluation), ``epochs``,
-        ``best_epoch``, ``fit_s``, ``seed``, ``git_commit``. Test metrics are left out: they may
-        choose nothing.
+        ``best_epoch``, ``fit_s``, ``seed``, ``protocol_hash``, ``git_commit``. Test metrics are
+        left out: they may choose nothing.
 
     Raises:
         subprocess.CalledProcessError: the run failed.
@@ -73,10 +74,30 @@ def rank_trial(
     from recbole_store.ranking_trials import rank_again
 
     ((model, variant),) = parse_labels(label)
-    typed = dict(word.removeprefix("--").split("=", 1) for word in passed_on)
+    typed = keys_and_texts(passed_on)
     result, valid = rank_again(model, variant, dataset, typed, as_typed(settings), run_dir)
     found = {**outcome(settings, passed_on, result), "valid": valid, "git_commit": git_commit()}
+    found["protocol_hash"] = hash_of(label, dataset, settings, passed_on)
     return {**found, "scores": [score(found)], "ranked_again": True}
+
+
+def keys_and_texts(passed_on: list[str]) -> dict[str, str]:
+    """Example: ["--epochs=3"] -> {"epochs": "3"}"""
+    return dict(word.removeprefix("--").split("=", 1) for word in passed_on)
+
+
+def hash_of(label: str, dataset: str, settings: dict, passed_on: list[str]) -> str:
+    """The protocol hash that a run with a trial's settings has today.
+
+    Raises:
+        SettingsError: they are wrong, or there is no such data set.
+    """
+    from recbole_store.protocol import protocol_hash  # these bring torch and RecBole: seconds
+    from recbole_store.settings import resolve
+
+    ((model, variant),) = parse_labels(label)
+    typed = {**keys_and_texts(passed_on), **as_typed(settings)}
+    return protocol_hash(model, dataset, resolve(model, dataset, [], typed, variant=variant))
 
 
 def outcome(settings: dict, passed_on: list[str], result: dict) -> dict:
@@ -93,6 +114,7 @@ def outcome(settings: dict, passed_on: list[str], result: dict) -> dict:
         "best_epoch": best[-1],
         "fit_s": result["times"]["fit_s"],
         "seed": result["seed"],
+        "protocol_hash": result["protocol_hash"],
     }
 
 
@@ -158,39 +180,45 @@ def main(argv: list[str] | None = None) -> int:
         kept = arguments.results / "trials" / arguments.dataset / f"{stem}.json"
         trials = read_trials(kept)
         terms = conditions(passed_on)
+        hashes = [hash_of(arguments.model, arguments.dataset, s, passed_on) for s in listed]
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
-    def of_now() -> list[dict]:
-        return [t for t in trials if sorted(t["conditions"]) == terms]
+    def found(settings: dict) -> list[dict]:
+        """Trials of these settings, whatever the model's others were."""
+        same = [t for t in trials if sorted(t["conditions"]) == terms]
+        return [t for t in same if t["settings"] == settings]
 
+    def is_done(settings: dict, wanted: str) -> bool:
+        # Trials of before there was a hash are taken for what their settings say.
+        return any(t.get("protocol_hash", wanted) == wanted for t in found(settings))
+
+    todo = list(zip(listed, hashes, strict=True))
     judge = run_trial
     if arguments.trained:
         judge = partial(rank_trial, run_dir=arguments.trained)
-    for number, settings in enumerate(listed, start=1):
-        if any(trial["settings"] == settings for trial in of_now()):
+        todo = [pair for pair in todo if pair[0].keys() <= RANKING_KEYS]
+    for number, (settings, wanted) in enumerate(todo, start=1):
+        if is_done(settings, wanted):
             continue
-        if arguments.trained and not settings.keys() <= RANKING_KEYS:
-            continue
-        print(
-            f"\n=== {arguments.model}, trial {number} of {len(listed)}: {settings} ===", flush=True
-        )
+        print(f"\n=== {arguments.model}, trial {number} of {len(todo)}: {settings} ===", flush=True)
         try:
-            trials.append(judge(arguments.model, arguments.dataset, settings, passed_on))
+            trial = judge(arguments.model, arguments.dataset, settings, passed_on)
         except SettingsError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
         except subprocess.CalledProcessError as error:
             print(f"Trial {number} failed ({error}); the others go on.", file=sys.stderr)
             continue
+        outdated = found(settings)
+        trials = [t for t in trials if t not in outdated] + [trial]
         kept.parent.mkdir(parents=True, exist_ok=True)
         replace_file(kept, (json.dumps(trials, indent=1) + "\n").encode())
-    for trial in sorted(of_now(), key=score, reverse=True):
+    done = [t for pair in todo if is_done(*pair) for t in found(pair[0])]
+    for trial in sorted(done, key=score, reverse=True):
         print(f"{score(trial):.4f}  {trial['epochs']:3d} epochs  {trial['settings']}")
-    done = [trial["settings"] for trial in of_now()]
-    wanted = [s for s in listed if not arguments.trained or s.keys() <= RANKING_KEYS]
-    return 0 if all(settings in done for settings in wanted) else 1
+    return 0 if all(is_done(*pair) for pair in todo) else 1
 
 
 if __name__ == "__main__":

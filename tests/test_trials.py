@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -26,6 +27,15 @@ def kept(folder) -> list[dict]:
     return json.loads((folder / "trials" / "planted" / "SASRecAll.json").read_text())
 
 
+def outcome(model, dataset, settings, passed_on, value=0.1) -> dict:
+    return {
+        "settings": settings,
+        "conditions": trials.conditions(passed_on),
+        "protocol_hash": trials.hash_of(model, dataset, settings, passed_on),
+        **{"epochs": 1, "valid": {"mrr@5": value}, "valid_metric": "mrr@5"},
+    }
+
+
 def test_a_trial_keeps_validation_alone(listed, planted, tmp_path, capfd):
     words = ["--model=SASRecAll", "--dataset=planted", f"--results={tmp_path}", "--epochs=2"]
     words += [f"--data_path={planted}", "--MAX_ITEM_LIST_LENGTH=6"]
@@ -41,38 +51,65 @@ def test_a_trial_keeps_validation_alone(listed, planted, tmp_path, capfd):
     assert last_lines[0] == f"{best['valid']['ndcg@10']:.4f}    2 epochs  {best['settings']}"
 
 
-def test_what_is_kept_is_not_run_again(listed, tmp_path, monkeypatch):
+def test_what_is_kept_is_not_run_again(listed, planted, tmp_path, monkeypatch):
     ran = []
 
     def run_trial(model, dataset, settings, passed_on):
         ran.append(settings)
         if len(ran) == 1:
             raise subprocess.CalledProcessError(1, "run")
-        valid = {"valid": {"mrr@5": 0.1}, "valid_metric": "mrr@5"}
-        conditions = trials.conditions(passed_on)
-        return {"settings": settings, "conditions": conditions, "epochs": 1, **valid}
+        return outcome(model, dataset, settings, passed_on)
 
     monkeypatch.setattr(trials, "run_trial", run_trial)
-    words = ["--model=SASRecAll", "--dataset=planted", f"--results={tmp_path}"]
+    model = ["--model=SASRecAll", "--dataset=planted", f"--results={tmp_path}"]
+    words = [*model, f"--data_path={planted}"]
     assert trials.main(words) == 1
     assert len(kept(tmp_path)) == 1  # what had finished
     assert trials.main(words) == 0
     assert [trial["hidden_size"] for trial in ran] == [8, 16, 8]
     assert trials.main([*words, "--epochs=1"]) == 0
     assert len(ran) == 5  # under other conditions they are other trials
-    assert trials.main([*words, "--epochs=1", "--data_path=elsewhere"]) == 0
+    shutil.copytree(planted, tmp_path / "elsewhere")
+    words = [*model, "--epochs=1", f"--data_path={tmp_path / 'elsewhere'}"]
+    assert trials.main(words) == 0
     assert len(ran) == 5
+    with (tmp_path / "elsewhere" / "planted" / "planted.inter").open("a") as file:
+        file.write("u0\ti1\t9e9\n")
+    assert trials.main(words) == 0
+    assert len(ran) == 7 and len(kept(tmp_path)) == 4  # other data: run again, in their places
 
 
-def test_trials_under_other_conditions_do_not_count(listed, tmp_path, monkeypatch, capsys):
+def test_trials_of_a_model_with_other_settings_are_run_again(
+    listed, planted, tmp_path, monkeypatch
+):
+    ran = []
+
     def run_trial(model, dataset, settings, passed_on):
-        if "--epochs=1" not in passed_on:
-            raise subprocess.CalledProcessError(1, "run")
-        shared = {"conditions": passed_on, "epochs": 1, "valid_metric": "mrr@5"}
-        return {"settings": settings, "valid": {"mrr@5": 0.1}, **shared}
+        ran.append(settings)
+        return outcome(model, dataset, settings, passed_on, len(ran) / 10)
 
     monkeypatch.setattr(trials, "run_trial", run_trial)
     words = ["--model=SASRecAll", "--dataset=planted", f"--results={tmp_path}"]
+    words.append(f"--data_path={planted}")
+    assert trials.main(words) == 0 and len(ran) == 2
+    own = trials.hash_of
+    monkeypatch.setattr(trials, "hash_of", lambda *args: f"{own(*args)}, and more")
+    assert trials.main(words) == 0 and len(ran) == 4
+    assert [trial["valid"]["mrr@5"] for trial in kept(tmp_path)] == [0.3, 0.4]
+    before = [{k: v for k, v in t.items() if k != "protocol_hash"} for t in kept(tmp_path)]
+    (tmp_path / "trials" / "planted" / "SASRecAll.json").write_text(json.dumps(before))
+    assert trials.main(words) == 0 and len(ran) == 4  # without a hash, what they say counts
+
+
+def test_trials_under_other_conditions_do_not_count(listed, planted, tmp_path, monkeypatch, capsys):
+    def run_trial(model, dataset, settings, passed_on):
+        if "--epochs=1" not in passed_on:
+            raise subprocess.CalledProcessError(1, "run")
+        return outcome(model, dataset, settings, passed_on)
+
+    monkeypatch.setattr(trials, "run_trial", run_trial)
+    words = ["--model=SASRecAll", "--dataset=planted", f"--results={tmp_path}"]
+    words.append(f"--data_path={planted}")
     assert trials.main([*words, "--epochs=1"]) == 0
     capsys.readouterr()
     assert trials.main(words) == 1
