@@ -152,6 +152,23 @@ def conditions(passed_on: list[str]) -> list[str]:
     return sorted(word for word in passed_on if not word.startswith("--data_path="))
 
 
+def chosen(listed: list[dict], only: str | None) -> list[dict]:
+    """The trials with these numbers, all if None.
+
+    Example: [a, b, c], "1,3" -> [a, c]
+
+    Raises:
+        SettingsError: one is no number of the list.
+    """
+    if only is None:
+        return listed
+    known = {str(number): settings for number, settings in enumerate(listed, start=1)}
+    unknown = [word for word in only.split(",") if word not in known]
+    if unknown:
+        raise SettingsError(f"--only={only}: `{unknown[0]}` is none of 1 to {len(listed)}.")
+    return [known[word] for word in only.split(",")]
+
+
 def stem_of(label: str) -> str:
     """What a label's files are called: ``TIGER:small`` -> ``TIGER-small``.
 
@@ -173,10 +190,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--trained", type=Path, help="folder of a run; judges the listed rankings on its checkpoint"
     )
+    parser.add_argument("--only", help="numbers in the list, from 1 (all): --only=1,3")
     arguments, passed_on = parser.parse_known_args(argv)
     try:
         stem = stem_of(arguments.model)
-        listed = read_list(properties_folder() / "trials" / f"{stem}.yaml")
+        listed = chosen(read_list(properties_folder() / "trials" / f"{stem}.yaml"), arguments.only)
         kept = arguments.results / "trials" / arguments.dataset / f"{stem}.json"
         trials = read_trials(kept)
         terms = conditions(passed_on)

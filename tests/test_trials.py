@@ -134,6 +134,12 @@ def test_a_variant_has_files_of_its_own():
     assert trials.stem_of("TIGER:small") == "TIGER-small" and trials.stem_of("Pop") == "Pop"
 
 
+def test_some_of_the_list_are_chosen_by_number(listed, capsys):
+    assert trials.chosen(["a", "b", "c"], "3,1") == ["c", "a"]
+    assert trials.main(["--model=SASRecAll", "--only=1,3"]) == 2
+    assert capsys.readouterr().err == "error: --only=1,3: `3` is none of 1 to 2.\n"
+
+
 def test_two_models_are_refused(listed, capsys):
     assert trials.main(["--model=Pop,STORE"]) == 2
     assert capsys.readouterr().err == "error: --model=Pop,STORE: trials are of one model.\n"
