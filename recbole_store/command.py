@@ -158,6 +158,12 @@ def _kept_runs(folder: Path) -> list[KeptRun]:
 
 
 def _planned(run: Run, settings: dict) -> runner.Planned:
+    if settings.get("validation_gap"):
+        raise SettingsError(
+            "`validation_gap` is for choosing settings, and its runs see less than others: they "
+            "are not kept in a results folder. Use it in a single run, or in "
+            "`python -m recbole_store.trials`."
+        )
     identity = (run.model, run.dataset, settings)
     return runner.Planned(
         run,

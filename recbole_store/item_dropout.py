@@ -17,7 +17,9 @@ from recbole.data.interaction import Interaction
 def drop_items(rows: Interaction, share: float, length_field: str, list_suffix: str) -> Interaction:
     """Leave out each item of each history with a probability; at least one item stays.
 
-    The rows' own targets, which stand behind their histories, stay as well.
+    The rows' own targets, which stand behind their histories, stay as well. Where windows are read,
+    items of a history are targets, too, and those left out are not learnt: the loss, a mean over
+    all targets of whole windows, shrinks by their share, and other losses weigh more beside it.
 
     Args:
         rows: fields that end in ``list_suffix`` are [B, T, ...], right-padded.

@@ -15,7 +15,8 @@ from pathlib import Path
 from recbole_store.property_files import known_types
 from recbole_store.settings import check_dataset, with_recbole_defaults
 
-# Raised when a change of the code makes the same settings give other figures.
+# Raised when a change of the code makes the same settings give other figures, by more than another
+# draw of random numbers would.
 RESULT_VERSION = 1
 
 # Settings that change no figure, and why.

@@ -20,14 +20,15 @@ from pathlib import Path
 
 import yaml
 
+from recbole_store.bad_input import BAD_INPUT
 from recbole_store.comparison.plan import parse_labels
 from recbole_store.comparison.results_folder import replace_file
-from recbole_store.property_files import SettingsError, properties_folder, read_list
+from recbole_store.property_files import SettingsError, profile_file, properties_folder, read_list
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "run_recbole_store.py"
 
-# What changes how a trained model's scores rank items, and nothing in training.
+# What changes how a trained model's scores rank items, and in training only which epoch is best.
 RANKING_KEYS = {"fusion", "last_item_weight", "num_beams", "normalize_over", "decoding"}
 
 
@@ -43,22 +44,52 @@ def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) ->
     Raises:
         subprocess.CalledProcessError: the run failed.
     """
-    typed = [f"--{key}={text}" for key, text in as_typed(settings).items()]
+    typed = [f"--{key}={text}" for key, text in told(settings, passed_on).items()]
     with tempfile.TemporaryDirectory() as run_dir:
         command = [sys.executable, str(SCRIPT), f"--model={model}", f"--dataset={dataset}"]
-        command += [f"--run_dir={run_dir}", "--no_table", *typed, *passed_on]
+        command += [f"--run_dir={run_dir}", "--no_table", *typed]
         subprocess.run(command, check=True)
         result = json.loads((Path(run_dir) / "result.json").read_text(encoding="utf-8"))
     return outcome(settings, passed_on, result)
 
 
 def as_typed(settings: dict) -> dict[str, str]:
-    """Values as one would type them.
+    """Values as one would type them; texts are typed as they are.
 
     Example: {"fusion": None, "topk": [1, 5]} -> {"fusion": "null", "topk": "[1, 5]"}
     """
-    texts = {key: yaml.safe_dump(v, default_flow_style=True) for key, v in settings.items()}
-    return {key: text.removesuffix("\n").removesuffix("\n...") for key, text in texts.items()}
+
+    def text_of(value) -> str:
+        if isinstance(value, str):
+            return value
+        dumped = yaml.safe_dump(value, default_flow_style=True, width=float("inf"))
+        return dumped.removesuffix("\n").removesuffix("\n...")
+
+    return {key: text_of(value) for key, value in settings.items()}
+
+
+def told(settings: dict, passed_on: list[str]) -> dict[str, str]:
+    """All that a run is told, as keys and texts; what a trial sets wins.
+
+    Example: {"fusion": 0.5}, ["--epochs=3"] -> {"epochs": "3", "fusion": "0.5"}
+    """
+    typed = dict(word.removeprefix("--").split("=", 1) for word in passed_on)
+    return {**typed, **as_typed(settings)}
+
+
+def resolved(label: str, dataset: str, settings: dict, passed_on: list[str]) -> dict:
+    """A trial's settings as its run has them.
+
+    Raises:
+        SettingsError: they are wrong.
+    """
+    from recbole_store.settings import resolve
+
+    ((model, variant),) = parse_labels(label)
+    typed = told(settings, passed_on)
+    files = [Path(typed.pop("config_files"))] if "config_files" in typed else []
+    profile = profile_file(typed.pop("profile")) if "profile" in typed else None
+    return resolve(model, dataset, files, typed, profile=profile, variant=variant)
 
 
 def rank_trial(
@@ -73,17 +104,12 @@ def rank_trial(
     from recbole_store.environment import git_commit  # these bring torch and RecBole: seconds
     from recbole_store.ranking_trials import rank_again
 
-    ((model, variant),) = parse_labels(label)
-    typed = keys_and_texts(passed_on)
-    result, valid = rank_again(model, variant, dataset, typed, as_typed(settings), run_dir)
+    ((model, _),) = parse_labels(label)
+    own, others = (resolved(label, dataset, keys, passed_on) for keys in ({}, settings))
+    result, valid = rank_again(model, dataset, own, others, run_dir)
     found = {**outcome(settings, passed_on, result), "valid": valid, "git_commit": git_commit()}
     found["protocol_hash"] = hash_of(label, dataset, settings, passed_on)
     return {**found, "scores": [score(found)], "ranked_again": True}
-
-
-def keys_and_texts(passed_on: list[str]) -> dict[str, str]:
-    """Example: ["--epochs=3"] -> {"epochs": "3"}"""
-    return dict(word.removeprefix("--").split("=", 1) for word in passed_on)
 
 
 def hash_of(label: str, dataset: str, settings: dict, passed_on: list[str]) -> str:
@@ -92,12 +118,10 @@ def hash_of(label: str, dataset: str, settings: dict, passed_on: list[str]) -> s
     Raises:
         SettingsError: they are wrong, or there is no such data set.
     """
-    from recbole_store.protocol import protocol_hash  # these bring torch and RecBole: seconds
-    from recbole_store.settings import resolve
+    from recbole_store.protocol import protocol_hash
 
-    ((model, variant),) = parse_labels(label)
-    typed = {**keys_and_texts(passed_on), **as_typed(settings)}
-    return protocol_hash(model, dataset, resolve(model, dataset, [], typed, variant=variant))
+    ((model, _),) = parse_labels(label)
+    return protocol_hash(model, dataset, resolved(label, dataset, settings, passed_on))
 
 
 def outcome(settings: dict, passed_on: list[str], result: dict) -> dict:
@@ -152,21 +176,22 @@ def conditions(passed_on: list[str]) -> list[str]:
     return sorted(word for word in passed_on if not word.startswith("--data_path="))
 
 
-def chosen(listed: list[dict], only: str | None) -> list[dict]:
-    """The trials with these numbers, all if None.
+def chosen(listed: list[dict], only: str | None) -> dict[int, dict]:
+    """Trials by their numbers, all if None.
 
-    Example: [a, b, c], "1,3" -> [a, c]
+    Example: [a, b, c], "1,3" -> {1: a, 3: c}
 
     Raises:
         SettingsError: one is no number of the list.
     """
+    known = dict(enumerate(listed, start=1))
     if only is None:
-        return listed
-    known = {str(number): settings for number, settings in enumerate(listed, start=1)}
-    unknown = [word for word in only.split(",") if word not in known]
+        return known
+    numbers = [int(word) if word.isdecimal() else word for word in only.split(",")]
+    unknown = [number for number in numbers if number not in known]
     if unknown:
         raise SettingsError(f"--only={only}: `{unknown[0]}` is none of 1 to {len(listed)}.")
-    return [known[word] for word in only.split(",")]
+    return {number: known[number] for number in numbers}
 
 
 def stem_of(label: str) -> str:
@@ -194,49 +219,53 @@ def main(argv: list[str] | None = None) -> int:
     arguments, passed_on = parser.parse_known_args(argv)
     try:
         stem = stem_of(arguments.model)
-        listed = chosen(read_list(properties_folder() / "trials" / f"{stem}.yaml"), arguments.only)
+        path = properties_folder() / "trials" / f"{stem}.yaml"
+        listed = chosen(read_list(path), arguments.only)
+        if arguments.trained:
+            listed = {n: keys for n, keys in listed.items() if keys.keys() <= RANKING_KEYS}
+            if not listed:
+                raise SettingsError(f"{path}: none of these trials changes the ranking alone.")
         kept = arguments.results / "trials" / arguments.dataset / f"{stem}.json"
         trials = read_trials(kept)
         terms = conditions(passed_on)
-        hashes = [hash_of(arguments.model, arguments.dataset, s, passed_on) for s in listed]
+        which = (arguments.model, arguments.dataset)
+        hashes = {n: hash_of(*which, keys, passed_on) for n, keys in listed.items()}
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
-    def found(settings: dict) -> list[dict]:
-        """Trials of these settings, whatever the model's others were."""
-        same = [t for t in trials if sorted(t["conditions"]) == terms]
-        return [t for t in same if t["settings"] == settings]
+    def found(number: int) -> list[dict]:
+        """Trials of the same settings and conditions, whatever else was another."""
+        same = [t for t in trials if t["settings"] == listed[number]]
+        return [t for t in same if sorted(t["conditions"]) == terms]
 
-    def is_done(settings: dict, wanted: str) -> bool:
-        # Trials of before there was a hash are taken for what their settings say.
-        return any(t.get("protocol_hash", wanted) == wanted for t in found(settings))
+    def is_done(number: int) -> bool:
+        return any(t.get("protocol_hash") == hashes[number] for t in found(number))
 
-    todo = list(zip(listed, hashes, strict=True))
     judge = run_trial
     if arguments.trained:
         judge = partial(rank_trial, run_dir=arguments.trained)
-        todo = [pair for pair in todo if pair[0].keys() <= RANKING_KEYS]
-    for number, (settings, wanted) in enumerate(todo, start=1):
-        if is_done(settings, wanted):
+    for number, settings in listed.items():
+        if is_done(number):
             continue
-        print(f"\n=== {arguments.model}, trial {number} of {len(todo)}: {settings} ===", flush=True)
+        print(f"\n=== {arguments.model}, trial {number}: {settings} ===", flush=True)
         try:
-            trial = judge(arguments.model, arguments.dataset, settings, passed_on)
-        except SettingsError as error:
+            trial = judge(*which, settings, passed_on)
+        except BAD_INPUT as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
         except subprocess.CalledProcessError as error:
             print(f"Trial {number} failed ({error}); the others go on.", file=sys.stderr)
             continue
-        outdated = found(settings)
+        outdated = found(number)
         trials = [t for t in trials if t not in outdated] + [trial]
         kept.parent.mkdir(parents=True, exist_ok=True)
         replace_file(kept, (json.dumps(trials, indent=1) + "\n").encode())
-    done = [t for pair in todo if is_done(*pair) for t in found(pair[0])]
+    done = [trial for number in listed if is_done(number) for trial in found(number)]
     for trial in sorted(done, key=score, reverse=True):
-        print(f"{score(trial):.4f}  {trial['epochs']:3d} epochs  {trial['settings']}")
-    return 0 if all(is_done(*pair) for pair in todo) else 1
+        how = ", ranked again" if trial.get("ranked_again") else ""
+        print(f"{score(trial):.4f}  {trial['epochs']:3d} epochs  {trial['settings']}{how}")
+    return 0 if all(map(is_done, listed)) else 1
 
 
 if __name__ == "__main__":

@@ -94,6 +94,7 @@ RANGES = {
     "tokenizer_learning_rate": (lambda v: v > 0, "above 0"),
     "cold_items": (lambda v: 0 < v < 1, "in (0, 1), or null for none"),
     "validation_gap": (lambda v: v >= 1, "at least 1, or null for none"),
+    "metric_decimal_place": (lambda v: 0 <= v <= 10, "between 0 and 10"),
     "max_hours": (lambda v: v > 0, "above 0, or null for no limit"),
     "warmup_steps": (lambda v: v >= 0, "at least 0"),
     "learner": (
@@ -181,10 +182,16 @@ def check_ranges(settings: dict) -> None:
         )
     mode = settings["eval_args"].get("mode", "full")
     modes = mode.values() if isinstance(mode, dict) else [mode]
-    if settings.get("cold_items") and any(one != "full" for one in modes):
+    for key in ("cold_items", "validation_gap"):
+        if settings.get(key) and any(one != "full" for one in modes):
+            raise SettingsError(
+                f"`{key}` needs the ranking of the whole catalogue, but `eval_args` has the mode "
+                f"{mode!r}: set it to full."
+            )
+    if settings.get("validation_gap") and not settings.get("repeatable"):
         raise SettingsError(
-            f"`cold_items` needs the ranking of the whole catalogue, but `eval_args` has the mode "
-            f"{mode!r}: set it to full."
+            "`validation_gap` needs `repeatable: True`: RecBole's samplers know training items "
+            "alone. `filter_history` leaves seen items out."
         )
     check_valid_metric(settings, topk)
 

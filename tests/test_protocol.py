@@ -85,6 +85,15 @@ def test_keys_of_other_models_of_the_comparison_do_not_count():
     assert hash_of("SASRec", models=both, n_heads="4") != hash_of("SASRec")
 
 
+@pytest.mark.parametrize("model", ["STORE", "TIGER", "SASRecAll"])
+def test_items_left_out_of_training_count_for_every_model_that_reads_the_key(model):
+    typed = {"item_dropout": "0.5"}
+    models = ["STORE", "TIGER", "SASRecAll"]
+    settings = [resolve(model, "ml-100k", [], keys, models) for keys in ({}, typed)]
+    plain, thinned = (protocol_hash(model, "ml-100k", found) for found in settings)
+    assert plain != thinned
+
+
 def test_models_and_variants_differ():
     assert len({hash_of(), hash_of(variant="without_alignment"), hash_of("SASRec")}) == 3
 

@@ -98,7 +98,7 @@ def test_trials_of_a_model_with_other_settings_are_run_again(
     assert [trial["valid"]["mrr@5"] for trial in kept(tmp_path)] == [0.3, 0.4]
     before = [{k: v for k, v in t.items() if k != "protocol_hash"} for t in kept(tmp_path)]
     (tmp_path / "trials" / "planted" / "SASRecAll.json").write_text(json.dumps(before))
-    assert trials.main(words) == 0 and len(ran) == 4  # without a hash, what they say counts
+    assert trials.main(words) == 0 and len(ran) == 6, "nobody knows what trials without a hash were"
 
 
 def test_trials_under_other_conditions_do_not_count(listed, planted, tmp_path, monkeypatch, capsys):
@@ -135,9 +135,39 @@ def test_a_variant_has_files_of_its_own():
 
 
 def test_some_of_the_list_are_chosen_by_number(listed, capsys):
-    assert trials.chosen(["a", "b", "c"], "3,1") == ["c", "a"]
+    assert trials.chosen(["a", "b", "c"], "3,1") == {3: "c", 1: "a"}
+    assert trials.chosen(["a", "b"], None) == {1: "a", 2: "b"}
     assert trials.main(["--model=SASRecAll", "--only=1,3"]) == 2
     assert capsys.readouterr().err == "error: --only=1,3: `3` is none of 1 to 2.\n"
+
+
+def test_profiles_and_property_files_hold_for_trials_as_well(planted, tmp_path):
+    file = tmp_path / "more.yaml"
+    file.write_text("epochs: 7\nhidden_size: 8\n")
+    words = [f"--data_path={planted}", "--seed=3"]
+    found = trials.resolved(
+        "SASRecAll", "planted", {"hidden_size": 16}, [*words, f"--config_files={file}"]
+    )
+    assert (found["epochs"], found["hidden_size"], found["seed"]) == (7, 16, 3)
+    full = trials.resolved("STORE", "planted", {}, [*words, "--profile=full"])
+    assert full["backbone_layers"] is None
+    which = ("SASRecAll", "planted", {"hidden_size": 8, "epochs": 7})
+    assert trials.hash_of(*which, words) == trials.hash_of(
+        "SASRecAll", "planted", {}, [*words, f"--config_files={file}"]
+    )
+
+
+def test_texts_and_lists_reach_a_run_as_they_are(planted):
+    said = {"history_prompt": "The user's items: [1, 2", "align_prompt": "'quoted'"}
+    long = {"topk": list(range(1, 60))}
+    found = trials.resolved(
+        "STORE", "planted", {**said, **long, "num_beams": 60}, [f"--data_path={planted}"]
+    )
+    assert {key: found[key] for key in (*said, *long)} == {**said, **long}
+
+
+def test_what_a_trial_sets_wins(planted):
+    assert trials.told({"epochs": 8}, ["--epochs=3", "--seed=4"]) == {"epochs": "8", "seed": "4"}
 
 
 def test_two_models_are_refused(listed, capsys):
@@ -187,5 +217,26 @@ def test_another_run_s_checkpoint_is_refused(trained, tmp_path, capsys):
     command = ["--model=STORE", "--dataset=planted", f"--results={tmp_path}"]
     assert trials.main([*command, f"--trained={run_dir}", *words, "--epochs=7"]) == 2
     assert "had other settings" in capsys.readouterr().err
+    (tmp_path / "result.json").write_text("{}")
     assert trials.main([*command, f"--trained={tmp_path}", *words]) == 2
-    assert "no finished run" in capsys.readouterr().err
+    assert "no result of a run" in capsys.readouterr().err
+    shutil.copy(next(run_dir.glob("*.pth")), run_dir / "another.pth")
+    assert trials.main([*command, f"--trained={run_dir}", *words]) == 2
+    assert "holds 2 checkpoints, not one" in capsys.readouterr().err
+
+
+def test_a_trained_model_is_no_use_to_other_trials(listed, planted, tmp_path, capsys):
+    words = ["--model=SASRecAll", "--dataset=planted", f"--results={tmp_path}", "--only=2"]
+    assert trials.main([*words, f"--data_path={planted}", f"--trained={tmp_path}"]) == 2
+    assert "none of these trials changes the ranking alone" in capsys.readouterr().err
+
+
+def test_the_loss_on_prefixes_counts_beams(trained, tmp_path, monkeypatch, capsys):
+    run_dir, words, _ = trained
+    folder = tmp_path / "properties" / "trials"
+    folder.mkdir(parents=True)
+    (folder / "STORE.yaml").write_text("- {num_beams: 30}\n")
+    monkeypatch.setattr(trials, "properties_folder", lambda: tmp_path / "properties")
+    command = ["--model=STORE", "--dataset=planted", f"--results={tmp_path}", *words]
+    assert trials.main([*command, f"--trained={run_dir}", "--prefix_weight=0.2"]) == 2
+    assert "train such a trial" in capsys.readouterr().err

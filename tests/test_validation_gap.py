@@ -13,6 +13,7 @@ from recbole_store.property_files import SettingsError
 from recbole_store.run import build, run_model
 from recbole_store.seen_items import history_pairs
 from recbole_store.settings import resolve
+from run_recbole_store import main
 
 SPLITS = ("train", "valid", "test")
 
@@ -90,11 +91,21 @@ def test_a_run_records_it(planted, tmp_path):
     )
 
 
+def test_its_runs_are_not_kept_among_others(planted, tmp_path, capsys):
+    words = ["--model=Pop", "--dataset=planted", f"--data_path={planted}", "--validation_gap=1"]
+    for more in (["--seeds=2"], []):
+        assert main([*words, *more, f"--results={tmp_path / 'results'}"]) == 2
+        assert "not kept in a results folder" in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()
+
+
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
         ({"validation_gap": 0}, "at least 1"),
         ({"validation_gap": 100}, "no training target"),
+        ({"validation_gap": 1, "repeatable": False}, "repeatable"),
+        ({"validation_gap": 1, "eval_args": "{mode: uni20}"}, "whole catalogue"),
         ({"validation_gap": 1, "eval_args": "{split: {RS: [8, 1, 1]}}"}, "leave-one-out"),
     ],
 )

@@ -23,7 +23,7 @@ FIXED = {
 }
 
 # Settings that belong to the protocol; what is not set is left out.
-_SETTINGS = ("cold_items", "max_hours", "filter_training", "validation_gap")
+_SETTINGS = ("cold_items", "max_hours", "filter_training")
 _OF_A_RUN = ("protocol_hash", "result_version", "git_commit", "versions", "hardware", "converged")
 
 
