@@ -23,6 +23,7 @@ import yaml
 from recbole_store.bad_input import BAD_INPUT
 from recbole_store.comparison.plan import parse_labels
 from recbole_store.comparison.results_folder import replace_file
+from recbole_store.comparison.trial_tables import read_trials, score
 from recbole_store.property_files import SettingsError, profile_file, properties_folder, read_list
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -140,28 +141,6 @@ def outcome(settings: dict, passed_on: list[str], result: dict) -> dict:
         "seed": result["seed"],
         "protocol_hash": result["protocol_hash"],
     }
-
-
-def read_trials(path: Path) -> list[dict]:
-    """The trials kept in a file, none where there is no such file.
-
-    Raises:
-        SettingsError: it holds no trials.
-    """
-    if not path.is_file():
-        return []
-    try:
-        trials = json.loads(path.read_text(encoding="utf-8"))
-        if all({"settings", "conditions", "valid", "valid_metric"} <= t.keys() for t in trials):
-            return trials
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise SettingsError(f"Cannot read the trials {path}: {error}.") from error
-    raise SettingsError(f"The file {path} holds no trials.")
-
-
-def score(trial: dict) -> float:
-    """The metric by which a trial is judged."""
-    return trial["valid"][trial["valid_metric"]]
 
 
 def conditions(passed_on: list[str]) -> list[str]:

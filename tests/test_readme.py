@@ -11,8 +11,10 @@ import run_recbole_store
 from recbole_store import settings
 from recbole_store.comparison.groups import comparable_groups
 from recbole_store.comparison.plan import parse_datasets, parse_labels
-from recbole_store.comparison.readme import MARKS, readme_text
+from recbole_store.comparison.readme import MARKS, TRIAL_MARKS, readme_text
 from recbole_store.comparison.results_folder import read_runs, remake
+from recbole_store.comparison.tables import tables
+from recbole_store.comparison.trial_tables import trial_tables
 from recbole_store.protocol import RESULT_VERSION, hashed_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,7 +61,9 @@ def test_a_command_s_arguments_are_understood(words):
 def test_the_tables_are_those_of_the_committed_results():
     runs = read_runs(ROOT / "results")
     assert {"STORE", "SASRecAll", "Pop"} <= {kept.label for kept in runs}
-    assert f"{MARKS[0]}\n{readme_text(runs)}\n{MARKS[1]}" in README
+    assert f"{MARKS[0]}\n{readme_text(tables(runs))}\n{MARKS[1]}" in README
+    trials = readme_text(trial_tables(ROOT / "results"))
+    assert "SASRecAll" in trials and f"{TRIAL_MARKS[0]}\n{trials}\n{TRIAL_MARKS[1]}" in README
 
 
 def test_the_committed_tables_are_made_of_the_committed_runs(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 from recbole_store.comparison.readme import write_readme_tables
 from recbole_store.comparison.results_folder import remake
 from recbole_store.comparison.tables import console_text
+from recbole_store.comparison.trial_tables import trial_tables
 from recbole_store.property_files import SettingsError
 
 
@@ -31,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
             raise SettingsError(f"There is no results folder {arguments.folder}.")
         runs = remake(arguments.folder)
         if arguments.readme:
-            write_readme_tables(runs, arguments.readme)
+            write_readme_tables(runs, trial_tables(arguments.folder), arguments.readme)
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

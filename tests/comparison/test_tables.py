@@ -14,7 +14,7 @@ from recbole_store.comparison.kept_run import KeptRun, condense
 from recbole_store.comparison.layout import Table, as_markdown, as_text
 from recbole_store.comparison.pair_table import pair_table
 from recbole_store.comparison.published import published_figures, published_table
-from recbole_store.comparison.readme import MARKS, readme_text, write_readme_tables
+from recbole_store.comparison.readme import MARKS, TRIAL_MARKS, readme_text, write_readme_tables
 from recbole_store.comparison.summary import standard_error, summarise
 from recbole_store.comparison.tables import console_text, curve_table, label_table, tables
 from recbole_store.property_files import SettingsError, properties_folder
@@ -439,12 +439,19 @@ def test_bad_published_files(entry, says, tmp_path, monkeypatch):
 
 def test_readme_tables_replace_only_what_is_between_the_marks(tmp_path):
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{MARKS[0]}\nold\nlines\n{MARKS[1]}\nafter\n")
+    text = f"before\n{MARKS[0]}\nold\nlines\n{MARKS[1]}\nafter\n"
     runs = [planted("STORE"), planted("Pop")]
+    expected = f"before\n{MARKS[0]}\n{readme_text(tables(runs))}\n{MARKS[1]}\nafter\n"
+    trials = [Table("trials", ["model"], [["Pop"]])]
+    readme.write_text(text)
     for _ in range(2):  # again, nothing more
-        write_readme_tables(runs, readme)
-        expected = f"before\n{MARKS[0]}\n{readme_text(runs)}\n{MARKS[1]}\nafter\n"
+        write_readme_tables(runs, trials, readme)
         assert readme.read_text() == expected
+    readme.write_text(f"{text}{TRIAL_MARKS[0]}\nold\n{TRIAL_MARKS[1]}\nend")
+    for _ in range(2):
+        write_readme_tables(runs, trials, readme)
+        own = f"{TRIAL_MARKS[0]}\n{readme_text(trials)}\n{TRIAL_MARKS[1]}\nend"
+        assert readme.read_text() == expected + own
 
 
 @pytest.mark.parametrize("text", ["no marks", f"{MARKS[0]} only one", f"{MARKS[1]} {MARKS[0]}"])
@@ -452,7 +459,7 @@ def test_readme_without_marks_is_left_alone(tmp_path, text):
     readme = tmp_path / "README.md"
     readme.write_text(text)
     with pytest.raises(SettingsError, match="README.md has no"):
-        write_readme_tables([planted()], readme)
+        write_readme_tables([planted()], [], readme)
     assert readme.read_text() == text
 
 
