@@ -32,7 +32,21 @@ def similar_lengths(lengths: Tensor, batch_size: int, rows: Tensor | None = None
     return batches
 
 
-class SimilarLengths:
+class AroundLoader:
+    """What RecBole's trainer asks of a dataloader, from one whose batches are made into others."""
+
+    def __init__(self, loader):
+        self.loader, self.shuffle = loader, loader.shuffle
+
+    @property
+    def sampler(self):
+        return self.loader.sampler
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+
+class SimilarLengths(AroundLoader):
     """A RecBole dataloader whose batches hold rows of similar length.
 
     Args:
@@ -41,15 +55,8 @@ class SimilarLengths:
     """
 
     def __init__(self, loader, length_field: str):
-        self.loader, self.length_field = loader, length_field
-        self.shuffle = loader.shuffle
-
-    @property
-    def sampler(self):
-        return self.loader.sampler
-
-    def __len__(self) -> int:
-        return len(self.loader)
+        super().__init__(loader)
+        self.length_field = length_field
 
     def __iter__(self) -> Iterator:
         pool = []

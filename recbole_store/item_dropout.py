@@ -13,6 +13,8 @@ from collections.abc import Iterator
 import torch
 from recbole.data.interaction import Interaction
 
+from recbole_store.batches import AroundLoader
+
 
 def drop_items(rows: Interaction, share: float, length_field: str, list_suffix: str) -> Interaction:
     """Leave out each item of each history with a probability; at least one item stays.
@@ -50,20 +52,12 @@ def drop_items(rows: Interaction, share: float, length_field: str, list_suffix: 
     return Interaction(thinned)
 
 
-class ItemDropout:
+class ItemDropout(AroundLoader):
     """A RecBole dataloader whose batches lack some items of their histories; see above."""
 
     def __init__(self, loader, share: float, length_field: str, list_suffix: str):
-        self.loader, self.share = loader, share
-        self.length_field, self.list_suffix = length_field, list_suffix
-        self.shuffle = loader.shuffle
-
-    @property
-    def sampler(self):
-        return self.loader.sampler
-
-    def __len__(self) -> int:
-        return len(self.loader)
+        super().__init__(loader)
+        self.share, self.length_field, self.list_suffix = share, length_field, list_suffix
 
     def __iter__(self) -> Iterator[Interaction]:
         for batch in self.loader:
