@@ -2,6 +2,7 @@
 # make test    the test suite
 # make results run what results/ lacks on ml-100k, and remake its tables and README's (hours)
 # make beauty  the same on Amazon Beauty; DATA=dataset names the folder that holds Beauty/
+# make steam   some of them on Steam-100K, with Beauty's settings; DATA as above
 # make trials  the settings listed in properties/trials/ that results/trials/ lacks (days); DATA as above
 # make bench   speed and memory: results/bench.json and README's table; ONLY=decode runs one part
 # make check   lint and format
@@ -23,11 +24,14 @@ BEAUTY := STORE:amazon STORE:amazon_item_dropout STORE:amazon_random_start \
 	SASRecAll:collaborative_start SASRecAll:without_training_filter SASRecAll TIGER:amazon
 # Models on Beauty without some of its items, each seed another draw of them.
 COLD := STORE:amazon_cold SASRecAll:cold
-ON_BEAUTY := --dataset=Beauty --data_path=$(DATA) --filter_history=True --max_hours=2.5
+# What Beauty's settings do on other data.
+STEAM := STORE:amazon_item_dropout SASRecAll:collaborative_start SASRecAll:without_training_filter
+FILTERED := --data_path=$(DATA) --filter_history=True --max_hours=2.5
+ON_BEAUTY := --dataset=Beauty $(FILTERED)
 comma := ,
 space := $() $()
 
-.PHONY: run test results beauty trials bench check
+.PHONY: run test results beauty steam trials bench check
 
 run: $(READY)
 	$(BIN)/python run_recbole_store.py --model=STORE --dataset=ml-100k --beside=results/ml-100k
@@ -47,6 +51,11 @@ beauty: $(READY)
 		$(ON_BEAUTY) --results=results
 	$(BIN)/python run_recbole_store.py --model=$(subst $(space),$(comma),$(COLD)) \
 		$(ON_BEAUTY) --seeds=2 --results=results
+	$(BIN)/python -m recbole_store.comparison results --readme README.md
+
+steam: $(READY)
+	$(BIN)/python run_recbole_store.py --model=$(subst $(space),$(comma),$(STEAM)) \
+		--dataset=Steam-100K $(FILTERED) --results=results
 	$(BIN)/python -m recbole_store.comparison results --readme README.md
 
 trials: $(READY)

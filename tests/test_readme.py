@@ -89,9 +89,10 @@ def test_the_committed_runs_are_recognised(kept, monkeypatch):
     """Today's property files, with what `make` types, are what the run was made with."""
     run = kept.run
     monkeypatch.setattr(settings, "check_dataset", lambda *_: None)
-    target = {"ml-100k": "results", "Beauty": "beauty"}[run.dataset]
+    target = {"ml-100k": "results", "Beauty": "beauty", "Steam-100K": "steam"}[run.dataset]
     recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)[1]
-    recipe = recipe.replace("$(ON_BEAUTY)", re.search(r"^ON_BEAUTY := (.*)", MAKEFILE, re.M)[1])
+    for name in ("ON_BEAUTY", "FILTERED"):
+        recipe = recipe.replace(f"$({name})", re.search(rf"^{name} := (.*)", MAKEFILE, re.M)[1])
     typed = dict(re.findall(r"--(filter_history|max_hours)=(\S+)", recipe))
     resolved = settings.resolve(run.model, run.dataset, [], typed, variant=run.variant)
     now = hashed_settings(run.model, run.dataset, {**resolved, "seed": run.seed})
