@@ -32,7 +32,7 @@ def outcome(model, dataset, settings, passed_on, value=0.1) -> dict:
         "settings": settings,
         "conditions": trials.conditions(passed_on),
         "protocol_hash": trials.hash_of(model, dataset, settings, passed_on),
-        **{"epochs": 1, "valid": {"mrr@5": value}, "valid_metric": "mrr@5"},
+        **{"best_epoch": 0, "epochs": 1, "valid": {"mrr@5": value}, "valid_metric": "mrr@5"},
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from recbole_store.comparison.layout import Table
 from recbole_store.property_files import SettingsError
 
+_NEEDED = {"settings", "conditions", "valid", "valid_metric", "best_epoch", "epochs"}
 HEADER = ["model", "settings", "valid metric", "value", "best epoch", "epochs"]
 
 
@@ -21,7 +22,7 @@ def read_trials(path: Path) -> list[dict]:
         return []
     try:
         trials = json.loads(path.read_text(encoding="utf-8"))
-        if all({"settings", "conditions", "valid", "valid_metric"} <= t.keys() for t in trials):
+        if all(trial.keys() >= _NEEDED for trial in trials):
             return trials
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise SettingsError(f"Cannot read the trials {path}: {error}.") from error
