@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,9 @@ from recbole_store.report.group import Group
 SHOWN_USERS = 4
 SHOWN_ITEMS = 10
 
+# What item texts call an item's name: a column such as title, movie_title or name, up to the next.
+_NAME = re.compile(r"(?:^| )(?:\w*title|name): (.+?)(?= [a-z_]+: |$)", re.DOTALL)
+
 
 class ItemNames:
     """Items' titles and semantic IDs, as far as the runs' folders have them."""
@@ -23,11 +27,20 @@ class ItemNames:
         for run in group.runs:
             for raw_id, (_, text) in semantic_id_table(run).items():
                 if text:
-                    self.titles.setdefault(raw_id, text)
+                    self.titles.setdefault(raw_id, name_in(text))
 
     def title(self, raw_id: str) -> str:
-        """The item's text, cut to a line; its raw id where there is no text."""
+        """The item's title, cut to a line; its raw id where there is no text."""
         return shortened(self.titles.get(raw_id) or raw_id)
+
+
+def name_in(text: str) -> str:
+    """An item's title out of its text, the whole text where no column of it is one.
+
+    Example: "brand: OPI title: Nail Lacquer" -> "Nail Lacquer"
+    """
+    found = _NAME.search(text)
+    return found[1] if found else text
 
 
 def shortened(text: str, most: int = 60) -> str:

@@ -158,6 +158,21 @@ def test_large_catalogues_are_sampled():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("brand: OPI categories: Beauty, Nails title: Nail Lacquer: Red", "Nail Lacquer: Red"),
+        ("class: Comedy movie_title: Toy Story release_year: 1995", "Toy Story"),
+        ("categories: RPG title: The Elder Scrolls IV: Oblivion", "The Elder Scrolls IV: Oblivion"),
+        ("name: Café 21 categories: Bars", "Café 21"),
+        ("A red nail lacquer", "A red nail lacquer"),
+        ("title: ", "title: "),
+    ],
+)
+def test_the_title_is_found_in_the_text(text, expected):
+    assert examples.name_in(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
         ("short", "short"),
         ("a  b\nc", "a b c"),
         ("one two three four", "one two…"),
