@@ -2,7 +2,8 @@
 
 The hash covers the model, its settings with RecBole's defaults, the data set's files, RecBole's and
 torch's versions, and :data:`RESULT_VERSION`. Hardware, thread counts and the exact versions are
-recorded in ``result.json`` but are no part of it: they move figures by rounding at most.
+recorded in ``result.json`` but are no part of it: they change the rounding, which training makes as
+much of as of another seed.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+from functools import lru_cache
 from pathlib import Path
 
 from recbole_store.property_files import known_types
 from recbole_store.settings import check_dataset, with_recbole_defaults
 
-# Raised when a change of the code makes the same settings give other figures, by more than another
-# draw of random numbers would.
+# Raised when a change of the code makes the same settings give other figures.
 RESULT_VERSION = 1
 
 # Settings that change no figure, and why.
@@ -72,10 +73,12 @@ def data_checksums(dataset: str, settings: dict) -> dict[str, str]:
     more = settings.get("additional_feat_suffix") or []
     suffixes = _DATA_SUFFIXES | {f".{s}" for s in ([more] if isinstance(more, str) else more)}
     files = [p for p in folder.glob(f"{dataset}.*") if p.is_file() and p.suffix in suffixes]
-    return {file.name: _sha256(file) for file in sorted(files)}
+    return {file.name: _sha256(file.resolve(), file.stat().st_mtime_ns) for file in sorted(files)}
 
 
-def _sha256(path: Path) -> str:
+@lru_cache
+def _sha256(path: Path, changed_ns: int) -> str:
+    """Of a file since it was last changed: lists of trials ask for it again and again."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

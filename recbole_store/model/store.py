@@ -142,12 +142,7 @@ class STORE(WindowTargets, SemanticIdModel):
         was_training = self.training
         self.eval()
         self.use_stage("tokenizer")
-        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-        dense = torch.empty(len(texts), self.n_slots, self.backbone.hidden_size)
-        for start in range(0, len(texts), batch_size):
-            places = order[start : start + batch_size]
-            found = self.dense_tokenizer(self.backbone, [texts[place] for place in places])
-            dense[places] = found.to(dense)
+        dense = self.dense_tokenizer.read_all(self.backbone, texts, batch_size)
         self.use_stage("recommender")
         self.train(was_training)
         return dense.to(self.semantic_ids.device)

@@ -57,6 +57,19 @@ class DenseTokenizer(nn.Module):
             parts.append(backbone.read_words_then(words.of_rows(rows), slots)[:, 1:])
         return torch.cat(parts)[torch.cat(groups).argsort()]
 
+    def read_all(self, backbone, texts: list[str], batch_size: int) -> Tensor:
+        """Any number of texts -> dense tokens [N, L, H], fp32 on the CPU.
+
+        Texts of similar length are read together, ``batch_size`` at a time.
+        """
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        dense = torch.empty(len(texts), *self.slots.shape)
+        for start in range(0, len(texts), batch_size):
+            places = order[start : start + batch_size]
+            found = self(backbone, [texts[place] for place in places])
+            dense[places] = found.to(dense)
+        return dense
+
     def reconstruction_loss(
         self, backbone, dense: Tensor, texts: list[str], vocabulary: Tensor
     ) -> Tensor:
