@@ -44,28 +44,28 @@ results: $(READY)
 		--seeds=3 --results=results
 	$(BIN)/python run_recbole_store.py --model=$(subst $(space),$(comma),$(ONCE)) \
 		--dataset=ml-100k --results=results
-	$(BIN)/python -m recbole_store.comparison results --readme README.md
+	$(BIN)/recbole-store results results --readme README.md
 
 beauty: $(READY)
 	$(BIN)/python run_recbole_store.py --model=$(subst $(space),$(comma),$(BEAUTY)) \
 		$(ON_BEAUTY) --results=results
 	$(BIN)/python run_recbole_store.py --model=$(subst $(space),$(comma),$(COLD)) \
 		$(ON_BEAUTY) --seeds=2 --results=results
-	$(BIN)/python -m recbole_store.comparison results --readme README.md
+	$(BIN)/recbole-store results results --readme README.md
 
 steam: $(READY)
 	$(BIN)/python run_recbole_store.py --model=$(subst $(space),$(comma),$(STEAM)) \
 		--dataset=Steam-100K $(FILTERED) --results=results
-	$(BIN)/python -m recbole_store.comparison results --readme README.md
+	$(BIN)/recbole-store results results --readme README.md
 
 trials: $(READY)
 	for model in STORE SASRecAll BPR:tuned TIGER:small SASRec:tuned GRU4Rec:tuned BERT4Rec:tuned; do \
-		$(BIN)/python -m recbole_store.trials --model=$$model || exit 1; done
+		$(BIN)/recbole-store trials --model=$$model || exit 1; done
 	for model in STORE:amazon STORE:amazon_item_dropout SASRecAll; do \
-		$(BIN)/python -m recbole_store.trials --model=$$model $(ON_BEAUTY) || exit 1; done
-	$(BIN)/python -m recbole_store.trials --model=STORE:amazon_item_dropout $(ON_BEAUTY) \
+		$(BIN)/recbole-store trials --model=$$model $(ON_BEAUTY) || exit 1; done
+	$(BIN)/recbole-store trials --model=STORE:amazon_item_dropout $(ON_BEAUTY) \
 		--validation_gap=1 --epochs=8 --eval_step=2 --only=1,2,4,5,6,7,8,9,10,11
-	$(BIN)/python -m recbole_store.trials --model=SASRecAll $(ON_BEAUTY) --validation_gap=1 --only=12,14
+	$(BIN)/recbole-store trials --model=SASRecAll $(ON_BEAUTY) --validation_gap=1 --only=12,14
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"

@@ -1,178 +1,18 @@
-"""Run STORE, RecBole's models, or a comparison of both: argument handling only.
+"""Run STORE, RecBole's models, or a comparison of both; ``--help`` says how."""
 
-``prepare`` and ``check`` as the first argument are commands of their own.
-"""
-
-from __future__ import annotations
-
-import argparse
 import os
 import sys
-from importlib import import_module
-from pathlib import Path
-
-SCRIPT = Path(__file__).resolve()
-
-EPILOG = """\
-Any RecBole or STORE property can be set as --key=value (a YAML value, never evaluated as code):
-  %(prog)s --model=STORE --dataset=ml-100k --num_beams=50 --topk=[10,50]
-Several models, data sets or seeds are a comparison: every run in its own process, under one
-protocol, kept in --results, where a finished run is recognised and not run again:
-  %(prog)s --model=STORE,SASRec:tuned,Pop --dataset=ml-100k --seeds=3
-Variants, as MODEL:VARIANT:
-  {variants}
-Commands, each with its own --help:
-  %(prog)s results [DIR] [--readme FILE]                  tables of a results folder
-  %(prog)s report [DIR] [--out FILE]                      the same as one HTML page, with charts
-  %(prog)s prepare SOURCE --raw PATH --out dataset/NAME   raw data to RecBole files with texts
-  %(prog)s check DATASET                                  what in a data set would change results
-"""
-
-# First words that are commands of their own, and the modules whose main they call.
-COMMANDS = {
-    "results": "recbole_store.comparison.__main__",
-    "report": "recbole_store.report.__main__",
-    "prepare": "recbole_store.prepare.command",
-    "check": "recbole_store.check.command",
-}
-
-
-class Parser(argparse.ArgumentParser):
-    """Wrong arguments are answered like all bad input: one sentence, exit status 2."""
-
-    def error(self, message):
-        self.exit(2, f"error: {message}\n")
-
-
-def variants() -> list[str]:
-    """Every MODEL:VARIANT that has a property file, found without importing the package."""
-    installed = SCRIPT.parent / "recbole_store" / "properties"
-    root = installed if installed.is_dir() else SCRIPT.parent / "properties"
-    stems = [file.stem for file in (root / "variant").glob("*.yaml")]
-    return sorted(stem.replace("-", ":", 1) for stem in stems)
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line; whatever it does not list must be ``--key=value`` of a property."""
-    p = Parser(
-        description="Train and evaluate STORE and RecBole's models under one protocol.",
-        epilog=EPILOG.replace("{variants}", "\n  ".join(variants())),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    p.add_argument(
-        "--model",
-        "-m",
-        default="STORE",
-        metavar="MODEL[:VARIANT][,...]",
-        help="one name, or several with commas (STORE)",
-    )
-    p.add_argument(
-        "--dataset",
-        "-d",
-        default="ml-100k",
-        metavar="NAME[,...]",
-        help="one name, or several with commas (ml-100k)",
-    )
-    p.add_argument("--seeds", type=int, default=1, metavar="N", help="seed, seed+1, ... (1)")
-    p.add_argument(
-        "--config_files",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="FILE",
-        help="RecBole property files",
-    )
-    p.add_argument("--profile", help="a property file of properties/profile/ (full: a GPU's)")
-    p.add_argument("--run_dir", type=Path, help="folder of a single run (saved/MODEL-DATASET-...)")
-    p.add_argument("--beside", type=Path, help="folder of result files to show in the table")
-    p.add_argument(
-        "--results",
-        type=Path,
-        metavar="DIR",
-        help="results folder (results; a single run is kept only if this is given)",
-    )
-    p.add_argument("--again", action="store_true", help="run finished runs of a comparison again")
-    p.add_argument(
-        "--replace", action="store_true", help="replace kept runs that had other settings"
-    )
-    p.add_argument("--no_table", action="store_true", help=argparse.SUPPRESS)
-    # A model's process in a comparison: the other models, whose properties may be set as well.
-    p.add_argument("--compared_with", default="", help=argparse.SUPPRESS)
-    return p
-
-
-def typed_properties(unknown: list[str], error) -> list[tuple[str, str]]:
-    """``--key=value`` and ``--key value`` pairs -> (key, text); anything else is an error."""
-    pairs, position = [], 0
-    while position < len(unknown):
-        word = unknown[position]
-        key, equals, text = word[2:].partition("=")
-        if not word.startswith("--") or not key:
-            error(f"unexpected argument {word!r}: properties are set as --key=value")
-        if not equals:
-            position += 1
-            if position == len(unknown) or unknown[position].startswith("--"):
-                error(f"{word} needs a value: {word}=VALUE")
-            text = unknown[position]
-        if key in dict(pairs):
-            error(f"--{key} is given twice")
-        pairs.append((key, text))
-        position += 1
-    return pairs
-
-
-def run_command(name: str, argv: list[str]) -> int:
-    """Run one of COMMANDS, which need neither RecBole nor torch; returns the exit status."""
-    os.environ["RECBOLE_STORE_REGISTER"] = "0"
-    try:
-        command = import_module(COMMANDS[name])
-    finally:
-        del os.environ["RECBOLE_STORE_REGISTER"]  # not for the processes of a comparison
-    return command.main(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit status: 0 done, 1 a run failed, 2 bad input, 130 interrupted."""
-    argv = sys.argv[1:] if argv is None else argv
-    if argv and argv[0] in COMMANDS:
-        return run_command(argv[0], argv[1:])
-    p = parser()
-    arguments, unknown = p.parse_known_args(argv)
-    pairs = typed_properties(unknown, p.error)
-    if arguments.seeds < 1:
-        p.error(f"--seeds={arguments.seeds}, but must be at least 1")
-
-    # Imported late: --help and wrong arguments answer at once, without torch.
-    from recbole_store.bad_input import BAD_INPUT
-    from recbole_store.command import Request, run_compared, run_single
-    from recbole_store.comparison.plan import parse_datasets, parse_labels
-
+    """The command line; see :mod:`recbole_store.cli`."""
+    # Only what trains needs RecBole and torch: whoever does registers the plugin itself.
+    os.environ["RECBOLE_STORE_REGISTER"] = "0"
     try:
-        request = Request(
-            labels=parse_labels(arguments.model),
-            datasets=parse_datasets(arguments.dataset),
-            n_seeds=arguments.seeds,
-            files=[Path(name) for name in arguments.config_files],
-            profile=arguments.profile,
-            typed=dict(pairs),
-            compared_with=[name for name in arguments.compared_with.split(",") if name],
-            run_dir=arguments.run_dir,
-            beside=arguments.beside,
-            results=arguments.results,
-            again=arguments.again,
-            replace=arguments.replace,
-            table=not arguments.no_table,
-        )
-        if request.is_single:
-            return run_single(request)
-        return run_compared(request, SCRIPT)
-    except BAD_INPUT as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        from recbole_store import cli
+    finally:
+        del os.environ["RECBOLE_STORE_REGISTER"]  # not for the processes of a comparison
+    return cli.main(argv)
 
 
 if __name__ == "__main__":

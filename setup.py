@@ -30,7 +30,7 @@ setup(
         package_of(folder): str(Path("properties") / folder) for folder in PROPERTY_FOLDERS
     },
     package_data={package_of(folder): ["*.yaml"] for folder in PROPERTY_FOLDERS}
-    | {"recbole_store.report": ["page.*"]},
+    | {"recbole_store.experiments.report.page": ["page.*"]},
     py_modules=["run_recbole_store"],
     entry_points={"console_scripts": ["recbole-store = run_recbole_store:main"]},
     install_requires=[

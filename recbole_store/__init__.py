@@ -2,10 +2,17 @@
 
 The flow, folder by folder::
 
-    item text -> dense tokens -> codes          recbole_store/tokenizer/
-    codes of the history -> codes of the next   recbole_store/generator/
-    the one LLM behind both                     recbole_store/llm.py
-    what RecBole sees                           recbole_store/model/, recbole_plugin.py, trainer.py
+    what a run is told                          settings/
+    raw files -> atomic files -> item texts     data/
+    the one LLM behind it all                   llm/
+    item text -> dense tokens -> codes          tokenizer/
+    codes of the history -> codes of the next   generator/
+    one file a model                            model/
+    what lives inside RecBole                   plugin/
+    one run, many runs, tables and page         experiments/
+
+Two modules stand beside them: cli.py has every command, errors.py every error that is the input's.
+A folder imports from those above it in this list, never from those below.
 
 Vocabulary: an item's *text* becomes ``L`` *dense tokens* (LLM vectors), each is quantized to a
 *code* in ``[0, C)`` at its *level*, and the codes with one disambiguation level behind them are the
@@ -21,6 +28,6 @@ import os
 __version__ = "0.1.0"
 
 if os.environ.get("RECBOLE_STORE_REGISTER") != "0":
-    from recbole_store.recbole_plugin import register
+    from recbole_store.plugin.register import register
 
     register()

@@ -11,14 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from planted_data import COLOURS, FOLLOWS, SHAPES, next_planted, planted_items
 from raw_data import Prepared, write_raw_files
 
-ROOT = Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)  # tiny models; more threads only wait for each other
-
-COLOURS = ("red", "green", "blue", "white", "black", "pink")
-SHAPES = ("circle", "square", "star", "cube", "ring", "heart", "cross", "moon", "arrow", "drop")
-FOLLOWS = 0.9  # probability that a planted history goes on as the texts say
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -69,19 +65,6 @@ def tiny_llm(tmp_path_factory) -> Path:
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
-
-
-def planted_items() -> list[tuple[str, str, str]]:
-    """(raw id, colour, shape) of each item; raw ids say nothing of either."""
-    pairs = [(colour, shape) for colour in COLOURS for shape in SHAPES]
-    names = [f"i{n:03d}" for n in range(len(pairs))]
-    random.Random(7).shuffle(names)
-    return [(name, *pair) for name, pair in zip(names, pairs, strict=True)]
-
-
-def next_planted(colour: str, shape: str) -> tuple[str, str]:
-    """What follows an item: the next shape, in the same colour."""
-    return colour, SHAPES[(SHAPES.index(shape) + 1) % len(SHAPES)]
 
 
 @pytest.fixture(scope="session")
@@ -169,7 +152,7 @@ def prepare(tmp_path, write_raw):
 
     def run(source: str, files: dict, *options: str) -> Prepared:
         out = tmp_path / "dataset" / "toy"
-        from recbole_store.prepare import command
+        from recbole_store.data.prepare import command
 
         words = [source, "--raw", str(write_raw(files)), "--out", str(out), "--k_core=1", *options]
         assert command.main(words) == 0
@@ -183,7 +166,7 @@ def refused(tmp_path, write_raw, capsys):
     """``refused(source, {name: content}, *options)`` -> the one sentence; nothing is written."""
 
     def run(source: str, files: dict, *options: str) -> str:
-        from recbole_store.prepare import command
+        from recbole_store.data.prepare import command
 
         out = tmp_path / "dataset" / "toy"
         raw = write_raw(files) if isinstance(files, dict) else files

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from conftest import next_planted, planted_items
+from planted_data import next_planted, planted_items
 from recbole.data import data_preparation
 from recbole.data.interaction import Interaction
 from recbole.utils import get_model, get_trainer, init_seed
 
-from recbole_store.run import CheckedConfig, build
+from recbole_store.experiments.run.build import CheckedConfig, build
 
 torch.set_num_threads(1)  # the tiny LLM has no work for two
 

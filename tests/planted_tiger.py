@@ -7,7 +7,7 @@ from planted_store import Prepared, made_up_ids
 from recbole.data import data_preparation
 from recbole.utils import get_model, init_seed
 
-from recbole_store.run import CheckedConfig, build
+from recbole_store.experiments.run.build import CheckedConfig, build
 
 
 def tiger_settings(data_path, **changes) -> dict:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import torch
-from conftest import ROOT
+from planted_data import ROOT
 
 FOLDER = ROOT / "tests" / "benchmarks"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import FOLLOWS, ROOT, next_planted, planted_items
+from planted_data import FOLLOWS, ROOT, next_planted, planted_items
 from planted_store import store_settings, working_in, write_labelled
 from recbole import quick_start
 from recbole.data import data_preparation
@@ -24,8 +24,9 @@ from sklearn.metrics import roc_auc_score
 from torch.testing import assert_close
 from transformers import AutoModelForCausalLM
 
-from recbole_store.property_files import plugin_defaults
-from recbole_store.run import build, run_model
+from recbole_store.experiments.run.build import build
+from recbole_store.experiments.run.run import run_model
+from recbole_store.settings.property_files import plugin_defaults
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 N_ITEMS = len(planted_items())

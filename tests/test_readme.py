@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-import run_recbole_store
-from recbole_store import settings
-from recbole_store.comparison.groups import comparable_groups
-from recbole_store.comparison.plan import parse_datasets, parse_labels
-from recbole_store.comparison.readme import MARKS, TRIAL_MARKS, readme_text
-from recbole_store.comparison.results_folder import read_runs, remake
-from recbole_store.comparison.tables import tables
-from recbole_store.comparison.trial_tables import trial_tables
-from recbole_store.protocol import RESULT_VERSION, hashed_settings
+from recbole_store import cli
+from recbole_store.experiments.comparison.plan import parse_datasets, parse_labels
+from recbole_store.experiments.report.tables.readme import MARKS, TRIAL_MARKS, readme_text
+from recbole_store.experiments.report.tables.tables import tables
+from recbole_store.experiments.report.tables.trial_table import trial_tables
+from recbole_store.experiments.results.groups import comparable_groups
+from recbole_store.experiments.results.results_folder import read_runs, remake
+from recbole_store.experiments.run.fingerprint import RESULT_VERSION, hashed_settings
+from recbole_store.settings import resolve as settings_of
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,7 +23,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 LINES = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
 WORDS = [shlex.split(line.partition("run_recbole_store.py")[2]) for line in LINES]
-COMMANDS = [words for words in WORDS if words and words[0] in run_recbole_store.COMMANDS]
+COMMANDS = [words for words in WORDS if words and words[0] in cli.COMMANDS]
 RUNS = [words for words in WORDS if words and words not in COMMANDS]
 
 
@@ -39,23 +39,23 @@ def test_ci_runs_the_test_command_of_readme():
 
 @pytest.mark.parametrize("words", RUNS, ids=" ".join)
 def test_a_run_s_arguments_are_understood(words, monkeypatch):
-    parser = run_recbole_store.parser()
+    parser = cli.parser()
     arguments, unknown = parser.parse_known_args(words)
-    typed = dict(run_recbole_store.typed_properties(unknown, parser.error))
+    typed = dict(cli.typed_properties(unknown, parser.error))
     if arguments.dataset != "ml-100k":  # the reader's own data: everything but the files is checked
-        monkeypatch.setattr(settings, "check_dataset", lambda *_: None)
+        monkeypatch.setattr(settings_of, "check_dataset", lambda *_: None)
     labels = parse_labels(arguments.model)
     models = [model for model, _ in labels]
     for model, variant in labels:
         for dataset in parse_datasets(arguments.dataset):
-            assert settings.resolve(model, dataset, [], typed, models, variant=variant)
+            assert settings_of.resolve(model, dataset, [], typed, models, variant=variant)
     if arguments.beside:
         assert (ROOT / arguments.beside).is_dir()
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_a_command_s_arguments_are_understood(words):
-    assert import_module(run_recbole_store.COMMANDS[words[0]]).parser().parse_args(words[1:])
+    assert import_module(cli.COMMANDS[words[0]]).parser().parse_args(words[1:])
 
 
 def test_the_tables_are_those_of_the_committed_results():
@@ -88,13 +88,13 @@ def test_every_committed_result_of_a_data_set_followed_one_protocol():
 def test_the_committed_runs_are_recognised(kept, monkeypatch):
     """Today's property files, with what `make` types, are what the run was made with."""
     run = kept.run
-    monkeypatch.setattr(settings, "check_dataset", lambda *_: None)
+    monkeypatch.setattr(settings_of, "check_dataset", lambda *_: None)
     target = {"ml-100k": "results", "Beauty": "beauty", "Steam-100K": "steam"}[run.dataset]
     recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)[1]
     for name in ("ON_BEAUTY", "FILTERED"):
         recipe = recipe.replace(f"$({name})", re.search(rf"^{name} := (.*)", MAKEFILE, re.M)[1])
     typed = dict(re.findall(r"--(filter_history|max_hours)=(\S+)", recipe))
-    resolved = settings.resolve(run.model, run.dataset, [], typed, variant=run.variant)
+    resolved = settings_of.resolve(run.model, run.dataset, [], typed, variant=run.variant)
     now = hashed_settings(run.model, run.dataset, {**resolved, "seed": run.seed})
     assert now == kept.result["hashed_settings"]
     assert kept.result["result_version"] == RESULT_VERSION

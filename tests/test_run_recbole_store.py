@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -14,18 +13,12 @@ import pytest
 import torch
 import yaml
 
+import run_recbole_store
+from recbole_store.cli import typed_properties
+from recbole_store.experiments.comparison import runner
+
 SCRIPT = Path(__file__).resolve().parent.parent / "run_recbole_store.py"
 N_USERS, N_ITEMS = 300, 60  # of the planted data
-
-
-def load_script():
-    spec = importlib.util.spec_from_file_location("run_recbole_store", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-run_recbole_store = load_script()
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +87,7 @@ sys.argv = ["run_recbole_store.py", "--help"]
 try:
     runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
 except SystemExit as stopped:
-    heavy = {{"torch", "recbole", "recbole_store", "transformers", "numpy"}} & set(sys.modules)
+    heavy = {{"torch", "recbole", "pandas", "transformers", "numpy"}} & set(sys.modules)
     print("exit", stopped.code, sorted(heavy))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
@@ -119,7 +112,7 @@ except SystemExit as stopped:
     ],
 )
 def test_typed_properties(words, pairs):
-    assert run_recbole_store.typed_properties(words, pytest.fail) == pairs
+    assert typed_properties(words, pytest.fail) == pairs
 
 
 # Bad input: exit status 2 and one sentence
@@ -178,7 +171,7 @@ def test_bad_input_is_one_sentence(case, command, capsys):
 
 def test_bad_input_of_a_comparison_stops_before_it_starts(command, capsys, monkeypatch):
     """Pop would run for a while before STORE's missing column came to light."""
-    from recbole_store.comparison import runner
+    from recbole_store.experiments.comparison import runner
 
     monkeypatch.setattr(runner, "run_all", lambda *_: pytest.fail("must not start"))
     more = command("--item_text={title: '{}'}", model="Pop,STORE")
@@ -424,7 +417,7 @@ def test_what_the_processes_of_a_comparison_are_told(command, capfd, monkeypatch
     """A stand-in script takes their place; one of them fails."""
     stand_in = tmp_path / "stand_in.py"
     stand_in.write_text(STAND_IN)
-    monkeypatch.setattr(run_recbole_store, "SCRIPT", stand_in)
+    monkeypatch.setattr(runner, "PROGRAM", [sys.executable, str(stand_in)])
     words = command("--results=kept", "--topk=[1,10]", "--seed=9", model="Pop,SASRec,BPR")
     assert exit_status([*words, "--seeds=2"]) == 1
     captured = capfd.readouterr()

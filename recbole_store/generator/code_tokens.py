@@ -6,11 +6,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recbole_store.generator.code_sequence import CodeVocabulary
-
 # Length of a head's rows at the start. The LLM's last states are an order longer than its inputs
 # (40 against 3 in SmolLM2), so rows of a word embedding's length would start it far too sure.
 HEAD_NORM = 0.5
+
+
+class CodeVocabulary:
+    """The LLM's extra vocabulary: every (level, code) has an id of its own.
+
+    Attributes:
+        sizes: number of codes of each level.
+        offsets: code_token_id of each level's code 0, int64 [L].
+
+    Example:
+        sizes [64, 64, 32]: code 5 of level 1 has code_token_id 69.
+    """
+
+    def __init__(self, sizes: list[int]):
+        self.sizes = list(sizes)
+        self.offsets = torch.tensor([0, *self.sizes[:-1]]).cumsum(0)
+
+    @property
+    def n_levels(self) -> int:
+        return len(self.sizes)
+
+    def __len__(self) -> int:
+        return sum(self.sizes)
+
+    def code_token_ids(self, codes: Tensor) -> Tensor:
+        """Codes [..., l] of the first l levels -> code_token_ids [..., l]."""
+        return codes + self.offsets[: codes.size(-1)].to(codes.device)
 
 
 class CodeTokens(nn.Module):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from recbole_store.batches import similar_lengths
-from recbole_store.words import Words
+from recbole_store.llm.length_batches import similar_lengths
+from recbole_store.llm.token_batches import Words
 
 
 class ItemTexts(nn.Module):

@@ -14,9 +14,8 @@ import torch.nn.functional as F
 from recbole.model.sequential_recommender.sasrec import SASRec
 from torch import Tensor
 
-from recbole_store.generator.code_sequence import with_targets
-from recbole_store.model.window_targets import WindowTargets
-from recbole_store.seen_items import filters_training, without_seen
+from recbole_store.generator.windows import with_targets
+from recbole_store.model.window_targets import WindowTargets, filters_training, without_seen
 
 
 class SASRecAll(WindowTargets, SASRec):

@@ -7,18 +7,18 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor
 
+from recbole_store.data.item_texts import join_pieces
 from recbole_store.generator.beam_search import Beams, beam_search, path_log_probs
 from recbole_store.generator.candidates import group_candidates
 from recbole_store.generator.code_trie import CodeTrie
 from recbole_store.generator.exact_search import exact_search
 from recbole_store.generator.excluded_items import ExcludedItems, pairs_of_rows
-from recbole_store.generator.free_decoding import FreeCodes, free_beam_search
-from recbole_store.generator.item_scores import dense_scores
 from recbole_store.generator.reserved_places import with_reserved_places
-from recbole_store.text_embeddings import TextEncoder, text_width
-from recbole_store.tokenizer.item_text import join_pieces
-from recbole_store.tokenizer.quantizer import DENSE_TOKENS, NOTHING, TEXT_EMBEDDING
-from recbole_store.tokenizer.quantizers import QUANTIZERS, make_quantizer
+from recbole_store.generator.scores import dense_scores
+from recbole_store.generator.unconstrained_search import FreeCodes, free_beam_search
+from recbole_store.llm.text_encoder import TextEncoder, text_width
+from recbole_store.tokenizer.quantizers.base import DENSE_TOKENS, NOTHING, TEXT_EMBEDDING
+from recbole_store.tokenizer.quantizers.registry import QUANTIZERS, make_quantizer
 from recbole_store.tokenizer.semantic_ids import statistics
 
 USERS_PER_PREFILL = 64  # bounds the key-value cache, whatever eval_batch_size is

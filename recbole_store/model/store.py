@@ -15,23 +15,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recbole_store.generator.beam_search import Beams, beam_margin, path_log_probs
-from recbole_store.generator.code_decoder import CodeDecoder
-from recbole_store.generator.code_sequence import (
+from recbole_store.generator.code_tokens import CodeTokens
+from recbole_store.generator.item_head import ItemHead, fuse
+from recbole_store.generator.item_vectors import ItemVectors
+from recbole_store.generator.tree_decoder import CodeDecoder
+from recbole_store.generator.windows import (
     Window,
     make_window,
     with_targets,
 )
-from recbole_store.generator.code_tokens import CodeTokens
-from recbole_store.generator.item_head import ItemHead, fuse
-from recbole_store.generator.item_vectors import ItemVectors
-from recbole_store.llm import Backbone
+from recbole_store.llm.backbone import Backbone
 from recbole_store.model.item_texts import ItemTexts
 from recbole_store.model.semantic_id_model import SemanticIdModel
-from recbole_store.model.text_tasks import TextTasks
-from recbole_store.model.window_targets import WindowTargets
-from recbole_store.seen_items import filters_training, without_seen
+from recbole_store.model.text_tasks import Parts, TextTasks
+from recbole_store.model.window_targets import WindowTargets, filters_training, without_seen
 from recbole_store.tokenizer.dense_tokens import DenseTokenizer
-from recbole_store.tokenizer.quantizer import DENSE_TOKENS
+from recbole_store.tokenizer.quantizers.base import DENSE_TOKENS
 
 
 class STORE(WindowTargets, SemanticIdModel):
@@ -199,7 +198,13 @@ class STORE(WindowTargets, SemanticIdModel):
         for part in torch.argsort(lengths).split(rows or len(lengths)):
             share = learnt[part].sum() / learnt.sum().clamp(min=1)
             yield "next_item", self.next_item_loss(interaction[part]) * share
-        yield from self.text_tasks.pieces(self, len(lengths) / self.n_windows, rows)
+        yield from self.text_tasks.pieces(self.parts, len(lengths) / self.n_windows, rows)
+
+    @property
+    def parts(self) -> Parts:
+        """What the text tasks read."""
+        tensors = (self.semantic_ids, self.points)
+        return Parts(self.backbone, self.code_tokens, self.item_texts, *tensors)
 
     def next_item_loss(self, interaction) -> Tensor:
         """Token-to-token: cross-entropy of the codes of every target of the windows.

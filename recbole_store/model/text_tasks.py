@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recbole_store.llm import Backbone
+from recbole_store.generator.code_tokens import CodeTokens
+from recbole_store.llm.backbone import Backbone
+from recbole_store.model.item_texts import ItemTexts
 from recbole_store.tokenizer.dense_tokens import TASK
 
-if TYPE_CHECKING:
-    from recbole_store.model.store import STORE
-
 TASKS = ("align", "reconstruct", "cosine")  # weighted by the settings of these names + "_weight"
+
+
+class Parts(NamedTuple):
+    """What the tasks read of a model, as it is at the time."""
+
+    backbone: Backbone
+    code_tokens: CodeTokens
+    item_texts: ItemTexts
+    semantic_ids: Tensor  # int64 [n_items, L]
+    points: Tensor  # [n_items, P]
 
 
 class TextTasks(nn.Module):
@@ -39,7 +48,7 @@ class TextTasks(nn.Module):
         if "cosine" in self.weights:
             self.to_point = nn.Linear(backbone.hidden_size, n_points, bias=False)
 
-    def pieces(self, model: STORE, share: float, rows: int | None) -> Iterator[tuple[str, Tensor]]:
+    def pieces(self, parts: Parts, share: float, rows: int | None) -> Iterator[tuple[str, Tensor]]:
         """Weighted losses on the next items in turn, task by task, of at most ``rows`` items each.
 
         Args:
@@ -47,32 +56,32 @@ class TextTasks(nn.Module):
         """
         if not self.weights:
             return
-        items = model.item_texts.next_items(share * self.share)
+        items = parts.item_texts.next_items(share * self.share)
         for start in range(0, len(items), rows or len(items)):
             part = items[start : start + (rows or len(items))]
             of_batch = len(part) / len(items)
             for task, weight in self.weights.items():
-                yield task, weight * of_batch * getattr(self, f"{task}_loss")(model, part)
+                yield task, weight * of_batch * getattr(self, f"{task}_loss")(parts, part)
 
-    def align_loss(self, model: STORE, items: list[int]) -> Tensor:
+    def align_loss(self, parts: Parts, items: list[int]) -> Tensor:
         """Auxiliary text-to-token: cross-entropy of an item's codes, given its text."""
-        words = model.item_texts.words(items).followed_by(self.align_prompt)
-        codes = model.semantic_ids[items]
-        inputs = model.code_tokens(codes[:, :-1])
-        hidden = model.backbone.read_words_then(words, inputs)  # [B, L, H]
+        words = parts.item_texts.words(items).followed_by(self.align_prompt)
+        codes = parts.semantic_ids[items]
+        inputs = parts.code_tokens(codes[:, :-1])
+        hidden = parts.backbone.read_words_then(words, inputs)  # [B, L, H]
         losses = [
             F.cross_entropy(head(hidden[:, level]), codes[:, level])
-            for level, head in enumerate(model.code_tokens.heads)
+            for level, head in enumerate(parts.code_tokens.heads)
         ]
         return sum(losses) / len(losses)
 
-    def reconstruct_loss(self, model: STORE, items: list[int]) -> Tensor:
+    def reconstruct_loss(self, parts: Parts, items: list[int]) -> Tensor:
         """Token-to-text: cross-entropy of an item's text, given its semantic ID."""
-        tokens = model.code_tokens(model.semantic_ids[items])
-        words, vocabulary = model.item_texts.words(items), model.item_texts.vocabulary
-        return model.backbone.text_loss(tokens, self.task_prompt, words, vocabulary)
+        tokens = parts.code_tokens(parts.semantic_ids[items])
+        words, vocabulary = parts.item_texts.words(items), parts.item_texts.vocabulary
+        return parts.backbone.text_loss(tokens, self.task_prompt, words, vocabulary)
 
-    def cosine_loss(self, model: STORE, items: list[int]) -> Tensor:
+    def cosine_loss(self, parts: Parts, items: list[int]) -> Tensor:
         """1 - cosine of an item's codes, read as one vector and projected, and its text's point."""
-        codes = model.code_tokens(model.semantic_ids[items])[:, -1]
-        return 1 - F.cosine_similarity(self.to_point(codes), model.points[items]).mean()
+        codes = parts.code_tokens(parts.semantic_ids[items])[:, -1]
+        return 1 - F.cosine_similarity(self.to_point(codes), parts.points[items]).mean()

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import DynamicCache, EncoderDecoderCache, T5Config, T5Model
 
-from recbole_store.generator.code_sequence import CodeVocabulary
+from recbole_store.generator.code_tokens import CodeVocabulary
 from recbole_store.generator.row_decoder import RowDecoder
+from recbole_store.llm.precision import use_bf16
 from recbole_store.model.semantic_id_model import SemanticIdModel
-from recbole_store.precision import use_bf16
 
 START = 0  # token id that pads histories and begins an item; codes follow it, then user tokens
 

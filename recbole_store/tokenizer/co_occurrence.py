@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
-from torch import Tensor
+from torch import Tensor, nn
 
 REACH = 5  # steps between two items of a history that still count as together
 
@@ -56,3 +56,30 @@ def collaborative_factors(counts, n_factors: int, seed: int) -> Tensor:
     factors = svd.fit_transform(ppmi) / np.sqrt(np.maximum(svd.singular_values_, 1e-12))
     factors[np.asarray(ppmi.sum(1)).ravel() == 0] = 0.0  # rounding is no direction
     return torch.nn.functional.normalize(torch.from_numpy(factors).float(), dim=-1)
+
+
+def training_co_occurrence(dataset, n_items: int):
+    """How often the rows of a training split put items together, [n_items, n_items], CSR."""
+    rows = dataset.inter_feat
+    return co_occurrence(
+        rows[getattr(dataset, f"{dataset.iid_field}_list_field")].numpy(),
+        rows[dataset.item_list_length_field].numpy(),
+        rows[dataset.iid_field].numpy(),
+        n_items,
+    )
+
+
+@torch.no_grad()
+def start_from_co_occurrence(vectors: nn.Embedding, length: float, dataset, seed: int) -> None:
+    """Add items' collaborative factors to their random vectors.
+
+    Items that no training history puts beside another, such as new ones, stay as they are.
+
+    Args:
+        vectors: by item_id; where they are wider than there are factors, the last components stay.
+        length: of what is added to a vector.
+        dataset: RecBole's, of the training split.
+    """
+    n_items, width = vectors.weight.shape
+    factors = collaborative_factors(training_co_occurrence(dataset, n_items), width, seed)
+    vectors.weight[:, : factors.size(1)] += length * factors.to(vectors.weight)

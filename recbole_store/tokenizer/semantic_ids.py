@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from recbole_store.errors import DisambiguationOverflow
+
 
 def usual_codebook_size(n_items: int, n_levels: int) -> int:
     """Codes of each level for a catalogue: a power of two, for twice as many tuples as items.
@@ -19,10 +21,6 @@ def usual_codebook_size(n_items: int, n_levels: int) -> int:
     """
     enough = 2 ** math.ceil(math.log2(2 * n_items) / n_levels)
     return min(max(enough, min(64, n_items // 8)), n_items)
-
-
-class DisambiguationOverflow(ValueError):
-    """More items share one tuple of codes than the disambiguation level has codes."""
 
 
 def disambiguate(codes: Tensor, size: int) -> Tensor:

@@ -12,10 +12,11 @@ from machine import alternate, figures_to_file
 from torch import nn
 
 from recbole_store.generator.beam_search import Beams, beam_search
-from recbole_store.generator.code_decoder import CodeDecoder
-from recbole_store.generator.code_sequence import CodeVocabulary
+from recbole_store.generator.code_tokens import CodeVocabulary
 from recbole_store.generator.code_trie import CodeTrie
-from recbole_store.llm import Backbone, load
+from recbole_store.generator.tree_decoder import CodeDecoder
+from recbole_store.llm.backbone import Backbone
+from recbole_store.llm.loading import load
 
 LLM, LAYERS = "smollm2-135m", 4
 N_ITEMS, N_LEVELS, CODEBOOK = 12_000, 4, 256

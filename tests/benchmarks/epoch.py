@@ -13,9 +13,9 @@ from prepared import Prepared, prepare, start_training
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from recbole_store.batches import SimilarLengths
 from recbole_store.generator.beam_search import path_log_probs
 from recbole_store.generator.exact_search import exact_search
+from recbole_store.plugin.loaders import SimilarLengths
 
 N_PROFILED = 10
 TOP = 10

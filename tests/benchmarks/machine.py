@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from recbole_store.environment import hardware, keep_freed_memory
+from recbole_store.experiments.run.machine import hardware, keep_freed_memory
 
 THREADS = len(os.sched_getaffinity(0))
 

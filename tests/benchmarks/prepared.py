@@ -11,8 +11,8 @@ import yaml
 from recbole.data import data_preparation
 from recbole.utils import get_model, get_trainer, init_seed
 
-from recbole_store.run import build
-from recbole_store.settings import resolve
+from recbole_store.experiments.run.build import build
+from recbole_store.settings.resolve import resolve
 from recbole_store.tokenizer.semantic_ids import disambiguate
 
 ROOT = Path(__file__).resolve().parent.parent.parent

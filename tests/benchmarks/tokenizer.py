@@ -11,8 +11,8 @@ import torch
 from machine import alternate, figures_to_file
 from prepared import prepare
 
-from recbole_store.tokenizer import quantizer
-from recbole_store.tokenizer_stage import TokenizerStage
+from recbole_store.tokenizer.quantizers.registry import base as quantizer
+from recbole_store.tokenizer.stage import TokenizerStage
 
 POINTS, WIDTH, CODES = 50_000, 64, 256
 

@@ -15,8 +15,8 @@ import torch
 from machine import figures_to_file
 from prepared import Prepared, ml_100k_of, prepare, random_semantic_ids, start_training
 
-from recbole_store import recbole_plugin
-from recbole_store.batches import SimilarLengths
+from recbole_store.plugin import register as recbole_plugin
+from recbole_store.plugin.loaders import SimilarLengths
 
 N_BATCHES = 30
 PREFIX_ROWS = 32  # a step; one takes as long as a step of windows, or longer

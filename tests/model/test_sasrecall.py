@@ -9,8 +9,9 @@ from planted_store import histories_of
 from recbole.data import data_preparation
 from recbole.utils import get_model, init_seed
 
-from recbole_store.run import build, run_model
-from recbole_store.settings import resolve
+from recbole_store.experiments.run.build import build
+from recbole_store.experiments.run.run import run_model
+from recbole_store.settings.resolve import resolve
 
 
 def settings(planted, **changes) -> dict:

@@ -26,7 +26,8 @@ from transformers import AutoModelForCausalLM
 
 from recbole_store.generator.code_tokens import HEAD_NORM
 from recbole_store.model import semantic_id_model
-from recbole_store.tokenizer.dense_tokens import TASK, tokenizer_losses
+from recbole_store.tokenizer.dense_tokens import TASK
+from recbole_store.tokenizer.losses import tokenizer_losses
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 STAGES = ("tokenizer", "recommender")
@@ -453,7 +454,9 @@ def test_align_loss_reads_the_text_and_then_each_code_in_turn(model):
             inputs = torch.cat([words, model.code_tokens(codes[:level])])
             logits = head(model.backbone(inputs[None])[0, -1])
             losses.append(-logits.log_softmax(0)[codes[level]])
-    assert_close(model.text_tasks.align_loss(model, items), torch.stack(losses).mean(), **CLOSE)
+    assert_close(
+        model.text_tasks.align_loss(model.parts, items), torch.stack(losses).mean(), **CLOSE
+    )
 
 
 @torch.no_grad()
@@ -470,7 +473,7 @@ def test_reconstruct_loss_reads_the_codes_and_then_each_word_in_turn(model):
             inputs = torch.cat([codes, task, backbone.embed(words[:place])])
             logits = output @ backbone(inputs[None])[0, -1]
             losses.append(logits[vocabulary].logsumexp(0) - logits[word])
-    found = model.text_tasks.reconstruct_loss(model, items)
+    found = model.text_tasks.reconstruct_loss(model.parts, items)
     assert_close(found, torch.stack(losses).mean(), **CLOSE)
 
 
@@ -493,9 +496,9 @@ def test_cosine_loss_is_0_where_codes_point_to_texts(prepared):
     items = [3, 7, 9]
     codes = model.code_tokens(model.semantic_ids[items])[:, -1]
     model.points[items] = 4 * model.text_tasks.to_point(codes).detach()
-    assert model.text_tasks.cosine_loss(model, items).item() == pytest.approx(0, abs=1e-6)
+    assert model.text_tasks.cosine_loss(model.parts, items).item() == pytest.approx(0, abs=1e-6)
     model.points[7] *= -1
-    assert model.text_tasks.cosine_loss(model, items).item() == pytest.approx(2 / 3, abs=1e-6)
+    assert model.text_tasks.cosine_loss(model.parts, items).item() == pytest.approx(2 / 3, abs=1e-6)
     _, cosine = model.calculate_loss(first_rows(prepared.train, 8))
     cosine.backward()
     assert model.code_tokens.embedding.weight.grad.abs().sum() > 0
@@ -520,7 +523,7 @@ def test_a_prefix_loss_of_codes_that_the_beams_would_drop(prepared):
 def test_text_tasks_see_that_share_of_the_items_in_an_epoch(prepared, share):
     model = make_model(prepared, align_weight=1.0, text_task_share=share)
     seen = []
-    model.text_tasks.align_loss = lambda model, items: seen.extend(items) or torch.zeros(())
+    model.text_tasks.align_loss = lambda parts, items: seen.extend(items) or torch.zeros(())
     model.next_item_loss = lambda interaction: torch.zeros(())
     epochs = 1 if share is None else 2
     for _ in range(epochs):

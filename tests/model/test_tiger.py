@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import FOLLOWS
+from planted_data import FOLLOWS
 from planted_store import first_rows, histories_of, working_in, write_labelled
 from planted_tiger import make_model, naive_log_prob, prepare, tiger_settings
 from recbole import quick_start
@@ -12,9 +12,9 @@ from recbole.utils import get_trainer
 from recbole.utils.case_study import full_sort_topk
 from torch.testing import assert_close
 
-from recbole_store.property_files import SettingsError
-from recbole_store.run import build, check_start, run_model
-from recbole_store.tokenizer.quantizer import NoCodesError
+from recbole_store.errors import NoCodesError, SettingsError
+from recbole_store.experiments.run.build import build, check_start
+from recbole_store.experiments.run.run import run_model
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 FEW_USERS = {"user_inter_num_interval": "[12,inf)"}

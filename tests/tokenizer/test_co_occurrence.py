@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from recbole_store.tokenizer.co_occurrence import co_occurrence, collaborative_factors
-from recbole_store.tokenizer.dense_tokens import collaborative_positives, contrastive_loss
+from recbole_store.tokenizer.losses import collaborative_positives, contrastive_loss
 
 
 def rows_of(sequences: list[list[int]], max_items: int):

@@ -10,16 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from recbole_store.llm import Backbone
-from recbole_store.tokenizer.dense_tokens import (
-    TASK,
-    DenseTokenizer,
+from recbole_store.llm.backbone import Backbone
+from recbole_store.tokenizer.dense_tokens import TASK, DenseTokenizer
+from recbole_store.tokenizer.losses import (
     collaborative_positives,
     contrastive_loss,
-    drop_pieces,
     slot_correlation,
     tokenizer_losses,
 )
+from recbole_store.tokenizer.text_views import drop_pieces
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 N_SLOTS = 3

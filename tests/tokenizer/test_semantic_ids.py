@@ -8,8 +8,8 @@ import math
 import pytest
 import torch
 
+from recbole_store.errors import DisambiguationOverflow
 from recbole_store.tokenizer.semantic_ids import (
-    DisambiguationOverflow,
     disambiguate,
     statistics,
     usual_codebook_size,

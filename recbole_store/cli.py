@@ -1,0 +1,162 @@
+"""The command line: every command of ``recbole-store``, and what its words mean.
+
+A run or a comparison is the command without a name; each other command is a module of its own,
+imported when it is asked for, so that ``--help`` and ``prepare`` answer at once, without torch.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import SUPPRESS, RawDescriptionHelpFormatter
+from importlib import import_module
+from pathlib import Path
+
+from recbole_store.errors import InputError
+from recbole_store.settings.arguments import Parser
+from recbole_store.settings.property_files import properties_folder
+
+EPILOG = """\
+Any RecBole or STORE property can be set as --key=value (a YAML value, never evaluated as code):
+  %(prog)s --model=STORE --dataset=ml-100k --num_beams=50 --topk=[10,50]
+Several models, data sets or seeds are a comparison: every run in its own process, under one
+protocol, kept in --results, where a finished run is recognised and not run again:
+  %(prog)s --model=STORE,SASRec:tuned,Pop --dataset=ml-100k --seeds=3
+Variants, as MODEL:VARIANT:
+  {variants}
+Commands, each with its own --help:
+  %(prog)s results [DIR] [--readme FILE]                  tables of a results folder
+  %(prog)s report [DIR] [--out FILE]                      the same as one HTML page, with charts
+  %(prog)s trials --model=MODEL [--dataset=NAME]          lists of settings, judged on validation
+  %(prog)s prepare SOURCE --raw PATH --out dataset/NAME   raw data to RecBole files with texts
+  %(prog)s check DATASET                                  what in a data set would change results
+"""
+
+# First words that are commands of their own, and the modules whose main they call.
+COMMANDS = {
+    "results": "recbole_store.experiments.report.tables.command",
+    "report": "recbole_store.experiments.report.page.command",
+    "prepare": "recbole_store.data.prepare.command",
+    "check": "recbole_store.data.check.command",
+}
+
+
+def variants() -> list[str]:
+    """Every MODEL:VARIANT that has a property file."""
+    stems = [file.stem for file in (properties_folder() / "variant").glob("*.yaml")]
+    return sorted(stem.replace("-", ":", 1) for stem in stems)
+
+
+def parser() -> Parser:
+    """The command line; whatever it does not list must be ``--key=value`` of a property."""
+    p = Parser(
+        description="Train and evaluate STORE and RecBole's models under one protocol.",
+        epilog=EPILOG.replace("{variants}", "\n  ".join(variants())),
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    p.add_argument(
+        "--model",
+        "-m",
+        default="STORE",
+        metavar="MODEL[:VARIANT][,...]",
+        help="one name, or several with commas (STORE)",
+    )
+    p.add_argument(
+        "--dataset",
+        "-d",
+        default="ml-100k",
+        metavar="NAME[,...]",
+        help="one name, or several with commas (ml-100k)",
+    )
+    p.add_argument("--seeds", type=int, default=1, metavar="N", help="seed, seed+1, ... (1)")
+    p.add_argument(
+        "--config_files",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE",
+        help="RecBole property files",
+    )
+    p.add_argument("--profile", help="a property file of properties/profile/ (full: a GPU's)")
+    p.add_argument("--run_dir", type=Path, help="folder of a single run (saved/MODEL-DATASET-...)")
+    p.add_argument("--beside", type=Path, help="folder of result files to show in the table")
+    p.add_argument(
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="results folder (results; a single run is kept only if this is given)",
+    )
+    p.add_argument("--again", action="store_true", help="run finished runs of a comparison again")
+    p.add_argument(
+        "--replace", action="store_true", help="replace kept runs that had other settings"
+    )
+    p.add_argument("--no_table", action="store_true", help=SUPPRESS)
+    # A model's process in a comparison: the other models, whose properties may be set as well.
+    p.add_argument("--compared_with", default="", help=SUPPRESS)
+    return p
+
+
+def typed_properties(unknown: list[str], error) -> list[tuple[str, str]]:
+    """``--key=value`` and ``--key value`` pairs -> (key, text); anything else is an error."""
+    pairs, position = [], 0
+    while position < len(unknown):
+        word = unknown[position]
+        key, equals, text = word[2:].partition("=")
+        if not word.startswith("--") or not key:
+            error(f"unexpected argument {word!r}: properties are set as --key=value")
+        if not equals:
+            position += 1
+            if position == len(unknown) or unknown[position].startswith("--"):
+                error(f"{word} needs a value: {word}=VALUE")
+            text = unknown[position]
+        if key in dict(pairs):
+            error(f"--{key} is given twice")
+        pairs.append((key, text))
+        position += 1
+    return pairs
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit status: 0 done, 1 a run failed, 2 bad input, 130 interrupted."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] in COMMANDS:
+        return import_module(COMMANDS[argv[0]]).main(argv[1:])
+    p = parser()
+    arguments, unknown = p.parse_known_args(argv)
+    pairs = typed_properties(unknown, p.error)
+    if arguments.seeds < 1:
+        p.error(f"--seeds={arguments.seeds}, but must be at least 1")
+
+    # Imported late: --help and wrong arguments answer at once, without torch.
+    from recbole_store.experiments.comparison.plan import parse_datasets, parse_labels
+    from recbole_store.experiments.request import Request, run_compared, run_single
+
+    try:
+        request = Request(
+            labels=parse_labels(arguments.model),
+            datasets=parse_datasets(arguments.dataset),
+            n_seeds=arguments.seeds,
+            files=[Path(name) for name in arguments.config_files],
+            profile=arguments.profile,
+            typed=dict(pairs),
+            compared_with=[name for name in arguments.compared_with.split(",") if name],
+            run_dir=arguments.run_dir,
+            beside=arguments.beside,
+            results=arguments.results,
+            again=arguments.again,
+            replace=arguments.replace,
+            table=not arguments.no_table,
+        )
+        if request.is_single:
+            return run_single(request)
+        return run_compared(request)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":  # the processes of a comparison
+    sys.exit(main())

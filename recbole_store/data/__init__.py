@@ -1,0 +1,1 @@
+"""Raw files -> atomic files with texts -> item texts; nothing here imports RecBole or torch."""

@@ -1,0 +1,80 @@
+"""Items of ``NAME.item`` and their texts, against those that occur in interactions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recbole_store.data.check.atomic_lines import AtomicFile
+from recbole_store.data.check.finding import Finding
+from recbole_store.data.item_texts import read_item_texts
+from recbole_store.errors import ItemTextError
+
+EXAMPLES = 3
+
+
+def item_findings(
+    file: AtomicFile, id_column: str, occurring: set[str], split_ids: bool
+) -> list[Finding]:
+    """Items without interactions, interactions without an item's row, items with two rows."""
+    if id_column not in file.columns:
+        return file.findings() + [Finding(True, f"{file.path.name} has no column `{id_column}`.")]
+    ids: set[str] = set()
+    twice: list[str] = []
+    for row in file.rows((id_column,), split_ids):
+        if row[id_column] in ids:
+            twice.append(row[id_column])
+        ids.add(row[id_column])
+    found = file.findings()
+    if twice:
+        found.append(
+            Finding(True, f"{file.path.name}: items with more than one row: {_some(twice)}.")
+        )
+    if unused := sorted(ids - occurring):
+        found.append(
+            Finding(
+                True,
+                f"{file.path.name}: items without interactions: {_some(unused)}. A model that "
+                "loads the file ranks them, too; one that does not load it does not.",
+            )
+        )
+    if unknown := sorted(occurring - ids):
+        found.append(
+            Finding(False, f"{file.path.name}: items that have no row there: {_some(unknown)}.")
+        )
+    return found
+
+
+def text_findings(
+    folder: Path, name: str, properties: dict, id_column: str, occurring: set[str]
+) -> list[Finding]:
+    """Items that STORE, and whatever else reads texts, could not tell apart."""
+    ids = sorted(occurring)
+    try:
+        texts = read_item_texts(
+            folder,
+            name,
+            ["[PAD]", *ids],
+            id_column=id_column,
+            pieces=properties.get("item_text"),
+            separator=properties["field_separator"],
+            encoding=properties.get("encoding") or "utf-8",
+        )
+    except ItemTextError as error:
+        return [Finding(True, str(error))]
+    found = []
+    if empty := [raw_id for raw_id, text in zip(ids, texts[1:], strict=True) if not text]:
+        found.append(
+            Finding(
+                True,
+                f"Items without text, which text-based models cannot tell apart: {_some(empty)}.",
+            )
+        )
+    same = len(ids) - len(empty) - len({tuple(text) for text in texts[1:] if text})
+    if same:
+        found.append(Finding(False, f"Items with the very text of another item: {same:,}."))
+    return found
+
+
+def _some(ids: list[str]) -> str:
+    """["a", "b"] -> "2 (a, b)"."""
+    return f"{len(ids):,} ({', '.join(ids[:EXAMPLES])}{', ...' if len(ids) > EXAMPLES else ''})"

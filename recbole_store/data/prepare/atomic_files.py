@@ -1,0 +1,123 @@
+"""Writing ``NAME.inter``, ``NAME.text.jsonl`` and ``NAME.item``, row by row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from recbole_store.data.prepare.atomic_text import clean_value, feature
+from recbole_store.data.prepare.times import as_number
+from recbole_store.errors import DataError
+
+
+def write_interactions(path: Path, rows: Iterable, more: dict[str, str]) -> None:
+    """``NAME.inter`` from (user, item, time, more values) rows, in their order."""
+    names = ["user_id:token", "item_id:token", *(f"{name}:{kind}" for name, kind in more.items())]
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write("\t".join([*names, "timestamp:float"]) + "\n")
+        for user, item, time, values in rows:
+            file.write("\t".join([user, item, *values, as_number(time)]) + "\n")
+
+
+@dataclass
+class TextFigures:
+    """What the items' texts hold.
+
+    Attributes:
+        with_row: items kept that the raw data describe.
+        with_text: those of them with at least one text column filled.
+        filled: column -> items in which it is filled.
+        words: words of each item's text columns together.
+    """
+
+    with_row: int = 0
+    with_text: int = 0
+    filled: dict[str, int] = field(default_factory=dict)
+    words: list[int] = field(default_factory=list)
+
+    def spread(self) -> dict[str, float]:
+        """Mean, median and largest number of words, over items with text."""
+        counts = np.array(self.words or [0])
+        return {
+            "mean": round(float(counts.mean()), 1),
+            "median": float(np.median(counts)),
+            "max": int(counts.max()),
+        }
+
+
+def write_texts(
+    path: Path,
+    items: Iterable[tuple[str, dict]],
+    columns: Iterable[str],
+    text_columns: Iterable[str],
+    wanted: set[str] | None,
+) -> TextFigures:
+    """``NAME.text.jsonl``: one cleaned ``{"item_id": ..., column: value, ...}`` a line.
+
+    Args:
+        items: raw rows; of several for one item the first is taken.
+        wanted: ids of the items to write; None writes all.
+    """
+    figures = TextFigures(filled=dict.fromkeys(columns, 0))
+    text_columns = list(text_columns)
+    written: set[str] = set()
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for raw_id, raw in items:
+            if wanted is not None and len(written) == len(wanted):
+                break
+            if raw_id in written or not raw_id or (wanted is not None and raw_id not in wanted):
+                continue
+            written.add(raw_id)
+            row = {column: clean_value(raw.get(column)) for column in figures.filled}
+            file.write(json.dumps({"item_id": raw_id, **row}, ensure_ascii=False) + "\n")
+            for column, value in row.items():
+                figures.filled[column] += bool(value)
+            texts = [row[column] for column in text_columns]
+            if any(texts):
+                joined = [" ".join(text) if isinstance(text, list) else text for text in texts]
+                figures.words.append(sum(len(text.split()) for text in joined))
+    figures.with_row, figures.with_text = len(written), len(figures.words)
+    return figures
+
+
+def write_features(path: Path, texts: Path, kinds: dict[str, str]) -> dict[str, int]:
+    """``NAME.item`` from ``NAME.text.jsonl``, in a form that RecBole's parser survives.
+
+    A column that no item fills is left out: RecBole cannot load one.
+
+    Returns:
+        The columns written, and in how many items each of them is filled.
+    """
+
+    def rows():
+        with texts.open(encoding="utf-8", newline="\n") as lines:
+            for line in lines:
+                row = json.loads(line)
+                yield (
+                    row["item_id"],
+                    {name: feature(row[name], kind) for name, kind in kinds.items()},
+                )
+
+    filled = dict.fromkeys(kinds, 0)
+    for _, row in rows():
+        for name, value in row.items():
+            filled[name] += bool(value)
+    filled = {name: n for name, n in filled.items() if n}
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        header = ["item_id:token", *(f"{name}:{kinds[name]}" for name in filled)]
+        file.write("\t".join(header) + "\n")
+        for raw_id, row in rows():
+            file.write("\t".join([raw_id, *(row[name] for name in filled)]) + "\n")
+    return filled
+
+
+def check_column_names(names: Iterable[str]) -> None:
+    """Raises DataError for a name that cannot stand in the header of an atomic file."""
+    for name in names:
+        reserved = name in ("user_id", "item_id", "timestamp")
+        if not name or reserved or any(mark in name for mark in ':\t\r\n"'):
+            raise DataError(f"The column name {name!r} cannot stand in an atomic file's header.")

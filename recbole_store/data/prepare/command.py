@@ -1,0 +1,147 @@
+"""``recbole-store prepare``: the command line of preparation."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from recbole_store.data.prepare.database import MEMORY
+from recbole_store.data.prepare.dataset_folder import check_target
+from recbole_store.data.prepare.interactions import DUPLICATES
+from recbole_store.data.prepare.prepare_dataset import Filters, prepare
+from recbole_store.data.prepare.sources import SOURCES
+from recbole_store.data.prepare.times import from_any
+from recbole_store.errors import BadValue, DataError, SettingsError
+from recbole_store.settings.arguments import Parser, at_least_one, memory_size
+from recbole_store.settings.property_files import nearest
+
+EPILOG = """\
+Then, with NAME the name of the folder:
+  recbole-store check NAME
+  recbole-store --model=STORE --dataset=NAME
+dataset/README.md has a page for every source: where to get the raw files, and what to expect.
+`recbole-store prepare SOURCE --help` lists all arguments of a source.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """``prepare SOURCE --raw PATH --out dataset/NAME`` and the filters."""
+    p = Parser(
+        prog="recbole-store prepare",
+        description="Turn raw data into RecBole atomic files with item texts and a data card.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    sources = p.add_subparsers(dest="source", metavar="SOURCE", required=True, parser_class=Parser)
+    for name, source in SOURCES.items():
+        s = sources.add_parser(
+            name, help=source.summary, description=f"Source: {source.summary}.", allow_abbrev=False
+        )
+        s.add_argument(
+            "--raw",
+            nargs="+",
+            type=Path,
+            required=True,
+            metavar="PATH",
+            help="raw files, or a folder or zip archive that holds them",
+        )
+        s.add_argument(
+            "--out", type=Path, required=True, metavar="dataset/NAME", help="folder to be written"
+        )
+        source.add_arguments(s)
+        _add_filters(s, source.k_core)
+    return p
+
+
+def _add_filters(p: argparse.ArgumentParser, k_core: int) -> None:
+    group = p.add_argument_group("filters, in the order of their work")
+    group.add_argument("--since", metavar="TIME", help="drop what is earlier (number or ISO date)")
+    group.add_argument("--until", metavar="TIME", help="drop this time and what is later")
+    group.add_argument(
+        "--duplicates",
+        choices=DUPLICATES,
+        default="exact",
+        help="exact: drop rows of the same user, item and time; first, last: one row a user and "
+        "item; keep: drop none (exact)",
+    )
+    group.add_argument(
+        "--max_history", type=at_least_one, metavar="N", help="keep each user's latest N"
+    )
+    group.add_argument(
+        "--k_core",
+        type=at_least_one,
+        default=k_core,
+        metavar="K",
+        help="drop users and items with fewer than K, until none has fewer; 1 drops none "
+        f"({k_core})",
+    )
+    group.add_argument(
+        "--min_history",
+        type=at_least_one,
+        default=1,
+        metavar="N",
+        help="drop users with fewer than N as well",
+    )
+    group = p.add_argument_group("writing")
+    group.add_argument("--force", action="store_true", help="replace a data set prepared earlier")
+    group.add_argument(
+        "--memory",
+        type=memory_size,
+        default=MEMORY,
+        metavar="SIZE",
+        help=f"working memory of filters and sorting ({MEMORY}); the rest goes to the disk",
+    )
+
+
+def main(argv: list[str]) -> int:
+    """Returns the exit status: 0 done, 2 bad input, 130 interrupted."""
+    p = parser()
+    if argv and not argv[0].startswith("-") and argv[0] not in SOURCES:
+        p.error(
+            f"unknown source {argv[0]!r}{nearest(argv[0], SOURCES)}; known: {', '.join(SOURCES)}"
+        )
+    arguments = p.parse_args(argv)
+    try:
+        source = SOURCES[arguments.source](arguments.source, arguments)
+        check_target(arguments.out, arguments.force)
+        card = prepare(
+            source,
+            source.find(arguments.raw),
+            arguments.out,
+            Filters(
+                _time("--since", arguments.since),
+                _time("--until", arguments.until),
+                arguments.duplicates,
+                arguments.max_history,
+                arguments.k_core,
+                arguments.min_history,
+            ),
+            command=shlex.join(["recbole-store", "prepare", *argv]),
+            force=arguments.force,
+            memory=arguments.memory,
+            say=lambda line: print(line, flush=True),
+        )
+    except (DataError, SettingsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error.filename or arguments.out}: {error.strerror}.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"interrupted: {arguments.out} was not written.", file=sys.stderr)
+        return 130
+    print(
+        f"{arguments.out}: {card['users']:,} users, {card['items']:,} items, "
+        f"{card['interactions']:,} interactions; see {card['name']}.card.md there."
+    )
+    return 0
+
+
+def _time(option: str, text: str | None):
+    try:
+        return None if text is None else from_any(text)
+    except BadValue as error:
+        raise DataError(f"{option}: {error}.") from error

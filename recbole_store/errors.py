@@ -1,0 +1,38 @@
+"""Every error that means "the input is wrong": one sentence for the user and exit status 2.
+
+The command line shows the message alone; a traceback is for what is our own fault.
+"""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """Input that cannot lead to a result; the message says what, where, and what to do."""
+
+
+class SettingsError(InputError):
+    """Settings, or the data under them, cannot lead to a run."""
+
+
+class BackboneError(InputError):
+    """A language model or text encoder cannot be had; the message says what to do."""
+
+
+class ItemTextError(InputError):
+    """Items' texts cannot be read."""
+
+
+class NoCodesError(InputError):
+    """The tokenizer has no codes for an item it was not fitted on."""
+
+
+class DisambiguationOverflow(InputError):
+    """More items share one tuple of codes than the disambiguation level has codes."""
+
+
+class DataError(InputError):
+    """Raw data cannot become a data set."""
+
+
+class BadValue(InputError):
+    """A value that cannot be read; whoever knows the file and line turns it into a DataError."""

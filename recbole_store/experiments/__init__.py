@@ -1,0 +1,1 @@
+"""One run, many runs, their files, their tables and their page."""

@@ -1,0 +1,1 @@
+"""Many runs under one protocol, each in a process of its own."""

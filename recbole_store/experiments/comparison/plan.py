@@ -1,0 +1,65 @@
+"""Which runs a comparison consists of, and in what order."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from recbole_store.errors import SettingsError
+from recbole_store.experiments.results.run_key import Run
+
+
+def parse_labels(text: str) -> list[tuple[str, str]]:
+    """Example: ``"STORE,SASRec:tuned"`` -> [("STORE", ""), ("SASRec", "tuned")]
+
+    Raises:
+        SettingsError: no label, one twice, or one without a name on either side of its colon.
+    """
+    labels = [name.strip() for name in text.split(",") if name.strip()]
+    if not labels or len(set(labels)) < len(labels):
+        raise SettingsError(f"--model={text}: name each model, or MODEL:variant, once.")
+    pairs = []
+    for label in labels:
+        model, colon, variant = label.partition(":")
+        if not model or (colon and not variant):
+            raise SettingsError(f"--model={text}: `{label}` is neither MODEL nor MODEL:variant.")
+        pairs.append((model, variant))
+    return pairs
+
+
+def parse_datasets(text: str) -> list[str]:
+    """Example: ``"ml-100k,Beauty"`` -> ["ml-100k", "Beauty"]"""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names or len(set(names)) < len(names):
+        raise SettingsError(f"--dataset={text}: name each dataset once.")
+    return names
+
+
+def plan(
+    labels: list[tuple[str, str]], datasets: list[str], first_seed: int, n_seeds: int
+) -> list[Run]:
+    """All runs, everything with the first seed before anything with the next.
+
+    So a comparison that is cut short is one of all labels with fewer seeds.
+    """
+    return [
+        Run(dataset, model, variant, seed)
+        for seed in range(first_seed, first_seed + n_seeds)
+        for dataset in datasets
+        for model, variant in labels
+    ]
+
+
+def new_run_dir(parent: Path, run: Run) -> Path:
+    """A folder name that no earlier run has, even one started in the same second."""
+    label = run.label.replace(":", "-")
+    stem = f"{label}-{run.dataset}-seed{run.seed}-{datetime.now():%Y%m%d-%H%M%S}"
+    candidate, count = parent / stem, 1
+    while candidate.exists():
+        count += 1
+        candidate = parent / f"{stem}-{count}"
+    try:
+        candidate.mkdir(parents=True)
+    except OSError as error:
+        raise SettingsError(f"Cannot make the folder {candidate}: {error.strerror}.") from error
+    return candidate

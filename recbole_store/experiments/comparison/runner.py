@@ -1,0 +1,244 @@
+"""Runs one after the other, each in a process of its own; finished ones are not run again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from recbole_store.errors import SettingsError
+from recbole_store.experiments.comparison.plan import new_run_dir
+from recbole_store.experiments.results.kept_run import KeptRun
+from recbole_store.experiments.results.results_folder import keep, result_path
+from recbole_store.experiments.results.run_key import Run
+
+# That an interrupted run has to end by itself: after the terminal's Ctrl-C, which it got as well,
+# and after ours, for an interruption that came from elsewhere.
+SECONDS_TO_STOP = (2, 20)
+
+# What a run's process is started with, and where it finds this package without an installation.
+PROGRAM = [sys.executable, "-m", "recbole_store.cli"]
+PACKAGE_PARENT = Path(__file__).resolve().parents[3]
+
+
+def environment() -> dict[str, str]:
+    """Of a run's process: as ours, with this very package in reach from any folder."""
+    paths = [str(PACKAGE_PARENT), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run with its protocol hash and the settings and data (file: SHA-256) that went into it."""
+
+    run: Run
+    protocol_hash: str
+    hashed_settings: dict
+    data_sha256: dict = field(default_factory=dict)
+
+
+@dataclass
+class Outcome:
+    """What became of a comparison."""
+
+    kept: set[Run] = field(default_factory=set)
+    failed: list[str] = field(default_factory=list)  # one sentence each
+    interrupted: bool = False
+
+
+def is_finished(planned: Planned, folder: Path, replace: bool = False) -> bool:
+    """Whether the results folder holds this very run.
+
+    Args:
+        replace: whether a run of the same name with other settings or data may be overwritten.
+
+    Raises:
+        SettingsError: it holds one with other settings or data, which would be lost.
+    """
+    path = result_path(folder, planned.run)
+    if not path.is_file():
+        return False
+    try:
+        kept = KeptRun.from_results(path)
+    except SettingsError:  # told of where the folder is read; half a file holds nothing to lose
+        return False
+    result = kept.result
+    if result.get("protocol_hash") == planned.protocol_hash:
+        return not kept.lacks_ranks
+    if not replace and result.get("hashed_settings") != planned.hashed_settings:
+        raise SettingsError(
+            f"{path} holds a run with other settings ({_difference(result, planned)}): name "
+            "another folder with --results=DIR, or replace it with --replace."
+        )
+    data = result.get("data_sha256")
+    if not replace and data is not None and data != planned.data_sha256:
+        raise SettingsError(
+            f"{path} holds a run on other data files of the name {planned.run.dataset}: name "
+            "another folder with --results=DIR, or replace it with --replace."
+        )
+    return False
+
+
+def check_seeds(planned: list[Planned], kept: list[KeptRun], replace: bool = False) -> None:
+    """Seeds of one label are averaged, so they must have one setting.
+
+    Args:
+        kept: the results folder's runs.
+        replace: whether runs that are planned now will replace kept ones.
+
+    Raises:
+        SettingsError: a kept seed of a planned label has other settings.
+    """
+    replaced = {one.run for one in planned} if replace else set()
+    for one in planned:
+        for other in kept:
+            is_same_label = (other.run.dataset, other.label) == (one.run.dataset, one.run.label)
+            if not is_same_label or other.run in replaced or other.run.seed == one.run.seed:
+                continue
+            if _without_seed(other.result.get("hashed_settings")) != _without_seed(
+                one.hashed_settings
+            ):
+                raise SettingsError(
+                    f"{other.run} is kept with other settings ({_difference(other.result, one)}), "
+                    "and a label's seeds are averaged: name another folder with --results=DIR, or "
+                    "run all of its seeds with --replace."
+                )
+
+
+def _without_seed(settings: dict | None) -> dict | None:
+    return settings and {key: value for key, value in settings.items() if key != "seed"}
+
+
+def _difference(result: dict, planned: Planned) -> str:
+    """Example: ``epochs 5, now 3``, for the first key that differs."""
+    theirs, ours = _without_seed(result.get("hashed_settings")), planned.hashed_settings
+    if theirs is None:
+        return "which it does not say"
+    keys = (theirs.keys() | ours.keys()) - {"seed"}
+    key = min(k for k in keys if theirs.get(k, ...) != ours.get(k, ...))
+    return f"{key} {theirs.get(key)}, now {ours.get(key)}"
+
+
+def time_left(runs: list[Run], seconds: dict[tuple[str, str], list[float]]) -> tuple[float, int]:
+    """Seconds that the runs will take, by earlier ones of their data set and label.
+
+    Returns:
+        the sum for those of which something is known, and the number of the others.
+
+    Example: two runs of A and one of B, {("ml-100k", "A"): [10, 20]} -> (30, 1)
+    """
+    known = [seconds[run.dataset, run.label] for run in runs if (run.dataset, run.label) in seconds]
+    return sum(sum(own) / len(own) for own in known), len(runs) - len(known)
+
+
+def past_times(kept: list[KeptRun]) -> dict[tuple[str, str], list[float]]:
+    """How long finished runs took, by data set and label."""
+    seconds: dict[tuple[str, str], list[float]] = {}
+    for one in kept:
+        total = one.result["times"].get("total_s")
+        if total is not None:
+            seconds.setdefault((one.run.dataset, one.run.label), []).append(total)
+    return seconds
+
+
+def progress(place: int, runs: list[Run], spent: float, seconds: dict) -> str:
+    """Example: ``run 2 of 3: Pop on ml-100k, seed 2020; spent 5 min, about 10 min left``"""
+    said = f"run {place} of {len(runs)}: {runs[place - 1]}"
+    parts = [f"spent {duration(spent)}"] if place > 1 else []
+    left, unknown = time_left(runs[place - 1 :], seconds)
+    if left and not unknown:
+        parts.append(f"about {duration(left)} left")
+    elif left:
+        parts.append(f"at least {duration(left)} left and {unknown} of unknown length")
+    return said + ("; " + ", ".join(parts) if parts else "")
+
+
+def duration(seconds: float) -> str:
+    """Example: 40 -> ``40 s``, 600 -> ``10 min``, 9000 -> ``2.5 h``"""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def run_all(
+    runs: list[Run], command: list[str], results: Path, parent: Path, seconds: dict
+) -> Outcome:
+    """Run and keep each; one that fails is reported and left out, Ctrl-C ends them all.
+
+    Each gets its own process: peak memory, thread pools and random state of one cannot touch the
+    next, and a crash ends one run only.
+
+    Args:
+        command: what a person would run, without model, dataset, seed and run_dir.
+        results: the results folder.
+        parent: where the run folders go.
+        seconds: times of earlier runs, :func:`past_times`; those of these runs are added.
+    """
+    outcome, started = Outcome(), time.monotonic()
+    own: dict[tuple[str, str], list[float]] = {}  # of this machine, so better than the others
+    for place, run in enumerate(runs, start=1):
+        spent = time.monotonic() - started
+        print(f"\n=== {progress(place, runs, spent, seconds | own)} ===", flush=True)
+        run_dir = new_run_dir(parent, run)
+        words = [f"--model={run.label}", f"--dataset={run.dataset}", f"--seed={run.seed}"]
+        run_started = time.monotonic()
+        try:
+            status = _run_process([*command, *words, f"--run_dir={run_dir}", "--no_table"])
+            if status == 0:
+                keep(run_dir, results)
+                outcome.kept.add(run)
+                own.setdefault((run.dataset, run.label), []).append(time.monotonic() - run_started)
+                continue
+            reason = _reason(status, run_dir)
+        except SettingsError as error:  # what it left cannot be kept
+            reason = str(error)
+        except KeyboardInterrupt:
+            outcome.interrupted = True
+            print(f"\nStopped: {len(outcome.kept)} of {len(runs)} runs finished and are kept.")
+            break
+        outcome.failed.append(f"{run} failed: {reason}")
+        print(f"{outcome.failed[-1]}\nThe others go on.", file=sys.stderr, flush=True)
+    return outcome
+
+
+def _run_process(command: list[str]) -> int:
+    """Exit status of a process that does not outlive an interruption of this one."""
+    process = subprocess.Popen(command, env=environment())
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        try:
+            _stop(process)
+        finally:  # a second Ctrl-C
+            process.kill()
+            process.wait()
+        raise
+
+
+def _stop(process: subprocess.Popen) -> None:
+    """Let a process end by itself, if it does."""
+    for seconds in SECONDS_TO_STOP:
+        try:
+            process.wait(seconds)
+            return
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+
+
+def _reason(status: int, run_dir: Path) -> str:
+    """Why a run failed, as far as it is known, and where to read on."""
+    if status < 0:
+        said = f"ended by signal {signal.Signals(-status).name}"
+        said += " (out of memory, perhaps)" if -status == signal.SIGKILL else ""
+    else:
+        said = f"exit status {status}"
+    log = run_dir / f"{run_dir.name}.log"
+    if not log.is_file():
+        return f"{said}; it left no log."
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f"{said}; its log {log} ends with: {last}"

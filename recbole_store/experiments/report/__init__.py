@@ -1,0 +1,1 @@
+"""Kept runs as tables and as one HTML page."""

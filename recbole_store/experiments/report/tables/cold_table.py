@@ -1,0 +1,90 @@
+"""Test users whose target was withheld (``cold_items``), and the others, as a table."""
+
+from __future__ import annotations
+
+from recbole_store.experiments.report.tables.layout import Table
+from recbole_store.experiments.results.kept_run import KeptRun
+from recbole_store.experiments.results.summary import Figure, standard_error, summaries
+
+# Slices of recbole_store.experiments.run.evaluate_cold, as columns.
+COLUMNS = {
+    "warm/before": "warm, before",
+    "warm/after": "warm, after",
+    "cold/full": "cold, all items",
+    "cold/only": "cold, among cold",
+}
+WAYS = {
+    "": "the model",
+    "/reserved": "a tenth reserved",
+    "/nearest": "nearest by text",
+    "/nearest_reserved": "nearest by text, a tenth reserved",
+}
+
+
+def cold_tables(runs: list[KeptRun], title: str) -> list[Table]:
+    """A table for each of Recall and NDCG, whichever was measured; none without withheld items."""
+    runs = [kept for kept in runs if kept.result.get("cold")]
+    return [_table(runs, title, metric) for metric in (_metrics(runs[0]) if runs else ())]
+
+
+def _table(runs: list[KeptRun], title: str, metric: str) -> Table:
+    """A row for each label and way of recommending."""
+    rows = []
+    for summary in summaries(runs):
+        n_users = _n_users(next(kept for kept in runs if kept.label == summary.label))
+        for way, said in WAYS.items():
+            figures = {name: summary.get(name + way, metric) for name in COLUMNS}
+            if any(figures.values()):
+                is_share = metric.startswith("recall@")
+                cells = [
+                    _cell(found, n_users[name] if is_share else None)
+                    for name, found in figures.items()
+                ]
+                rows.append([summary.label, said, str(summary.n_seeds), *cells])
+    header = ["model", "by", "draws", *COLUMNS.values()]
+    cold = {kept.run.seed: kept.result["cold"] for kept in runs}
+    sizes = "; ".join(
+        f"draw {seed}: {own['n_items']} items, targets of {own['n_users']} users"
+        for seed, own in sorted(cold.items())
+    )
+    notes = [
+        f"Withheld: {sizes}.",
+        "Users with a known target before and after cold items join the catalogue; users with a "
+        "cold target, against all items and among cold items alone.",
+    ]
+    if len(cold) > 1:
+        notes.append("Means over draws; in brackets their standard deviation.")
+    if any("±" in cell for row in rows for cell in row):
+        notes.append("± is the standard error over the users of a draw.")
+    filtered = ", items of the history filtered" if runs[0].is_filtered else ""
+    return Table(f"{title}: cold items, {metric}{filtered}", header, rows, notes, n_text_columns=2)
+
+
+def _metrics(kept: KeptRun) -> list[str]:
+    """At the cut-off of the valid metric, or at the highest where that has none (AUC).
+
+    The valid metric itself where neither Recall nor NDCG was asked for.
+    """
+    valid_metric = kept.result["valid_metric"].lower()
+    known = {m for own in kept.result["cold"]["metrics"].values() for m in own}
+    highest = max((int(m.partition("@")[2]) for m in known if "@" in m), default=10)
+    cutoff = valid_metric.partition("@")[2] or highest
+    return [m for m in (f"recall@{cutoff}", f"ndcg@{cutoff}") if m in known] or [valid_metric]
+
+
+def _n_users(kept: KeptRun) -> dict[str, int]:
+    """Slice -> its test users."""
+    n_cold = kept.result["cold"]["n_users"]
+    n_warm = kept.result["protocol"]["n_test"] - n_cold
+    return {name: n_cold if name.startswith("cold") else n_warm for name in COLUMNS}
+
+
+def _cell(figure: Figure | None, n_users: int | None) -> str:
+    """Mean over draws and their spread; of one draw, a share's standard error over its users."""
+    if figure is None:
+        return "-"
+    if figure.spread is not None:
+        return f"{figure.mean:.4f} ({figure.spread:.4f})"
+    if n_users is None:
+        return f"{figure.mean:.4f}"
+    return f"{figure.mean:.4f} ±{standard_error(figure.mean, n_users):.4f}"

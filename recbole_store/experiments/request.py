@@ -1,0 +1,223 @@
+"""What the command line asks for, once its words are understood: one run, or a comparison."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from recbole_store.errors import InputError, SettingsError
+from recbole_store.experiments.comparison import runner
+from recbole_store.experiments.comparison.plan import new_run_dir, plan
+from recbole_store.experiments.report.tables.tables import console_text
+from recbole_store.experiments.results.groups import comparable_groups
+from recbole_store.experiments.results.kept_run import KeptRun
+from recbole_store.experiments.results.results_folder import (
+    check_writable,
+    keep,
+    read_runs,
+    result_path,
+)
+from recbole_store.experiments.results.run_key import Run
+from recbole_store.experiments.run.build import check_start
+from recbole_store.experiments.run.fingerprint import data_checksums, hashed_settings, protocol_hash
+from recbole_store.experiments.run.run import run_model
+from recbole_store.settings.property_files import (
+    PLUGIN_MODELS,
+    profile_file,
+    read_properties,
+    variant_file,
+)
+from recbole_store.settings.resolve import resolve
+
+SEED = 2020  # RecBole's default
+
+
+@dataclass(frozen=True)
+class Request:
+    """The command line, understood.
+
+    Attributes:
+        labels: (model, variant) pairs.
+        typed: properties and their texts.
+        compared_with: models of the comparison that this run is part of.
+        table: whether to print one at the end.
+    """
+
+    labels: list[tuple[str, str]]
+    datasets: list[str]
+    n_seeds: int
+    files: list[Path]
+    profile: str | None
+    typed: dict[str, str]
+    compared_with: list[str]
+    run_dir: Path | None
+    beside: Path | None
+    results: Path | None
+    again: bool
+    replace: bool
+    table: bool
+
+    @property
+    def is_single(self) -> bool:
+        return len(self.labels) * len(self.datasets) * self.n_seeds == 1
+
+    @property
+    def models(self) -> list[str]:
+        return list(dict.fromkeys([model for model, _ in self.labels] + self.compared_with))
+
+
+def resolve_all(request: Request) -> dict[Run, dict]:
+    """Runs in their order, each with its settings.
+
+    Raises:
+        SettingsError: for the first thing that is wrong with any of them.
+    """
+    profile = profile_file(request.profile) if request.profile else None
+    resolved = {
+        (dataset, label): resolve(
+            label[0], dataset, request.files, request.typed, request.models, profile, label[1]
+        )
+        for dataset in request.datasets
+        for label in request.labels
+    }
+    seed = next(iter(resolved.values())).get("seed", SEED)
+    runs = plan(request.labels, request.datasets, seed, request.n_seeds)
+    return {
+        run: {**resolved[run.dataset, (run.model, run.variant)], "seed": run.seed} for run in runs
+    }
+
+
+def run_single(request: Request) -> int:
+    """One run in this process; exit status."""
+    ((run, settings),) = resolve_all(request).items()
+    beside = _beside(request)
+    if request.results:
+        one = _planned(run, settings)
+        runner.check_seeds([one], _kept_runs(request.results), request.replace)
+        runner.is_finished(one, request.results, request.replace)
+        check_writable(request.results)
+    run_dir = request.run_dir or new_run_dir(_parent(settings), run)
+    try:
+        run_model(run.model, run.dataset, settings, run_dir, run.variant)
+    except Exception as error:
+        # Into the run's log as well: a comparison names it as the place to look.
+        if logging.getLogger().handlers:
+            is_told = isinstance(error, InputError)
+            logging.getLogger().error(error, exc_info=None if is_told else error)
+        raise
+    kept = keep(run_dir, request.results) if request.results else KeptRun.from_run_dir(run_dir)
+    if request.table:
+        _show([kept], beside, request.beside)
+        print(f"{kept.label}: {run_dir}/result.json")
+    return 0
+
+
+def run_compared(request: Request) -> int:
+    """Every run in a process of its own, finished ones skipped; exit status."""
+    if request.run_dir:
+        raise SettingsError("--run_dir is for a single run; a comparison makes a folder for each.")
+    results = request.results or Path("results")
+    settings, beside = resolve_all(request), _beside(request)
+    planned = {run: _planned(run, of_run) for run, of_run in settings.items()}
+    earlier = _kept_runs(results)
+    runner.check_seeds(list(planned.values()), earlier, request.replace)
+    finished = {
+        run for run, one in planned.items() if runner.is_finished(one, results, request.replace)
+    }
+    skipped = set() if request.again else finished
+    to_run = [run for run in settings if run not in skipped]
+    check_writable(results)
+    for run in {(run.dataset, run.label): run for run in reversed(to_run)}.values():
+        if run.model in PLUGIN_MODELS:
+            check_start(run.model, run.dataset, settings[run])
+        for said in _overruled(run, settings[run]):
+            print(said)
+    for run in settings:
+        if run in skipped:
+            print(f"{run}: finished, {result_path(results, run)}; --again runs it anyway.")
+
+    command = [*runner.PROGRAM, *_passed_on(request)]
+    parent = _parent(next(iter(settings.values())))
+    outcome = runner.run_all(to_run, command, results, parent, runner.past_times(earlier))
+
+    not_made = set(to_run) - outcome.kept
+    kept = [
+        KeptRun.from_results(result_path(results, run)) for run in settings if run not in not_made
+    ]
+    if request.table and kept:
+        _show(kept, beside, request.beside)
+        print(f"Kept in {results}: results.csv, pairs.csv, protocol.json.")
+    for said in outcome.failed:
+        print(said, file=sys.stderr)
+    return 130 if outcome.interrupted else int(bool(outcome.failed))
+
+
+def _kept_runs(folder: Path) -> list[KeptRun]:
+    """What a results folder holds; what cannot be read is told of and left out."""
+    broken: list[str] = []
+    runs = read_runs(folder, broken)
+    for said in broken:
+        print(f"{said} It is left out.", file=sys.stderr)
+    return runs
+
+
+def _planned(run: Run, settings: dict) -> runner.Planned:
+    if settings.get("validation_gap"):
+        raise SettingsError(
+            "`validation_gap` is for choosing settings, and its runs see less than others: they "
+            "are not kept in a results folder. Use it in a single run, or in "
+            "`python -m recbole_store.experiments.trials`."
+        )
+    identity = (run.model, run.dataset, settings)
+    return runner.Planned(
+        run,
+        protocol_hash(*identity),
+        hashed_settings(*identity),
+        data_checksums(run.dataset, settings),
+    )
+
+
+def _parent(settings: dict) -> Path:
+    return Path(settings.get("checkpoint_dir", "saved"))
+
+
+def _passed_on(request: Request) -> list[str]:
+    """What every run of a comparison is told alike; its seed is set apart."""
+    words = [f"--{key}={text}" for key, text in request.typed.items() if key != "seed"]
+    words += [f"--compared_with={','.join(request.models)}"]
+    words += [f"--config_files={path}" for path in request.files]
+    return words + ([f"--profile={request.profile}"] if request.profile else [])
+
+
+def _overruled(run: Run, settings: dict) -> list[str]:
+    """Sentences about keys of a variant that the user's own settings changed."""
+    variant = read_properties(variant_file(run.model, run.variant)) if run.variant else {}
+    return [
+        f"{run.label} on {run.dataset}: your `{key}` is {settings[key]!r}, the variant's {value!r}."
+        for key, value in variant.items()
+        if settings[key] != value
+    ]
+
+
+def _beside(request: Request) -> list[KeptRun]:
+    """Kept runs of other labels on the same data sets."""
+    if not request.beside:
+        return []
+    if not request.beside.is_dir():
+        raise SettingsError(f"--beside={request.beside}: there is no such folder.")
+    labels = {f"{model}:{variant}" if variant else model for model, variant in request.labels}
+    runs = _kept_runs(request.beside)
+    return [r for r in runs if r.label not in labels and r.run.dataset in request.datasets]
+
+
+def _show(kept: list[KeptRun], beside: list[KeptRun], folder: Path | None) -> None:
+    """Print the tables, results of ``beside`` among them where they followed the same protocol."""
+    groups = comparable_groups([*kept, *beside])
+    of_same = [one for group in groups if group[0] in kept for one in group if one in beside]
+    if len(of_same) < len(beside):
+        print(f"{len(beside) - len(of_same)} results of {folder} followed another protocol.")
+    print("\n" + console_text([*kept, *of_same], frozenset(one.label for one in of_same)))
+    if of_same:
+        print(f"* committed result, read from {folder}")

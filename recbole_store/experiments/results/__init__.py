@@ -1,0 +1,12 @@
+"""What runs leave behind, and what can be said of them.
+
+The flow::
+
+    run folder -> results/, small and committed    results_folder.py
+    ranks of the targets -> metrics and slices     rank_metrics.py, slices.py, list_metrics.py
+    kept runs -> results.csv, protocol.json        tidy.py, protocol_file.py
+    kept runs -> paired tests                      significance.py, summary.py
+
+A *label* is ``MODEL`` or ``MODEL:variant``; a *run* is a data set, a label and a seed. Nothing here
+needs torch or RecBole.
+"""

@@ -1,0 +1,185 @@
+"""A finished run as a comparison sees it: its result and, small, what it ranked for each user."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from recbole_store.errors import SettingsError
+from recbole_store.experiments.results import slices
+from recbole_store.experiments.results.list_metrics import recommended_counts
+from recbole_store.experiments.results.rank_metrics import is_by_rank, per_user
+from recbole_store.experiments.results.run_key import Run
+
+FILTERS = ("unfiltered", "filtered")  # items of the history stay candidates, or do not
+CANDIDATES = "candidates"  # the test of an evaluation that does not rank the whole catalogue
+LISTED = 10  # length of the lists whose coverage, Gini index and popularity are computed
+_ARRAYS = {"users_digest", "depth", "target_counts", "history_lengths", "item_counts"}
+_ARRAYS |= {f"{name}_{filter_name}" for name in ("ranks", "recommended") for filter_name in FILTERS}
+_NEEDED = ("model", "dataset", "seed", "valid_metric", "valid", "test", "protocol", "times")
+
+
+def condense(ranked: dict) -> dict[str, np.ndarray] | None:
+    """A run folder's ``ranked.npz`` -> the small arrays that a results folder keeps.
+
+    None if a user has several targets, as without leave-one-out: no rank gives its metrics then.
+
+    Args:
+        ranked: of U test users, K items each and a catalogue of n_items.
+
+    Returns:
+        ``users_digest`` (SHA-256 of raw ids of users and targets, in order), ``ranks_unfiltered``,
+        ``ranks_filtered``, ``target_counts`` and ``history_lengths`` [U], ``item_counts``,
+        ``recommended_unfiltered`` and ``recommended_filtered`` [n_items] (how often an item is
+        among a user's first 10), and ``depth`` (K: ranks up to it are complete).
+    """
+    if len(np.unique(ranked["users"])) < len(ranked["users"]):
+        return None
+    item_counts = np.asarray(ranked["item_counts"])
+    targets = np.asarray(ranked["raw_ids"])[ranked["targets"]]
+    pairs = "\n".join(f"{u}\t{t}" for u, t in zip(ranked["users"], targets, strict=True))
+    arrays = {
+        "users_digest": np.array(hashlib.sha256(pairs.encode()).hexdigest()),
+        "depth": np.array(ranked["items_unfiltered"].shape[1]),
+        "target_counts": _smallest(ranked["target_counts"]),
+        "history_lengths": _smallest(ranked["history_lengths"]),
+        "item_counts": _smallest(item_counts),
+    }
+    for name in FILTERS:
+        listed = recommended_counts(ranked[f"items_{name}"], len(item_counts), LISTED)
+        arrays[f"ranks_{name}"] = _smallest(ranked[f"ranks_{name}"])
+        arrays[f"recommended_{name}"] = _smallest(listed)
+    return arrays
+
+
+def _smallest(values: np.ndarray) -> np.ndarray:
+    fits = len(values) == 0 or np.max(values) < 2**16
+    return np.asarray(values).astype(np.uint16 if fits else np.int32)
+
+
+def read_result(path: Path) -> dict:
+    """The content of one result file.
+
+    Raises:
+        SettingsError: it cannot be read, or is no result of a run.
+    """
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"Cannot read the result file {path}: {error}.") from error
+    missing = [key for key in _NEEDED if not isinstance(result, dict) or key not in result]
+    if missing:
+        raise SettingsError(f"The file {path} is no result of a run: it has no `{missing[0]}`.")
+    return result
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no one truth value
+class KeptRun:
+    """``result.json`` of a run and its condensed arrays; ``None`` for runs without ranks."""
+
+    result: dict
+    arrays: dict[str, np.ndarray] | None
+
+    @classmethod
+    def from_results(cls, path: Path) -> KeptRun:
+        """Read ``<stem>.json`` and, where it is there, ``<stem>.npz`` of a results folder."""
+        npz = path.with_suffix(".npz")
+        kept = cls(read_result(path), read_arrays(npz, _ARRAYS) if npz.is_file() else None)
+        if path.stem != kept.run.stem:
+            raise SettingsError(f"{path} holds {kept.run}, whose file is {kept.run.stem}.json.")
+        return kept
+
+    @classmethod
+    def from_run_dir(cls, run_dir: Path) -> KeptRun:
+        """Read ``result.json`` and, where it is there, ``ranked.npz`` of a run folder."""
+        npz = run_dir / "ranked.npz"
+        arrays = condense(read_arrays(npz)) if npz.is_file() else None
+        return cls(read_result(run_dir / "result.json"), arrays)
+
+    @property
+    def run(self) -> Run:
+        r = self.result
+        return Run(r["dataset"], r["model"], r.get("variant", ""), r["seed"])
+
+    @property
+    def label(self) -> str:
+        return self.run.label
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether items of the history were left out where the run was validated and tested."""
+        protocol = self.result["protocol"]
+        return bool(protocol.get("filter_history", protocol.get("history_filtered", False)))
+
+    @property
+    def own_slice(self) -> str:
+        """The slice that the run's ``test`` metrics are of.
+
+        ``candidates/all`` if its evaluation ranked sampled or labelled candidates.
+        """
+        if CANDIDATES in self.result.get("tests", {}):
+            return f"{CANDIDATES}/all"
+        return f"{FILTERS[self.is_filtered]}/all"
+
+    @property
+    def lacks_ranks(self) -> bool:
+        """Whether ranks should be here but are not: of one target a user, among all items."""
+        split = self.result["protocol"].get("eval_args", {}).get("split", {})
+        ranked_all = CANDIDATES not in self.result.get("tests", {})
+        return self.arrays is None and "LS" in split and ranked_all
+
+    @property
+    def users_digest(self) -> str | None:
+        """Which users and targets the run was tested on; None without ranks.
+
+        A draw of cold items has slices of its own, even if all its users stay.
+        """
+        if self.arrays is None:
+            return None
+        digest = str(self.arrays["users_digest"])
+        return f"{digest}, draw {self.run.seed}" if self.cold_share else digest
+
+    @property
+    def cold_share(self) -> float | None:
+        """``cold_items`` of the run, the share of test items that it withheld."""
+        return self.result.get("hashed_settings", {}).get("cold_items")
+
+    @cached_property
+    def masks(self) -> dict[str, np.ndarray]:
+        """Slices of the test users; see :mod:`recbole_store.experiments.results.slices`."""
+        names = ("target_counts", "history_lengths", "item_counts")
+        return slices.user_slices(*(self.arrays[name] for name in names))
+
+    def per_user(self, slice_name: str, metric: str) -> np.ndarray | None:
+        """A metric of each test user in a slice such as ``filtered/target=tail``.
+
+        None if the ranks do not tell: there are none, or the cut-off is beyond their depth.
+        """
+        filter_name, _, part = slice_name.partition("/")
+        if self.arrays is None or filter_name not in FILTERS or part not in self.masks:
+            return None
+        if not is_by_rank(metric) or int(metric.partition("@")[2]) > int(self.arrays["depth"]):
+            return None
+        return per_user(self.arrays[f"ranks_{filter_name}"][self.masks[part]], metric)
+
+
+def read_arrays(path: Path, needed: set[str] = frozenset()) -> dict[str, np.ndarray]:
+    """All arrays of a ``.npz`` file.
+
+    Raises:
+        SettingsError: it cannot be read, or has not all that are needed.
+    """
+    try:
+        with np.load(path) as arrays:
+            found = dict(arrays)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise SettingsError(f"Cannot read {path}: {error}. Run that model again.") from error
+    if missing := needed - found.keys():
+        raise SettingsError(f"{path} has no array `{min(missing)}`: run that model again.")
+    return found

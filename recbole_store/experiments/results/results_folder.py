@@ -1,0 +1,142 @@
+"""The results folder: what runs leave there, and what is made from that alone.
+
+::
+
+    results/<dataset>/<stem>.json    the run's result.json, unchanged
+    results/<dataset>/<stem>.npz     its ranks, condensed
+    results/results.csv              every figure: dataset,model,variant,seed,slice,metric,value
+    results/pairs.csv                paired tests between labels
+    results/protocol.json            what holds for all runs of a data set, and for each run
+
+The last three are remade whole after every run. Each file is written beside its place and moved
+there, so that a reader, or a crash, never meets half a file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from recbole_store.errors import SettingsError
+from recbole_store.experiments.results.kept_run import KeptRun
+from recbole_store.experiments.results.protocol_file import conditions
+from recbole_store.experiments.results.run_key import Run
+from recbole_store.experiments.results.significance import PAIR_COLUMNS, pair_rows
+from recbole_store.experiments.results.tidy import check_ranks, figures
+
+COLUMNS = ("dataset", "model", "variant", "seed", "slice", "metric", "value")
+
+
+def result_path(folder: Path, run: Run) -> Path:
+    """Where a results folder keeps a run's result.json."""
+    return folder / run.dataset / f"{run.stem}.json"
+
+
+def check_writable(folder: Path) -> None:
+    """Find out before hours of training whether results can be kept.
+
+    Raises:
+        SettingsError: the folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise SettingsError(f"Cannot write to {folder}: {error.strerror}.") from error
+
+
+def keep(run_dir: Path, folder: Path) -> KeptRun:
+    """Copy a run into the results folder and remake what depends on it.
+
+    Raises:
+        SettingsError: the run's ranks and its metrics disagree, or the folder cannot be written.
+    """
+    kept = KeptRun.from_run_dir(run_dir)
+    check_ranks(kept)
+    path = result_path(folder, kept.run)
+    npz = path.with_suffix(".npz")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kept.arrays is None:
+            npz.unlink(missing_ok=True)  # of an earlier run
+        else:
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, **kept.arrays)
+            replace_file(npz, buffer.getvalue())
+        # The JSON comes last: a run whose JSON is there is finished.
+        replace_file(path, (run_dir / "result.json").read_bytes())
+        remake(folder, broken=[])  # other runs' files, which were told of before this one began
+    except OSError as error:
+        raise SettingsError(f"Cannot write to {folder}: {error.strerror}.") from error
+    return kept
+
+
+def read_runs(folder: Path, broken: list[str] | None = None) -> list[KeptRun]:
+    """All runs of a results folder, or of one data set's folder in it, by path.
+
+    Args:
+        broken: takes a sentence on each file that is no result of a run, and the others are read.
+
+    Raises:
+        SettingsError: there is such a file, and no ``broken``.
+    """
+    runs = []
+    for path in sorted([*folder.glob("*/*-seed*.json"), *folder.glob("*-seed*.json")]):
+        try:
+            runs.append(KeptRun.from_results(path))
+        except SettingsError as error:
+            if broken is None:
+                raise
+            broken.append(str(error))
+    return runs
+
+
+def remake(folder: Path, broken: list[str] | None = None) -> list[KeptRun]:
+    """Write results.csv, pairs.csv and protocol.json from the runs that the folder holds.
+
+    Args:
+        broken: as for :func:`read_runs`.
+
+    Returns:
+        These runs.
+    """
+    runs = read_runs(folder, broken)
+    replace_file(folder / "results.csv", _csv(COLUMNS, _tidy(runs)))
+    replace_file(folder / "pairs.csv", _csv(PAIR_COLUMNS, pair_rows(runs)))
+    text = json.dumps(conditions(runs), indent=1, default=str) + "\n"
+    replace_file(folder / "protocol.json", text.encode())
+    return runs
+
+
+def _tidy(runs: list[KeptRun]):
+    for kept in runs:
+        run = kept.run
+        for (slice_name, metric), value in figures(kept).items():
+            row = (run.dataset, run.model, run.variant, run.seed, slice_name, metric)
+            yield *row, format(value, ".6g") if isinstance(value, float) else value
+
+
+def _csv(columns, rows) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([columns, *rows])
+    return text.getvalue().encode()
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file in one step."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
+        new.write(content)
+    try:
+        os.chmod(new.name, 0o644)  # temporary files are their owner's alone
+        os.replace(new.name, path)
+    except OSError:
+        os.unlink(new.name)
+        raise

@@ -1,0 +1,91 @@
+"""RecBole's config and data of a run, and whether a run can start."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import contextmanager
+
+from pandas.errors import ParserError
+from recbole.config import Config
+from recbole.data import create_dataset, data_preparation
+from recbole.utils import init_seed
+
+from recbole_store.errors import InputError, SettingsError
+from recbole_store.experiments.run.epoch_log import quiet_libraries
+from recbole_store.llm.loading import read_config
+from recbole_store.llm.text_encoder import text_width
+from recbole_store.settings.property_files import TOKENIZED_MODELS
+from recbole_store.tokenizer.quantizers.base import TEXT_EMBEDDING
+from recbole_store.tokenizer.quantizers.registry import QUANTIZERS
+
+
+class CheckedConfig(Config):
+    """RecBole's Config for settings that were read and checked already: it evaluates no strings."""
+
+    def _load_cmd_line(self):
+        return {}
+
+    def _convert_config_dict(self, config_dict):
+        return config_dict
+
+
+REFUSALS = (
+    *(ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError),
+    *(ImportError, NotImplementedError, RuntimeError),
+)
+
+
+@contextmanager
+def recbole_refusals(model_name: str, dataset_name: str):
+    """Turn what RecBole raises over settings and data, before any training, into one sentence.
+
+    Raises:
+        SettingsError: RecBole refused; the traceback is in the run's log.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except REFUSALS as error:
+        logging.getLogger().info("RecBole refused the settings or the data.", exc_info=True)
+        said = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, ParserError):
+            said += f"; `recbole-store check {dataset_name}` says what in its files is in the way"
+        raise SettingsError(
+            f"RecBole cannot start {model_name} on {dataset_name}: {said}"
+        ) from error
+
+
+def build(model_name: str, dataset_name: str, settings: dict):
+    """Config and filtered dataset of a run.
+
+    Raises:
+        SettingsError: RecBole refuses the settings, or the dataset under them.
+    """
+    argv, sys.argv = sys.argv, sys.argv[:1]  # Config warns about arguments that are not its own
+    try:
+        with recbole_refusals(model_name, dataset_name):
+            config = CheckedConfig(
+                model=model_name, dataset=dataset_name, config_dict=dict(settings)
+            )
+            init_seed(config["seed"], config["reproducibility"])
+            return config, create_dataset(config)
+    finally:
+        sys.argv = argv
+
+
+def check_start(model_name: str, dataset_name: str, settings: dict) -> None:
+    """Find out whether a run can start: its settings, data, splits, and LLM or text encoder.
+
+    Raises:
+        InputError: saying what is in the way.
+    """
+    quiet_libraries()
+    config, dataset = build(model_name, dataset_name, settings)
+    with recbole_refusals(model_name, dataset_name):
+        data_preparation(config, dataset)
+    if config["backbone"]:
+        read_config(config["backbone"], config["backbone_layers"])
+    if model_name in TOKENIZED_MODELS and QUANTIZERS[config["tokenizer"]].reads == TEXT_EMBEDDING:
+        text_width(config["text_encoder"])

@@ -1,0 +1,62 @@
+"""Training to its end: early stopping, the last epoch, or the hours that it may take."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from recbole.utils import ModelType
+
+log = logging.getLogger(__name__)
+
+
+class _HoursSpent(Exception):
+    """The next evaluation would come after ``max_hours``."""
+
+
+def fit(trainer, train_data, valid_data, config) -> float:
+    """Train to early stopping, ``epochs`` or ``max_hours``; seconds that it took.
+
+    A tokenizer from the cache counts with the time that it took once, so that the hours buy as
+    many epochs whatever ran before.
+    """
+    started, trained_s = time.perf_counter(), 0.0
+
+    def stop_in_time(epoch_idx, valid_score):
+        nonlocal trained_s
+        spent_s = time.perf_counter() - started + cached_seconds(trainer.model)
+        before_s, trained_s = trained_s, spent_s - tokenizer_seconds(trainer.model)
+        # The next evaluation will take as long to come as this one did.
+        if spent_s + trained_s - before_s > config["max_hours"] * 3600:
+            raise _HoursSpent
+
+    limit = {} if config["max_hours"] is None else {"callback_fn": stop_in_time}
+    try:
+        trainer.fit(
+            train_data,
+            valid_data,
+            verbose=False,
+            show_progress=config["show_progress"],
+            **limit,
+        )
+    except _HoursSpent:  # the best epoch so far is saved already
+        log.info(
+            "Stopped: the next evaluation would come after `max_hours` (%s).", config["max_hours"]
+        )
+    return time.perf_counter() - started + cached_seconds(trainer.model)
+
+
+def tokenizer_seconds(model) -> float:
+    """What the tokenizer stage took when it was run, now or earlier; 0 for a model without one."""
+    return getattr(model, "tokenizer_report", {}).get("tokenizer_s", 0.0)
+
+
+def cached_seconds(model) -> float:
+    """The same of a tokenizer from the cache; 0 where it was trained just now."""
+    is_cached = getattr(model, "tokenizer_report", {}).get("tokenizer_cached")
+    return tokenizer_seconds(model) if is_cached else 0.0
+
+
+def converged(trainer, config) -> bool:
+    """Whether more training would have changed nothing: early stopping ended it, or it counts."""
+    return config["MODEL_TYPE"] == ModelType.TRADITIONAL or trainer.cur_step > trainer.stopping_step

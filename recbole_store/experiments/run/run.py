@@ -1,0 +1,157 @@
+"""One model on one dataset, from settings to ``result.json``.
+
+RecBole's quick start does the same steps, but imports ray and evaluates strings from the command
+line; this route does neither.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from recbole.data import data_preparation
+from recbole.utils import get_model, get_trainer, init_seed
+
+from recbole_store.errors import SettingsError
+from recbole_store.experiments.run.build import build, recbole_refusals
+from recbole_store.experiments.run.epoch_log import EpochLog, start_logging
+from recbole_store.experiments.run.evaluate import test_model
+from recbole_store.experiments.run.evaluate_cold import test_cold
+from recbole_store.experiments.run.fingerprint import identity
+from recbole_store.experiments.run.fit import converged, fit
+from recbole_store.experiments.run.machine import git_commit, hardware, keep_freed_memory, versions
+from recbole_store.experiments.run.ranked_lists import (
+    Popularity,
+    example_histories,
+    write_items,
+    write_lists,
+)
+from recbole_store.plugin.cold_items import histories_without_cold
+from recbole_store.plugin.register import register
+
+register()  # the command line imports the package without
+
+log = logging.getLogger(__name__)
+
+
+def run_model(
+    model_name: str, dataset_name: str, settings: dict, run_dir: Path, variant: str = ""
+) -> dict:
+    """Train, validate and test one model; the result also goes to ``run_dir/result.json``.
+
+    Args:
+        settings: as resolved by :func:`recbole_store.settings.resolve.resolve`.
+        variant: the name under which these settings are known.
+
+    Returns:
+        The content of result.json.
+    """
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"Cannot make the run's folder {run_dir}: {error.strerror}.") from error
+    start_logging(run_dir / f"{run_dir.name}.log")
+    keep_freed_memory()
+    settings = {**settings, "checkpoint_dir": str(run_dir)}
+    settings.setdefault("show_progress", sys.stderr.isatty())
+    started = time.perf_counter()
+    commit = git_commit()  # now: the checkout may move on while a long run goes on
+    run_identity = identity(model_name, dataset_name, settings, variant)
+
+    config, dataset = build(model_name, dataset_name, settings)
+    logging.getLogger().info(config)
+    log.info(
+        "%s on %s: %d users, %d items, %d interactions; seed %d",
+        model_name,
+        dataset_name,
+        dataset.user_num - 1,
+        dataset.item_num - 1,
+        dataset.inter_num,
+        config["seed"],
+    )
+    # Now, before the splits change the data set:
+    n_interactions = dataset.inter_num
+    popularity = Popularity(dataset)
+    example_users, histories = example_histories(dataset)
+    with recbole_refusals(model_name, dataset_name):
+        train_data, valid_data, test_data = data_preparation(config, dataset)
+    if config["cold_items"]:
+        example_users, histories = histories_without_cold(
+            example_users, histories, test_data._dataset
+        )
+    # Set again, as RecBole does, so that the model's start does not depend on the data's.
+    init_seed(config["seed"], config["reproducibility"])
+    model = get_model(model_name)(config, train_data._dataset).to(config["device"])
+    trainer = get_trainer(config["MODEL_TYPE"], model_name)(config, model)
+    epochs = EpochLog(trainer)
+
+    fit_s = fit(trainer, train_data, valid_data, config)
+    cold = test_cold(trainer, test_data, config) if config["cold_items"] else None
+    tested = test_model(trainer, test_data, config, best=cold is None)
+    if tested.lists:
+        popularity.take_off(valid_data._dataset, test_data._dataset)
+        write_lists(run_dir / "ranked.npz", dataset, popularity, tested.lists)
+        if "LS" in config["eval_args"]["split"]:
+            np.savez_compressed(run_dir / "histories.npz", users=example_users, histories=histories)
+
+    parameters = list(model.parameters())
+    result = {
+        "model": model_name,
+        "dataset": dataset_name,
+        "seed": config["seed"],
+        **run_identity,
+        "valid_metric": config["valid_metric"],
+        "valid": dict(trainer.best_valid_result or {}),
+        "test": tested.own,
+        "tests": tested.metrics,
+        "cold": cold,
+        "certain_topk": tested.certain,
+        "converged": converged(trainer, config),
+        "protocol": {
+            "eval_args": config["eval_args"],
+            "repeatable": config["repeatable"],
+            "filter_history": config["filter_history"],
+            "exact_time_order": config["exact_time_order"],
+            "max_item_list_length": config["MAX_ITEM_LIST_LENGTH"],
+            "n_users": dataset.user_num - 1,
+            "n_items": dataset.item_num - 1,
+            "n_interactions": n_interactions,
+            "n_test": len(test_data._dataset),
+        },
+        "times": {
+            "fit_s": fit_s,
+            "epochs": len(epochs.epochs),
+            "epoch_s": _mean([row["train_s"] for row in epochs.epochs]),
+            "valid_s": _mean([row["valid_s"] for row in epochs.epochs if "valid_s" in row]),
+            "test_s": tested.own_seconds,
+            "total_s": time.perf_counter() - started,
+        },
+        "sizes": {
+            "parameters": sum(p.numel() for p in parameters),
+            "trained_parameters": getattr(model, "trained_parameters", None)
+            or sum(p.numel() for p in parameters if p.requires_grad),
+            "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        },
+        "curve": epochs.epochs,
+        # Where the data lie is the machine's own affair; their checksums say which they are.
+        "settings": {key: config[key] for key in sorted(settings) if key != "data_path"},
+        "versions": versions(),
+        "hardware": hardware(config["device"]),
+        "git_commit": commit,
+        "run_dir": str(run_dir),
+    }
+    if hasattr(model, "points"):
+        write_items(run_dir / "items.npz", dataset, model)
+    if hasattr(model, "report"):
+        result["store"] = model.report()
+    (run_dir / "result.json").write_text(json.dumps(result, indent=1, default=str) + "\n")
+    return result
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None

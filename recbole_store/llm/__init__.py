@@ -1,0 +1,1 @@
+"""The one language model: its files, loading, stages, precision, batches of tokens."""

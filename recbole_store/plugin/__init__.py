@@ -1,0 +1,1 @@
+"""What lives inside RecBole: registration, patches, data sets, loaders, trainer, collector."""

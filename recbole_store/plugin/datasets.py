@@ -1,0 +1,129 @@
+"""RecBole's sequential data set, read in other ways, and with item texts and semantic IDs."""
+
+from __future__ import annotations
+
+import torch
+from recbole.data.dataset import SequentialDataset
+
+from recbole_store.data.item_texts import read_item_texts
+from recbole_store.errors import SettingsError
+from recbole_store.generator.windows import window_rows
+from recbole_store.plugin.topk_collector import users_per_batch
+from recbole_store.settings.checks import check_ranges, check_tokenizer
+from recbole_store.tokenizer.semantic_ids import usual_codebook_size
+
+
+class WindowDataset(SequentialDataset):
+    """RecBole's splits; the training split is then read through windows.
+
+    RecBole keeps one row a target. One row of ``MAX_ITEM_LIST_LENGTH`` items plus its target
+    holds that many targets, so every such row, counted back from each user's last, covers every
+    target exactly once. Benchmark files come as separate rows and stay so.
+
+    Attributes:
+        window_rows: rows that make up the training windows; None for other splits.
+        n_targets: items to predict; negatives, by the data's label, do not count.
+    """
+
+    window_rows = None
+
+    def build(self):
+        train, *others = super().build()
+        if self.config["benchmark_filename"] is None:
+            users = train.inter_feat[self.uid_field].numpy()
+            train.window_rows = torch.from_numpy(window_rows(users, self.max_item_list_len))
+        return [train, *others]
+
+    @property
+    def n_targets(self) -> int:
+        if self.label_field in self.inter_feat:
+            return int((self.inter_feat[self.label_field] > 0).sum())
+        return len(self.inter_feat)
+
+    def __len__(self):
+        return super().__len__() if self.window_rows is None else len(self.window_rows)
+
+    def __getitem__(self, index, join=True):
+        rows = index if self.window_rows is None else self.window_rows[index]
+        return super().__getitem__(rows, join)
+
+
+class TokenizedDataset(SequentialDataset):
+    """RecBole's rows, one a target, of items that have texts and semantic IDs.
+
+    Attributes:
+        item_texts: per item_id a list of text pieces, one a column; empty for padding (0).
+        semantic_ids: int64 [n_items, L], all zero until the tokenizer has run. The splits are
+            shallow copies that share it, so it is only ever written in place.
+    """
+
+    def __init__(self, config):
+        check_ranges(config.final_config_dict)  # RecBole's own routes check nothing
+        check_tokenizer(config["model"], config["tokenizer"])
+        super().__init__(config)
+        if config["codebook_size"] is None:
+            config["codebook_size"] = usual_codebook_size(self.item_num - 1, config["n_levels"])
+        if config["codebook_size"] > self.item_num - 1:
+            raise SettingsError(
+                f"`codebook_size` is {config['codebook_size']}, but {config['dataset']} has "
+                f"{self.item_num - 1} items: a codebook cannot be larger than the catalogue."
+            )
+        config["eval_batch_size"] = users_per_batch(config, self.item_num)
+        self.semantic_ids = torch.zeros(self.item_num, config["n_levels"] + 1, dtype=torch.long)
+        self.item_texts = read_item_texts(
+            config["data_path"],
+            config["dataset"],
+            self.field2id_token[self.iid_field],
+            id_column=self.iid_field,
+            pieces=config["item_text"],
+            separator=config["field_separator"],
+            encoding=config["encoding"] or "utf-8",
+        )
+
+
+class STOREDataset(WindowDataset, TokenizedDataset):
+    """Windows of items that have texts and semantic IDs."""
+
+
+class TIGERDataset(TokenizedDataset):
+    """Rows of items that have texts and semantic IDs; a bounded number a user in each epoch.
+
+    Attributes:
+        drawn: rows of the training split that this epoch shows; None for all, and other splits.
+    """
+
+    drawn = None
+
+    def build(self):
+        train, *others = super().build()
+        if self.config["targets_per_user"] is not None:
+            train.drawn = train._draw()
+        return [train, *others]
+
+    def draw_targets(self) -> None:
+        """Choose the targets of the next epoch, by torch's generator; as many as before."""
+        if self.drawn is not None:
+            self.drawn = self._draw()
+
+    def _draw(self) -> torch.Tensor:
+        users = self.inter_feat[self.uid_field]
+        return random_rows(users, self.config["targets_per_user"])
+
+    def __len__(self):
+        return super().__len__() if self.drawn is None else len(self.drawn)
+
+    def __getitem__(self, index, join=True):
+        return super().__getitem__(index if self.drawn is None else self.drawn[index], join)
+
+
+def random_rows(users: torch.Tensor, at_most: int) -> torch.Tensor:
+    """At most so many rows of each user, any with the same probability, ascending.
+
+    Example: users [7, 7, 7, 9], at_most 2 -> [0, 2, 3] or another two of the first three
+    """
+    order = torch.randperm(len(users))
+    order = order[users[order].argsort(stable=True)]  # users together, their rows in random order
+    ranked = users[order]
+    first = torch.searchsorted(ranked, ranked)  # where each row's user begins
+    rank = torch.arange(len(users)) - first
+    return order[rank < at_most].sort().values

@@ -1,0 +1,144 @@
+"""Where RecBole 1.2.1 is mended, for every model alike."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from functools import wraps
+
+import torch
+from recbole.data.dataloader import FullSortEvalDataLoader
+from recbole.data.dataset import Dataset
+from recbole.evaluator import collector as recbole_collector
+from recbole.model.general_recommender.pop import Pop
+
+from recbole_store.plugin.cold_items import withhold
+from recbole_store.plugin.seen_items import hidden_pairs, history_pairs
+from recbole_store.plugin.validation_gap import leave_gap
+
+
+def mend_recbole() -> None:
+    """Apply every change; called once, by :func:`recbole_store.plugin.register.register`."""
+    _stop_anomaly_mode()
+    _load_own_checkpoints()
+    _sort_by_exact_time()
+    _choose_what_is_ranked()
+    _mend_collector()
+    _mend_pop()
+
+
+def _stop_anomaly_mode() -> None:
+    # sine.py, imported with every sequential model, checks each gradient of each model for NaN
+    # and so about doubles the training time of all of them.
+    importlib.import_module("recbole.model.sequential_recommender.sine")
+    torch.autograd.set_detect_anomaly(False)
+
+
+def _load_own_checkpoints() -> None:
+    # RecBole's checkpoints are pickles that hold a Config, which torch >= 2.6 refuses by default.
+    os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+
+
+def _sort_by_exact_time() -> None:
+    """Keep interactions in the file's time order, for every model.
+
+    RecBole sorts by time only after it was rounded to float32, 64 seconds or more for times since
+    1970. Its sort is stable, so rows that are in order before the rounding stay in order.
+    """
+    load = Dataset._load_inter_feat
+
+    def load_in_time_order(self, token, dataset_path):
+        load(self, token, dataset_path)
+        exact = self.config["exact_time_order"] and self.benchmark_filename_list is None
+        if exact and self.time_field in self.inter_feat:
+            self.inter_feat = self.inter_feat.sort_values(
+                self.time_field, kind="stable", ignore_index=True
+            )
+
+    Dataset._load_inter_feat = load_in_time_order
+
+
+def _choose_what_is_ranked() -> None:
+    """Let ``filter_history`` say, for every model, whether a user's earlier items are ranked.
+
+    Where it is not set, RecBole decides: general models hide them, sequential ones do not. Also,
+    let ``cold_items`` take some of the test's items out of all that comes before it, and
+    ``validation_gap`` each user's last targets out of training.
+    """
+    build, collate = Dataset.build, FullSortEvalDataLoader.collate_fn
+
+    @wraps(build)
+    def build_with_earlier_splits(self):
+        splits = build(self)
+        cold = torch.zeros(0, dtype=torch.long)
+        for split in splits:  # before rows go
+            rows = split.inter_feat
+            split.predicted = (rows[split.uid_field], rows[split.iid_field])
+        if self.config["cold_items"]:
+            cold = withhold(splits, self.config["cold_items"], self.config["seed"])
+        for place, split in enumerate(splits):
+            split.in_gap = None
+            split.earlier_splits = splits[:place]
+            split.seen_items = split.earlier_targets = None
+            split.cold_items = cold
+            # Validation comes before there are cold items.
+            split.also_hidden = cold if place == 1 and len(cold) else None
+        if self.config["validation_gap"]:
+            splits[0].in_gap = leave_gap(splits[0], self.config["validation_gap"])
+        return splits
+
+    @wraps(collate)  # a saved dataloader remembers the method by its name
+    def collate_with_history(self, index):
+        interaction, history, positive_u, positive_i = collate(self, index)
+        wanted, dataset = self.config["filter_history"], self._dataset
+        if wanted is not None:
+            history = history_pairs(dataset, interaction, index) if wanted else None
+        if wanted is not None or dataset.also_hidden is not None:
+            history = hidden_pairs(dataset, len(interaction), positive_u, positive_i, history)
+        return interaction, history, positive_u, positive_i
+
+    Dataset.build = build_with_earlier_splits
+    FullSortEvalDataLoader.collate_fn = collate_with_history
+
+
+def _mend_collector() -> None:
+    """Let coverage, popularity, Gini, entropy and tail metrics run.
+
+    The collector moves all it holds to the CPU, also the plain numbers and counters that these
+    metrics need, which cannot be moved.
+    """
+    collect = recbole_collector.Collector.get_data_struct
+
+    def get_data_struct(self):
+        held = self.data_struct._data_dict
+        plain = {name: held.pop(name) for name in list(held) if not torch.is_tensor(held[name])}
+        struct = collect(self)
+        for name, value in plain.items():
+            self.data_struct.set(name, value)
+            struct.set(name, value)
+        return struct
+
+    recbole_collector.Collector.get_data_struct = get_data_struct
+
+
+def _mend_pop() -> None:
+    """Let Pop count interactions.
+
+    RecBole's counts, per item, the batches that it is in, sampled negatives included: with 2,048
+    rows a batch all items of some popularity tie, and the baseline is weaker than popularity is.
+    """
+    start = Pop.__init__
+
+    def init(self, config, dataset):
+        start(self, config, dataset)
+        self.LABEL = config["LABEL_FIELD"]
+
+    def calculate_loss(self, interaction):
+        items = interaction[self.ITEM_ID]
+        if self.LABEL in interaction:
+            items = items[interaction[self.LABEL] > 0]
+        self.item_cnt[:, 0] += torch.bincount(items, minlength=self.n_items)
+        self.max_cnt = self.item_cnt.max(dim=0)[0]
+        return torch.nn.Parameter(torch.zeros(1)).to(self.device)
+
+    Pop.__init__, Pop.calculate_loss = init, calculate_loss

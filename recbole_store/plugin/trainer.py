@@ -1,0 +1,217 @@
+"""Two stages inside RecBole's ``fit``: first the tokenizer, then the recommender."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import torch
+from recbole.trainer import Trainer
+from recbole.utils import init_seed
+
+from recbole_store.generator.scores import dense_scores
+from recbole_store.plugin.item_dropout import ItemDropout
+from recbole_store.plugin.loaders import SimilarLengths
+from recbole_store.plugin.topk_collector import TopKCollector, is_ranked_by_topk
+from recbole_store.tokenizer.co_occurrence import start_from_co_occurrence
+from recbole_store.tokenizer.stage import TokenizerStage
+
+log = logging.getLogger(__name__)
+
+
+class SASRecAllTrainer(Trainer):
+    """RecBole's trainer, on batches of windows of similar length."""
+
+    def fit(self, train_data, *args, **kwargs):
+        if self.config["collaborative_start"]:
+            start_from_co_occurrence(
+                self.model.item_embedding,
+                self.config["collaborative_start"],
+                train_data.dataset,
+                self.config["seed"],
+            )
+        return super().fit(train_data, *args, **kwargs)
+
+    def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
+        windows = training_batches(train_data, self.config, self.model)
+        return super()._train_epoch(windows, epoch_idx, loss_func, show_progress)
+
+
+class SemanticIdTrainer(Trainer):
+    """RecBole's trainer for models of semantic IDs, with the tokenizer stage before it.
+
+    Early stopping, checkpoints of the best epoch and TensorBoard are RecBole's own.
+    """
+
+    def __init__(self, config, model):
+        super().__init__(config, model)
+        self.eval_collector = TopKCollector(config)
+        self._by_topk = is_ranked_by_topk(config)
+        self._certain: list[torch.Tensor] = []
+
+    def _build_optimizer(self, n_steps: int | None = None, **kwargs):
+        """RecBole's choice of optimizer and Adafactor, with the model's groups and a schedule.
+
+        Args:
+            n_steps: of the whole training, where the learning rates are to fall until its end.
+        """
+        kwargs.setdefault("params", self.model.parameter_groups())
+        if self.config["learner"] == "adafactor":
+            optimizer = torch.optim.Adafactor(
+                kwargs["params"],
+                lr=kwargs.get("learning_rate", self.learning_rate),
+                weight_decay=self.weight_decay,
+            )
+        else:
+            optimizer = super()._build_optimizer(**kwargs)
+        schedule(
+            optimizer,
+            self.config["warmup_steps"],
+            self.config["decay_after_steps"],
+            n_steps,
+            self.config["final_rate_share"],
+        )
+        return optimizer
+
+    def fit(self, train_data, valid_data=None, verbose=True, saved=True, **kwargs):
+        """Tokenize the items, then train the recommender on their codes."""
+        self.tokenize_items(train_data.dataset, show_progress=kwargs.get("show_progress", False))
+        # From here on, a cached tokenizer and one trained just now give the same run.
+        init_seed(self.config["seed"], self.config["reproducibility"])
+        self._begin_recommender(train_data)
+        return super().fit(train_data, valid_data, verbose=verbose, saved=saved, **kwargs)
+
+    def _begin_recommender(self, train_data) -> None:
+        self.optimizer = self._build_optimizer(n_steps=len(train_data) * self.epochs)
+        dataset = train_data.dataset
+        log.info(
+            "Recommender: %d rows an epoch for %d targets, %.1fM trained parameters, %s",
+            len(dataset),
+            len(dataset.inter_feat),
+            self.model.trained_parameters / 1e6,
+            "bf16" if self.model.bf16 else "fp32",
+        )
+
+    def _full_sort_batch_eval(self, batched_data):
+        """Hand the collector ranked items; a dense matrix of scores only where metrics need it."""
+        interaction, hidden, positive_u, positive_i = batched_data
+        if hidden is not None:
+            hidden = tuple(part.to(self.device) for part in hidden)
+        beams = self.model.recommend(interaction.to(self.device), hidden)
+        if bool((beams.pruned < torch.inf).any()):  # else nothing is known of what was left out
+            certain = [beams.is_exact(k) for k in self.config["topk"]]
+            self._certain.append(torch.stack(certain, dim=1))
+        if self._by_topk:
+            return interaction, beams, positive_u, positive_i
+        scores = dense_scores(beams, self.tot_item_num)
+        scores[:, 0] = -torch.inf
+        if hidden is not None:
+            scores[hidden] = -torch.inf
+        return interaction, scores, positive_u, positive_i
+
+    def evaluate(self, eval_data, load_best_model=True, **kwargs):
+        """RecBole's evaluation; says for how many users beam search is certain of its top-k."""
+        self._certain = []
+        result = super().evaluate(eval_data, load_best_model, **kwargs)
+        if self._certain:
+            shares = torch.cat(self._certain).float().mean(0).tolist()
+            self.model.certain = dict(zip(self.config["topk"], shares, strict=True))
+            if load_best_model:  # the test, not each epoch's validation
+                said = (f"@{k} for {share:.0%}" for k, share in self.model.certain.items())
+                log.info("Top-k certain to be that of the whole catalogue: %s", ", ".join(said))
+        return result
+
+    def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
+        """RecBole's epoch, on batches of rows of similar length."""
+        rows = training_batches(train_data, self.config, self.model)
+        return super()._train_epoch(rows, epoch_idx, loss_func, show_progress)
+
+    def tokenize_items(self, dataset, show_progress: bool = False) -> None:
+        """Give every item its semantic ID, and write the table beside the checkpoint."""
+        stage = TokenizerStage(self.config, self.model, self._build_optimizer)
+        stage.run(dataset, Path(self.checkpoint_dir) / "semantic_ids.tsv", show_progress)
+
+
+class STORETrainer(SemanticIdTrainer):
+    """Trains the LLM in both stages, in micro-batches if asked to."""
+
+    def _begin_recommender(self, train_data) -> None:
+        self.model.use_stage("recommender")
+        if self.config["collaborative_start"]:
+            start_from_co_occurrence(
+                self.model.item_vectors.own,
+                self.config["collaborative_start"],
+                train_data.dataset,
+                self.config["seed"],
+            )
+        super()._begin_recommender(train_data)
+
+    def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
+        return super()._train_epoch(
+            train_data, epoch_idx, loss_func or self._accumulated_loss, show_progress
+        )
+
+    def _accumulated_loss(self, interaction):
+        """A batch's loss, with the gradients of all but its last piece accumulated already.
+
+        RecBole has zeroed the gradients; it adds those of the last piece, clips and steps.
+        """
+        piece = self.config["micro_batch_size"]
+        if piece is None:
+            return self.model.calculate_loss(interaction)
+        losses: dict[str, torch.Tensor] = {}
+        waiting = None
+        for task, loss in self.model.loss_pieces(interaction, piece):
+            if waiting is not None:
+                waiting.backward()
+            losses[task] = losses.get(task, 0.0) + loss.detach()
+            waiting = loss
+        # The last piece's value is in the sum already: only its gradient is to be added.
+        losses[task] = losses[task] + (waiting - waiting.detach())
+        return tuple(losses.values()) if len(losses) > 1 else losses[task]
+
+
+class TIGERTrainer(SemanticIdTrainer):
+    """Draws the targets of each epoch, where ``targets_per_user`` bounds them."""
+
+    def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
+        train_data.dataset.draw_targets()
+        return super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
+
+
+def training_batches(train_data, config, model) -> SimilarLengths:
+    """An epoch's batches, of rows of similar length and, with ``item_dropout``, fewer items."""
+    length_field = model.ITEM_SEQ_LEN
+    if config["item_dropout"]:
+        share, suffix = config["item_dropout"], config["LIST_SUFFIX"]
+        train_data = ItemDropout(train_data, share, length_field, suffix)
+    return SimilarLengths(train_data, length_field)
+
+
+def schedule(
+    optimizer: torch.optim.Optimizer,
+    warmup_steps: int,
+    decay_after: int | None,
+    n_steps: int | None = None,
+    final_share: float | None = None,
+) -> None:
+    """Raise the learning rates linearly at first; later let them fall.
+
+    Args:
+        warmup_steps: over which they rise.
+        decay_after: steps after which they fall with the inverse square root of the step; None:
+            they do not.
+        n_steps, final_share: over which they fall linearly, and to which share of themselves; with
+            either None they do not.
+    """
+
+    def share(step: int) -> float:
+        rise = min((step + 1) / warmup_steps, 1.0) if warmup_steps > 0 else 1.0
+        root = 1.0 if decay_after is None else min(1.0, decay_after / (step + 1)) ** 0.5
+        line = 1.0
+        if n_steps and final_share is not None:
+            line -= (1 - final_share) * min(step / n_steps, 1.0)
+        return rise * root * line
+
+    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+    optimizer.register_step_post_hook(lambda *_: rates.step())

@@ -1,0 +1,1 @@
+"""What a run is told: property files, types and ranges, the command line; no RecBole, no torch."""

@@ -1,0 +1,206 @@
+"""Property files: where they are, what they hold, which keys and types they declare.
+
+They are the single source: a key exists because a property file of RecBole or of this package
+lists it, and its type is the one in the comment beside it, ``# (int) meaning``. Nothing in a file
+or from the command line is ever evaluated as code.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import re
+from functools import lru_cache
+from pathlib import Path
+
+import yaml
+
+from recbole_store.errors import SettingsError
+
+PLUGIN_MODELS = ("STORE", "SASRecAll", "TIGER")
+TOKENIZED_MODELS = ("STORE", "TIGER")  # those that read items' texts and generate semantic IDs
+
+# What the dataset loader and the command line understand although no property file lists it.
+EXTRA_TYPES = {
+    "benchmark_filename": "list",
+    "encoding": "str",
+    "use_gpu": "bool",
+    "numerical_features": "list",
+    "additional_feat_suffix": "list or str",
+}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without Python objects, reading ``1e-3`` as the number that everybody means."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)
+# A date would reach RecBole as a datetime object; as text it stays what was typed.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
+
+
+def properties_folder() -> Path:
+    """The plugin's property files: in an installed wheel, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "properties"
+    return installed if installed.is_dir() else package.parent / "properties"
+
+
+@lru_cache
+def recbole_folder() -> Path:
+    """RecBole's package folder, found without importing it."""
+    spec = importlib.util.find_spec("recbole")
+    if spec is None or not spec.submodule_search_locations:
+        raise SettingsError("RecBole is not installed: run `pip install recbole==1.2.1`.")
+    return Path(spec.submodule_search_locations[0])
+
+
+def parse_value(text: str, declared: str = ""):
+    """A command-line value as YAML: ``5`` -> 5, ``[1,5]`` -> [1, 5], ``os.getpid()`` -> that text.
+
+    What is declared a string stays what was typed: the interval ``[5,inf)`` is no list.
+    """
+    if declared == "str" and text not in ("null", "~", "None", ""):
+        return text
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"Cannot read the value {text!r}: not valid YAML.") from error
+
+
+def read_properties(path: Path) -> dict:
+    """Read one property file.
+
+    Raises:
+        SettingsError: if it is missing, is not YAML, or is not a mapping of keys.
+    """
+    try:
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise SettingsError(f"Cannot read the property file {path}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:  # TypeError: a list as key
+        place = getattr(error, "problem_mark", None)
+        where = f", line {place.line + 1}" if place else ""
+        raise SettingsError(f"The property file {path}{where} is not valid YAML.") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise SettingsError(f"The property file {path} must hold `key: value` lines.")
+    for key in content:
+        if not isinstance(key, str):
+            raise SettingsError(f"The property file {path} has the key {key!r}, which is no name.")
+    return content
+
+
+_TYPED_LINE = re.compile(r"^(\w+):(?:.*?#\s*\(([^)]*)\))?", re.MULTILINE)
+
+
+@lru_cache
+def declared_types(path: Path) -> dict[str, str]:
+    """Keys of a property file with the types their comments declare ("" where there is none).
+
+    Example: ``n_levels: 2  # (int) Levels.`` -> {"n_levels": "int"}
+    """
+    return {key: kind or "" for key, kind in _TYPED_LINE.findall(path.read_text(encoding="utf-8"))}
+
+
+@lru_cache
+def model_folders() -> dict[str, str]:
+    """Every model name RecBole or this plugin knows -> RecBole's folder of models it lives in."""
+    known = {}
+    models = recbole_folder() / "model"
+    for properties in (recbole_folder() / "properties" / "model").glob("*.yaml"):
+        for source in models.glob(f"*/{properties.stem.lower()}.py"):
+            known[properties.stem] = source.parent.name
+    known.update({name: "sequential_recommender" for name in PLUGIN_MODELS})
+    return known
+
+
+def nearest(word: str, known) -> str:
+    """`` (did you mean `x`?)`` for a word close to a known one, else an empty text."""
+    by_lower = {name.lower(): name for name in known}
+    match = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f" (did you mean `{by_lower[match[0]]}`?)" if match else ""
+
+
+def known_types(models: list[str], dataset: str) -> dict[str, str]:
+    """Every key that a run of these models on this dataset may set, with its declared type."""
+    types = dict(EXTRA_TYPES)
+    ours, theirs = properties_folder(), recbole_folder() / "properties"
+    for root in (theirs, ours):
+        paths = [root / "overall.yaml", root / "dataset" / f"{dataset}.yaml"]
+        paths += [root / "dataset" / "sample.yaml"] + [root / "model" / f"{m}.yaml" for m in models]
+        for path in paths:
+            if path.is_file():
+                types.update(declared_types(path))
+    return types
+
+
+def plugin_defaults(model: str, dataset: str, data_path: str | Path = "dataset") -> dict:
+    """The plugin's own defaults for a model on a dataset: protocol, then model, then dataset.
+
+    A prepared data set carries its properties, in ``DATA_PATH/NAME/NAME.yaml``.
+    """
+    root = properties_folder()
+    merged = {}
+    for name in ("overall", f"model/{model}", "dataset/sample", f"dataset/{dataset}"):
+        path = root / f"{name}.yaml"
+        if path.is_file():
+            merged.update(read_properties(path))
+    prepared = Path(data_path) / dataset / f"{dataset}.yaml"
+    if prepared.is_file():
+        merged.update(read_properties(prepared))
+    return merged
+
+
+def variants_of(model: str) -> list[str]:
+    """Names of the variants that property files describe for a model, e.g. ``tuned``."""
+    files = (properties_folder() / "variant").glob(f"{model}-*.yaml")
+    return sorted(file.stem.removeprefix(f"{model}-") for file in files)
+
+
+def variant_file(model: str, variant: str) -> Path:
+    """The property file of a model's variant: ``properties/variant/MODEL-VARIANT.yaml``.
+
+    Raises:
+        SettingsError: there is no such variant; the message lists those there are.
+    """
+    known = variants_of(model)
+    if variant not in known:
+        has = f"there are {', '.join(known)}" if known else f"{model} has none"
+        raise SettingsError(f"Unknown variant `{model}:{variant}`{nearest(variant, known)}; {has}.")
+    return properties_folder() / "variant" / f"{model}-{variant}.yaml"
+
+
+def profile_file(name: str) -> Path:
+    """The property file of a named profile, e.g. ``full``."""
+    folder = properties_folder() / "profile"
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(file.stem for file in folder.glob("*.yaml"))
+        raise SettingsError(
+            f"Unknown profile `{name}`{nearest(name, known)}; known: {', '.join(known)}."
+        )
+    return path
+
+
+def read_list(path: Path) -> list[dict]:
+    """A YAML file that lists settings, one trial an entry.
+
+    Raises:
+        SettingsError: it is missing or is no list of settings.
+    """
+    try:
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise SettingsError(f"Cannot read the trials {path}: {error.strerror}.") from error
+    if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
+        raise SettingsError(f"The trials {path} must be a list of `{{key: value}}` entries.")
+    return content

@@ -1,0 +1,156 @@
+"""Any table: the same rows as CSV, TSV, JSON lines and Parquet, and what can be wrong."""
+
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+from recbole_store.settings.property_files import read_properties
+
+ROWS = [
+    ("u1", "i1", "2020-01-01T00:00:00.25", 'The "best"', 4.5),
+    ("u1", "i2", "2020-01-01", "NA", 3.0),
+    ("u2", "i1", "2020-01-01T00:00:00.25", 'The "best"', 1.0),
+]
+NAMES = ("who", "what", "when", "title", "stars")
+COLUMNS = ("--user=who", "--item=what", "--time=when", "--text", "title")
+CSV = "who,what,when,title,stars\n" + "".join(
+    f'{u},{i},{t},"{title.replace(chr(34), chr(34) * 2)}",{stars}\n'
+    for u, i, t, title, stars in ROWS
+)
+
+
+def parquet(path) -> bytes:
+    values = ", ".join(
+        f"('{u}', '{i}', TIMESTAMP '{t.replace('T', ' ')}', '{title}', {stars})"
+        for u, i, t, title, stars in ROWS
+    )
+    duckdb.sql(
+        f'COPY (FROM (VALUES {values}) AS t("who", "what", "when", title, stars)) TO \'{path}\''
+    )
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "zip/in/t.csv", "tsv", "jsonl", "parquet"])
+def test_every_kind_of_file(prepare, tmp_path, kind):
+    content = {
+        "tsv": CSV.replace(",", "\t"),
+        "jsonl": [dict(zip(NAMES, row, strict=True)) for row in ROWS],
+        "parquet": parquet(tmp_path / "made.parquet") if kind == "parquet" else b"",
+    }.get(kind, CSV)
+    prepared = prepare("table", {f"t.{kind}": content}, *COLUMNS, "--inter_features", "stars:float")
+    assert prepared.lines("inter") == [
+        "user_id:token\titem_id:token\tstars:float\ttimestamp:float",
+        "u1\ti2\t3.0\t1577836800",
+        "u1\ti1\t4.5\t1577836800.25",
+        "u2\ti1\t1.0\t1577836800.25",
+    ]
+    assert prepared.texts == {"i1": {"title": 'The "best"'}, "i2": {"title": "NA"}}
+    assert prepared.lines("item")[1:] == ["i1\tThe 'best'", "i2\tNA_"]
+
+
+def test_items_of_their_own_and_features(prepare, tmp_path):
+    (tmp_path / "items.jsonl").write_text(
+        '{"id": "i1", "name: x": "Alpha", "tags": ["a b", "c"], "price": 3}\n'
+        '{"id": "i2", "name: x": null, "tags": []}\n{"id": "i9", "name: x": "unused"}\n'
+    )
+    prepared = prepare(
+        *("table", {"t.csv": CSV}, "--user=who", "--item=what", "--time=when"),
+        *("--items", str(tmp_path / "items.jsonl"), "--items_id=id"),
+        *("--text", "tags", "--features", "price:float"),
+    )
+    assert prepared.texts == {
+        "i1": {"tags": ["a b", "c"], "price": "3"},
+        "i2": {"tags": [], "price": ""},
+    }
+    assert prepared.lines("item") == [
+        "item_id:token\ttags:token_seq\tprice:float",
+        "i1\ta_b c\t3",
+        "i2\t\t",
+    ]
+
+
+def test_its_property_file(prepare):
+    more = ("--text", "title", "stars", "--inter_features", "stars:float")
+    prepared = prepare("table", {"t.csv": CSV}, *COLUMNS[:3], *more)
+    assert read_properties(prepared.folder / "toy.yaml") == {
+        "load_col": {"inter": ["user_id", "item_id", "stars", "timestamp"]},
+        "item_text": {"title": "{}", "stars": "stars: {}"},
+    }
+
+
+def test_no_text_at_all(prepare):
+    prepared = prepare("table", {"t.csv": CSV}, *COLUMNS[:3])
+    assert {path.name for path in prepared.folder.iterdir()} == {
+        *("toy.inter", "toy.yaml", "toy.card.md", "toy.card.json")
+    }
+
+
+@pytest.mark.parametrize(
+    ("times", "options", "written"),
+    [
+        (["3", "1", "2"], ["--time=t"], ["1", "2", "3"]),
+        (
+            ["1588615855070", "5", "6.5"],
+            ["--time=t", "--time_unit=ms"],
+            ["0.005", "0.0065", "1588615855.07"],
+        ),
+        (["01/02/1970", "", "01/01/1970"], ["--time=t", "--time_format=%m/%d/%Y"], ["0", "86400"]),
+        (["x", "y", "z"], ["--file_order"], ["2", "3", "4"]),
+    ],
+)
+def test_times(prepare, times, options, written):
+    rows = ["u,i,t", *(f"a,x{n},{t}" for n, t in enumerate(times))]
+    prepared = prepare("table", {"t.csv": rows}, "--user=u", "--item=i", *options)
+    assert [line.split("\t")[2] for line in prepared.lines("inter")[1:]] == written
+
+
+def test_other_encodings_and_delimiters(prepare):
+    text = 'who;what;when;title\nu;i;1;\u00c5ngstr\u00f6m, "x"\n'.encode("latin-1")
+    options = ("--delimiter=;", "--encoding=latin-1", "--no_quotes")
+    assert prepare("table", {"t.data": text}, *COLUMNS, *options).texts == {
+        "i": {"title": '\u00c5ngstr\u00f6m, "x"'}
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "words"),
+    [
+        ("t.csv", CSV, ["--user=wo"], ["t.csv has no column `wo`", "who, what, when, title"]),
+        ("t.csv", CSV, ["--text", "titel"], ["t.csv has no column `titel`"]),
+        ("t.jsonl", ['{"a": 1}'], [], ["t.jsonl", "`who`"]),
+        ("t.csv", "", [], ["t.csv is empty"]),
+        ("t.jsonl", "", [], ["t.jsonl holds no interactions"]),
+        ("t.csv", "who,what,when,title\n", [], ["t.csv holds no interactions"]),
+        ("t.csv", "who,what,when,title\n,x,1,\n", [], ["No row of", "user, item and time"]),
+        ("t.csv", "who,what,when,title\nu,x,soon,\n", [], ["t.csv, line 2", "'soon'"]),
+        ("t.csv", "who,what,when,title\nu,x\n", [], ["t.csv, line 2", "2 fields where 4"]),
+        ("t.csv", CSV, ["--k_core=5"], ["No interactions are left of 3", "--k_core"]),
+        ("t.csv", CSV, ["--since=2030-01-01"], ["No interactions are left", "time window"]),
+        ("t.csv", CSV, ["--since=soon"], ["--since", "'soon'"]),
+        ("t.csv", CSV, ["--features", "title"], ["'title' is not COLUMN:TYPE"]),
+        (
+            "t.csv",
+            CSV,
+            ["--inter_features", "title:float"],
+            ["line 2", "'The \"best\"' is not a number"],
+        ),
+        ("t.csv", CSV, ["--inter_features", "timestamp:float"], ["'timestamp' cannot stand"]),
+        ("t.csv", CSV, ["--encoding=nonsense"], ["no encoding 'nonsense'"]),
+        ("t.csv", CSV, ['--delimiter="'], ["--delimiter"]),
+        ("t.csv", CSV, ["--time_format=%Q"], ["t.csv, line 2", "pattern %Q"]),
+        ("t.csv", CSV, ["--items_id", "x"], ["--items_id"]),
+        ("t.csv", CSV, ["--items", "nowhere"], ["nowhere"]),
+        ("t.parquet", b"PAR1 no", [], ["t.parquet as Parquet"]),
+        ("t.doc", CSV, [], ["t.doc", "--delimiter"]),
+        ("t.csv", CSV.encode("utf-16"), [], ["t.csv, line 1: byte 0xff is not utf-8"]),
+    ],
+)
+def test_refusals(refused, name, content, options, words):
+    message = refused("table", {name: content}, *COLUMNS, *options)
+    assert all(word in message for word in words), message
+
+
+def test_two_files_are_no_table(refused):
+    message = refused("table", {"a.csv": CSV, "b.csv": CSV}, *COLUMNS)
+    assert "one file" in message and "a.csv, b.csv" in message

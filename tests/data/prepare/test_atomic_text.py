@@ -1,0 +1,127 @@
+"""What survives: texts as they are meant, ids that stay different, features RecBole can read."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas._libs.parsers import STR_NA_VALUES
+
+from recbole_store.data.prepare.atomic_text import (
+    READ_AS_NOTHING,
+    clean_text,
+    clean_value,
+    feature,
+    safe_id,
+)
+
+ANY_TEXT = st.text(st.characters())  # lone surrogates included
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("Salt &amp; Pepper", "Salt & Pepper"),
+        ("twice &amp;quot;escaped&amp;quot;", 'twice "escaped"'),
+        ("AT&T &copy not an entity", "AT&T &copy not an entity"),
+        ("&#8364;5 &#x1F600;", "€5 \N{GRINNING FACE}"),
+        ("line\r\nline\n\nline\ttab\x00nul", "line line line tab nul"),
+        ("  ends  ", "ends"),
+        ("two  spaces   three", "two  spaces   three"),
+        ('"Quoted" first', '"Quoted" first'),
+        ("None", "None"),
+        ("NA", "NA"),
+        (
+            "\u05e9\u05dc\u05d5\u05dd \u200f\u202bRTL\u202c",
+            "\u05e9\u05dc\u05d5\u05dd \u200f\u202bRTL\u202c",
+        ),
+        ("\N{FAMILY}\N{ZERO WIDTH JOINER}\N{GIRL}", "\N{FAMILY}\N{ZERO WIDTH JOINER}\N{GIRL}"),
+        ("half a pair \ud83d", "half a pair \N{REPLACEMENT CHARACTER}"),
+        ("\x7f\x85 ", ""),
+    ],
+)
+def test_clean_text(raw, clean):
+    assert clean_text(raw) == clean
+
+
+@given(ANY_TEXT)
+def test_cleaning_twice_changes_nothing(text):
+    once = clean_text(text)
+    assert clean_text(once) == once == once.strip()
+    once.encode()
+
+
+def test_clean_value():
+    assert clean_value(["a&lt;b", None, " ", ["c", 5]]) == ["a<b", "c", "5"]
+    assert [clean_value(value) for value in (None, 1984, 0.5, True)] == ["", "1984", "0.5", "True"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "safe"),
+    [
+        ("B00L5JHZJO", "B00L5JHZJO"),
+        (42, "42"),
+        ("007", "007"),
+        ("a b", "a%20b"),
+        (" padded ", "padded"),
+        ('"q"', "%22q%22"),
+        ("100%", "100%25"),
+        ("NA", "%4EA"),
+        ("None", "%4Eone"),
+        ("[PAD]", "%5BPAD]"),
+        ("a\tb\r\n", "a%09b"),
+        ("é\u2028", "é"),
+        ("été", "été"),
+        (None, ""),
+        ("", ""),
+    ],
+)
+def test_safe_id(raw, safe):
+    assert safe_id(raw) == safe
+
+
+@given(ANY_TEXT, ANY_TEXT)
+def test_different_ids_stay_different(one, two):
+    """But for surrounding spaces."""
+    assert (safe_id(one) == safe_id(two)) == (one.strip() == two.strip())
+
+
+def test_words_that_are_read_as_nothing_are_those_of_pandas():
+    assert READ_AS_NOTHING == STR_NA_VALUES
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "field"),
+    [
+        ('"Heat"  2', "token_seq", "'Heat' 2"),
+        (["Hair Care", 'A"B'], "token_seq", "Hair_Care A'B"),
+        (["Hair Care", "B"], "token", "Hair_Care,B"),
+        ("Cover Girl", "token", "Cover Girl"),
+        ("NA", "token", "NA_"),
+        (["None"], "token_seq", "None_"),
+        ("[PAD]", "token", "[PAD]_"),
+        ("", "token", ""),
+        ([], "token_seq", ""),
+        ("$3.50", "float", "3.50"),
+        ("1e3", "float", ""),
+        ("from 5", "float", ""),
+        (["5"], "float", ""),
+    ],
+)
+def test_feature(value, kind, field):
+    assert feature(value, kind) == field
+
+
+@given(st.lists(ANY_TEXT, min_size=1, max_size=5))
+def test_features_and_ids_survive_recboles_parser(tmp_path_factory, texts):
+    """Read as RecBole reads atomic files, field by field."""
+    path = tmp_path_factory.mktemp("parser") / "toy.item"
+    rows = [
+        (safe_id(t) or "x", *(feature(clean_text(t), k) for k in ("token", "token_seq")))
+        for t in texts
+    ]
+    lines = ["item_id:token\tbrand:token\ttitle:token_seq", *("\t".join(row) for row in rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+    frame = pd.read_csv(path, delimiter="\t", dtype=str, encoding="utf-8", engine="python")
+    assert frame.fillna("").values.tolist() == [list(row) for row in rows]

@@ -1,0 +1,63 @@
+"""Kept trials as tables."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from recbole_store.errors import SettingsError
+from recbole_store.experiments.report.tables.trial_table import score, trial_tables
+
+
+def trial(value, settings, *conditions, **changes) -> dict:
+    own = {"settings": settings, "conditions": list(conditions), "valid_metric": "mrr@5"}
+    return {
+        **own,
+        "valid": {"mrr@5": value, "ndcg@5": 0.9},
+        "best_epoch": 1,
+        "epochs": 4,
+        **changes,
+    }
+
+
+def write(folder, dataset, stem, *trials) -> None:
+    path = folder / "trials" / dataset / f"{stem}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(trials))
+
+
+def test_best_first_for_each_model_one_table_for_each_condition(tmp_path):
+    write(tmp_path, "films", "Pop", trial(0.3, {}))
+    write(
+        tmp_path,
+        "films",
+        "STORE-small",
+        trial(0.1, {"fusion": 0.5, "decoding": "beam"}),
+        trial(0.2, {"item_dropout": None}, ranked_again=True),
+        trial(0.4, {}, "--seed=3", "--epochs=9"),
+    )
+    write(tmp_path, "books", "Pop", trial(0.5, {}))
+    books, films, other = trial_tables(tmp_path)
+    assert (books.title, films.title) == ("books: trials", "films: trials")
+    assert other.title == "films: trials with --epochs=9 --seed=3"
+    assert films.rows == [
+        ["Pop", "its own", "mrr@5", "0.3000", "2", "4"],
+        ["STORE:small", "item_dropout null ‡", "mrr@5", "0.2000", "2", "4"],
+        ["STORE:small", 'fusion 0.5, decoding "beam"', "mrr@5", "0.1000", "2", "4"],
+    ]
+    assert [len(table.notes) for table in (books, films, other)] == [1, 2, 1]
+
+
+def test_a_trial_is_judged_by_its_valid_metric():
+    assert score(trial(0.25, {})) == 0.25
+
+
+def test_no_trials_are_no_tables(tmp_path):
+    assert trial_tables(tmp_path) == []
+
+
+def test_a_file_that_holds_no_trials_is_named(tmp_path):
+    write(tmp_path, "films", "Pop", {"settings": {}})
+    with pytest.raises(SettingsError, match=r"Pop\.json"):
+        trial_tables(tmp_path)

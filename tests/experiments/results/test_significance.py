@@ -1,0 +1,184 @@
+"""Paired tests, by hand, against scipy, and on planted ranks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from planted_runs import planted_ranked, planted_result
+from scipy import stats
+
+from recbole_store.errors import SettingsError
+from recbole_store.experiments.results.groups import comparable_groups
+from recbole_store.experiments.results.kept_run import KeptRun, condense
+from recbole_store.experiments.results.significance import (
+    Pair,
+    holm,
+    mean_over_seeds,
+    pair_rows,
+    paired_difference,
+    pairs,
+    verdict,
+)
+
+
+def kept(model, ranks, filtered=None, users=None, **changes) -> KeptRun:
+    arrays = condense(planted_ranked(ranks, filtered, users))
+    return KeptRun(planted_result(ranks, filtered, model=model, **changes), arrays)
+
+
+GOOD, BAD = [1, 2, 1, 1, 3, 1, 2, 1] * 5, [9, 0, 7, 0, 8, 9, 0, 6] * 5
+
+
+def test_paired_difference_by_hand():
+    # Differences 1, 0, 0, 1: mean 0.5, s = 0.57735, standard error 0.288675, t = 1.7320 with 3 df.
+    mean, error, p = paired_difference([1, 0, 1, 1], [0, 0, 1, 0])
+    assert (mean, error) == (0.5, pytest.approx(0.288675, abs=1e-6))
+    assert p == pytest.approx(0.18169, abs=1e-4)
+
+
+def test_paired_difference_is_scipy_s_paired_t_test():
+    a, b = np.random.default_rng(1).random((2, 50))
+    theirs = stats.ttest_rel(a, b)
+    mean, error, p = paired_difference(a, b)
+    assert (mean / error, p) == (pytest.approx(theirs.statistic), pytest.approx(theirs.pvalue))
+
+
+def test_users_without_any_spread():
+    assert paired_difference([1, 0], [1, 0]) == (0.0, 0.0, 1.0)
+    assert paired_difference([1, 1], [0, 0]) == (1.0, 0.0, 0.0)
+    with pytest.raises(SettingsError, match="at least two test users, not 1"):
+        paired_difference([1], [0])
+
+
+@pytest.mark.parametrize(
+    ("p", "corrected"),
+    [
+        ([0.01, 0.04, 0.03], [0.03, 0.06, 0.06]),
+        ([0.5, 0.9], [1.0, 1.0]),
+        ([0.2], [0.2]),
+        ([], []),
+        ([0.01, 0.01], [0.02, 0.02]),
+    ],
+)
+def test_holm(p, corrected):
+    assert holm(p) == pytest.approx(corrected)
+
+
+@pytest.mark.parametrize(
+    ("difference", "p_holm", "unfinished", "said"),
+    [
+        (0.019, 0.01, set(), "tie"),
+        (-0.019, 0.01, set(), "tie"),
+        (0.0, 0.01, set(), "tie"),
+        (0.03, 0.2, set(), "unclear"),
+        (0.03, 0.01, set(), "A is better"),
+        (-0.03, 0.01, set(), "B is better"),
+        (0.03, 0.01, {"B"}, "no claim: B had not converged"),
+        (0.03, 0.01, {"A"}, "A is better"),
+    ],
+)
+def test_verdict(difference, p_holm, unfinished, said):
+    pair = Pair("A", "B", difference, 0.01, p_holm, 100, p_holm)
+    assert verdict(pair, unfinished) == said
+
+
+def test_planted_pairs():
+    """One far better model, and one that is the better one but for two users."""
+    nearly = [2, 1, *GOOD[2:]]
+    runs = [kept("Good", GOOD), kept("Nearly", nearly), kept("Bad", BAD)]
+    found = {(p.a, p.b): p for p in pairs(runs, "unfiltered/all")}
+    assert set(found) == {("Good", "Nearly"), ("Good", "Bad"), ("Nearly", "Bad")}
+    assert found["Good", "Nearly"].verdict == "tie" and found["Good", "Nearly"].difference == 0
+    assert found["Good", "Bad"].verdict == "Good is better"
+    assert found["Good", "Bad"].n_users == len(GOOD)
+    expected = np.mean([1 / np.log2(r + 1) for r in GOOD])
+    expected -= np.mean([1 / np.log2(r + 1) if r else 0 for r in BAD])
+    assert found["Good", "Bad"].difference == pytest.approx(expected)
+
+
+def test_seeds_are_averaged_user_by_user():
+    runs = [kept("Pop", [1, 0], seed=1), kept("Pop", [0, 0], seed=2)]
+    assert mean_over_seeds(runs, "unfiltered/all", "ndcg@10").tolist() == [0.5, 0.0]
+
+
+def test_pairs_are_of_common_seeds():
+    """Seed 2, which only A has, would make A the better one of each user."""
+    runs = [
+        kept("A", [1, 0, 0], seed=1),
+        kept("A", [1, 1, 1], seed=2),
+        kept("B", [1, 0, 0], seed=1),
+    ]
+    (pair,) = pairs(runs, "unfiltered/all")
+    assert (pair.difference, pair.verdict) == (0, "tie")
+    runs[2] = kept("B", [1, 0, 0], seed=3)
+    (pair,) = pairs(runs, "unfiltered/all")
+    assert pair.difference == pytest.approx(1 / 3), "no common seed: all of them"
+
+
+def test_other_data_and_other_versions_are_not_compared():
+    runs = [kept("A", GOOD, data_sha256={"a.item": digest}) for digest in ("1", "1", "2")]
+    runs += [kept("B", GOOD, data_sha256={"a.item": "2"}, result_version=2)]
+    assert [len(group) for group in comparable_groups(runs)] == [2, 1, 1]
+    assert list(pair_rows(runs[1:])) == []
+
+
+def test_the_filter_decides_the_ranks():
+    run = kept("Pop", [2, 0], filtered=[1, 1])
+    assert mean_over_seeds([run], "filtered/all", "recall@1").tolist() == [1, 1]
+    assert mean_over_seeds([run], "unfiltered/all", "recall@1").tolist() == [0, 0]
+
+
+def test_other_users_are_refused():
+    others = kept("Bad", BAD, users=[f"x{n}" for n in range(len(BAD))])
+    with pytest.raises(
+        SettingsError, match="Good on planted, seed 2020 and Bad .* cannot be paire"
+    ):
+        pairs([kept("Good", GOOD), others], "unfiltered/all")
+
+
+def test_other_targets_are_other_users():
+    ranks = GOOD[:5]
+    digests = {
+        str(condense(planted_ranked(ranks, targets=targets))["users_digest"])
+        for targets in ([1, 2, 3, 4, 5], [1, 2, 3, 5, 4])
+    }
+    assert len(digests) == 2
+
+
+def test_a_run_without_ranks_is_not_paired():
+    bare = KeptRun(planted_result(BAD, model="Bare"), None)
+    assert pairs([kept("Good", GOOD), bare], "unfiltered/all") == []
+
+
+def test_a_single_test_user_pairs_nothing():
+    assert pairs([kept("Good", [1]), kept("Bad", [0])], "unfiltered/all") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"protocol": {"n_users": 8, "max_item_list_length": 20}}, True),
+        ({"valid_metric": "ndcg@10"}, True),
+        ({"dataset": "ml-1m"}, False),
+        ({"valid_metric": "MRR@10"}, False),
+        ({"protocol": {"n_users": 7, "max_item_list_length": 50}}, False),
+        ({"protocol": {"n_users": 8, "filter_history": True}}, False),
+        ({"hashed_settings": {"cold_items": 0.05}}, False),
+    ],
+)
+def test_results_are_compared_under_one_protocol_only(changes, same):
+    one = planted_result(GOOD, protocol={"n_users": 8, "max_item_list_length": 50})
+    groups = comparable_groups([KeptRun(one, None), KeptRun(one | changes, None)])
+    assert len(groups) == (1 if same else 2)
+
+
+def test_rows_of_pairs_csv():
+    strangers = [f"x{n}" for n in range(len(GOOD))]
+    runs = [kept("Good", GOOD), kept("Bad", BAD), kept("Else", BAD, users=strangers)]
+    rows = list(pair_rows(runs))
+    assert [row[:5] for row in rows] == [
+        ["planted", f"{name}/all", f"{metric}@10", "Good", "Bad"]
+        for name in ("unfiltered", "filtered")
+        for metric in ("ndcg", "recall", "mrr")
+    ]
+    assert {row[-1] for row in rows if row[2] != "recall@10"} == {"Good is better"}

@@ -1,0 +1,40 @@
+"""One line an epoch, also where an evaluation is not due."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from recbole_store.experiments.run.epoch_log import EpochLog
+
+
+class Trainer:
+    """As RecBole's: two batches an epoch, an evaluation after every ``eval_step`` of them."""
+
+    valid_metric, valid_metric_bigger, best_valid_score = "NDCG@10", True, 0.5
+
+    def __init__(self, eval_step: int):
+        self.eval_step = eval_step
+
+    def _train_epoch(self, train_data, epoch_idx):
+        return (2.0 * epoch_idx, 4.0)
+
+    def _valid_epoch(self, valid_data):
+        return 0.25, {"ndcg@10": 0.25}
+
+    def fit(self, epochs: int) -> None:
+        for epoch in range(epochs):
+            self._train_epoch(range(2), epoch)
+            if self.eval_step > 0 and (epoch + 1) % self.eval_step == 0:
+                self._valid_epoch(SimpleNamespace())
+
+
+@pytest.mark.parametrize(("eval_step", "evaluated"), [(1, [0, 1, 2]), (2, [1]), (0, [])])
+def test_every_epoch_has_one_line(caplog, eval_step, evaluated):
+    trainer = Trainer(eval_step)
+    epochs = EpochLog(trainer).epochs
+    with caplog.at_level("INFO", logger="recbole_store.experiments.run.epoch_log"):
+        trainer.fit(3)
+    for epoch, (line, row) in enumerate(zip(caplog.messages, epochs, strict=True)):
+        assert line.startswith(f"epoch   {epoch}   loss {epoch:.4f} + 2.0000   ")
+        assert ("NDCG@10 0.2500" in line) == ("valid_score" in row) == (epoch in evaluated)
+        assert line.count("train 0 s") == 1

@@ -1,0 +1,602 @@
+"""What a run may be told: the shipped property files, and every way to get a setting wrong."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+
+import pytest
+
+from recbole_store.errors import SettingsError
+from recbole_store.settings.checks import RANGES, TOKENIZERS, check_ranges, check_type
+from recbole_store.settings.property_files import (
+    declared_types,
+    known_types,
+    parse_value,
+    profile_file,
+    properties_folder,
+    read_list,
+    read_properties,
+    recbole_folder,
+    variant_file,
+    variants_of,
+)
+from recbole_store.settings.resolve import resolve
+from recbole_store.tokenizer.quantizers.registry import QUANTIZERS
+
+ROOT = properties_folder()
+TRIALS = sorted(ROOT.glob("trials/*.yaml"))
+SHIPPED = sorted(set(ROOT.rglob("*.yaml")) - set(TRIALS))
+DOCUMENTED = [ROOT / "overall.yaml", ROOT / "model" / "STORE.yaml", ROOT / "dataset/sample.yaml"]
+DOCUMENTED += [ROOT / "model" / "TIGER.yaml"]
+INTERACTIONS = [("u1", f"i{n}", n) for n in range(5)]
+
+
+def name_of(path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
+
+
+def message_of(*arguments, **options) -> str:
+    """The message of the SettingsError that ``resolve`` raises: one sentence, one line."""
+    with pytest.raises(SettingsError) as error:
+        resolve(*arguments, **options)
+    message = str(error.value)
+    assert "\n" not in message and message.endswith("."), message
+    return message
+
+
+# The property files that are shipped
+
+
+def test_shipped_files():
+    names = {name_of(path) for path in SHIPPED}
+    assert {"overall.yaml", "model/STORE.yaml", "profile/full.yaml", "dataset/sample.yaml"} <= names
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=name_of)
+def test_every_file_loads(path):
+    content = read_properties(path)
+    assert content and all(isinstance(key, str) for key in content)
+    lines = re.findall(r"^(\w+):", path.read_text(), re.MULTILINE)
+    assert len(lines) == len(set(lines)), "a key is given twice"
+
+
+@pytest.mark.parametrize("path", TRIALS, ids=name_of)
+def test_every_trial_can_be_run(path):
+    listed = read_list(path)
+    known = known_types([path.stem.partition("-")[0]], "ml-100k")
+    assert len(listed) > 1 and all(trial.keys() <= known.keys() for trial in listed)
+
+
+@pytest.mark.parametrize("path", DOCUMENTED, ids=name_of)
+def test_every_key_has_a_type_and_a_meaning(path):
+    types = "int|float|str|bool|list|dict"
+    comment = re.compile(rf"#\s+\(({types})( or ({types}|null))*\) \S.*\.$")
+    lines = {line.partition(":")[0]: line for line in path.read_text().splitlines()}
+    for key in read_properties(path):
+        assert comment.search(lines[key]), lines[key]
+
+
+@pytest.mark.parametrize("path", DOCUMENTED, ids=name_of)
+def test_every_default_has_its_declared_type(path):
+    types = declared_types(path)
+    for key, value in read_properties(path).items():
+        check_type(key, value, types[key])
+
+
+def test_defaults_are_in_range():
+    both = {**read_properties(DOCUMENTED[0]), **read_properties(DOCUMENTED[1])}
+    check_ranges(both)
+    with pytest.raises(SettingsError):
+        check_ranges({**both, "num_beams": 0})
+
+
+def test_defaults_of_tiger_are_in_range():
+    both = {**read_properties(DOCUMENTED[0]), **read_properties(ROOT / "model" / "TIGER.yaml")}
+    check_ranges(both)
+
+
+def test_tokenizers_are_those_that_exist():
+    assert TOKENIZERS == tuple(QUANTIZERS)
+
+
+def test_the_palette_is_store_s_alone():
+    assert resolve("STORE", "ml-100k", [], {"tokenizer": "palette"})["tokenizer"] == "palette"
+    message = message_of("TIGER", "ml-100k", [], {"tokenizer": "palette"})
+    assert "`tokenizer` is palette" in message and "TIGER" in message and "rqkmeans" in message
+
+
+def test_every_checked_key_exists():
+    """A check of a misspelt key would never run."""
+    assert set(RANGES) <= set(known_types(["STORE", "TIGER"], "ml-100k"))
+
+
+def test_every_key_of_ours_is_read():
+    package = ROOT.parent / "recbole_store"
+    sources = [path.read_text() for path in package.rglob("*.py") if path.name != "settings.py"]
+    theirs = recbole_folder() / "properties"
+    known = set(declared_types(theirs / "overall.yaml"))
+    known |= set(declared_types(theirs / "dataset" / "sample.yaml"))
+    for path in DOCUMENTED:
+        for key in set(read_properties(path)) - known:
+            assert any(f'"{key}"' in source for source in sources), key
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "profile").glob("*.yaml")), ids=name_of)
+def test_profiles_hold_known_keys_and_good_values(path):
+    resolved = resolve("STORE", "ml-100k", [profile_file(path.stem)], {})
+    for key, value in read_properties(path).items():
+        assert resolved[key] == value or key == "eval_args"
+
+
+VARIANTS = sorted((ROOT / "variant").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", VARIANTS, ids=name_of)
+def test_variants_hold_known_keys_of_their_type(path):
+    model, _, variant = path.stem.partition("-")
+    assert variant_file(model, variant) == path and variant in variants_of(model)
+    types, declared = known_types([model], "ml-100k"), declared_types(path)
+    for key, value in read_properties(path).items():
+        assert declared[key], key
+        check_type(key, value, declared[key])
+        check_type(key, value, types[key], none_allowed=True)
+
+
+@pytest.mark.parametrize("path", VARIANTS, ids=name_of)
+def test_variants_hold_good_values(path):
+    model, _, variant = path.stem.partition("-")
+    resolved = resolve(model, "ml-100k", [], {}, variant=variant)
+    content = read_properties(path)
+    assert content and {key: resolved[key] for key in content} == content
+
+
+def test_an_ablation_changes_what_it_says_and_no_more():
+    names = variants_of("STORE")
+    assert {"without_reconstruction", "without_contrastive", "without_alignment"} <= set(names)
+    plain = resolve("STORE", "ml-100k", [], {})
+    for name in names:
+        content = read_properties(variant_file("STORE", name))
+        assert content and all(plain.get(key) != value for key, value in content.items()), name
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "dataset").rglob("*.yaml")), ids=name_of)
+def test_dataset_files_hold_known_keys(path):
+    types = known_types(["STORE"], "no such dataset")
+    for key, value in read_properties(path).items():
+        assert key in types
+        check_type(key, value, types[key])
+
+
+# Reading values
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5", 5),
+        ("-3", -3),
+        ("0.5", 0.5),
+        ("1e-3", 0.001),
+        ("-2.5E+4", -25_000.0),
+        (".5e1", 5.0),
+        ("[1,5]", [1, 5]),
+        ("[1e-3]", [0.001]),
+        ("{mode: full}", {"mode": "full"}),
+        ("True", True),
+        ("null", None),
+        ("~", None),
+        ("", None),
+        ("NDCG@10", "NDCG@10"),
+        ("2024-10-11", "2024-10-11"),
+        ("2024-10-11 12:00:00", "2024-10-11 12:00:00"),
+        ("os.getpid()", "os.getpid()"),
+        ("__import__('os').getpid()", "__import__('os').getpid()"),
+        ("1 + 1", "1 + 1"),
+        ("e5", "e5"),
+    ],
+)
+def test_parse_value(text, value):
+    parsed = parse_value(text)
+    assert parsed == value and type(parsed) is type(value)
+
+
+def test_parse_value_leaves_strings_alone():
+    assert parse_value("[5,inf)", "str") == "[5,inf)"
+    assert parse_value("007", "str") == "007"
+    assert parse_value("User: ", "str") == "User: "
+    assert parse_value("null", "str") is None
+
+
+@pytest.mark.parametrize("text", ["[5,inf)", "{a", "a: b: c", "!!python/name:os.getpid", "'x"])
+def test_parse_value_refuses(text):
+    with pytest.raises(SettingsError, match="not valid YAML") as error:
+        parse_value(text)
+    assert "\n" not in str(error.value)
+
+
+def test_nothing_is_evaluated(tmp_path):
+    """RecBole's own Config would run both of these."""
+    for text in (f"os.mkdir('{tmp_path}/x')", f"__import__('os').mkdir('{tmp_path}/x')"):
+        assert resolve("STORE", "ml-100k", [], {"backbone": text})["backbone"] == text
+    file = tmp_path / "evil.yaml"
+    file.write_text(f"backbone: !!python/object/apply:os.mkdir ['{tmp_path}/x']\n")
+    assert "not valid YAML" in message_of("STORE", "ml-100k", [file], {})
+    assert os.listdir(tmp_path) == ["evil.yaml"]
+
+
+def test_property_files(tmp_path):
+    file = tmp_path / "some.yaml"
+    file.write_text("learning_rate: 1e-3\nseed: 7 # as ever\nwandb_project: 2024-10-11\n")
+    expected = {"learning_rate": 0.001, "seed": 7, "wandb_project": "2024-10-11"}
+    assert read_properties(file) == expected
+    file.write_text("# nothing but a comment\n")
+    assert read_properties(file) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, ["Cannot read", "No such file"]),
+        (b"- a\n- list\n", ["key: value"]),
+        (b"just text\n", ["key: value"]),
+        (b"a: 1\nb: ]\nc: 2\n", ["line 2", "not valid YAML"]),
+        (b"a: \xe9\n", ["not valid YAML"]),
+        (b"a: !!python/name:os.getpid\n", ["line 1", "not valid YAML"]),
+        (b"5: five\n", ["5"]),
+        (b"on: 1\n", ["True"]),
+        (b"[a, b]: 1\n", ["a"]),
+    ],
+)
+def test_bad_property_files(tmp_path, content, words):
+    file = tmp_path / "bad.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    message = message_of("STORE", "ml-100k", [file], {})
+    assert all(word in message for word in words), message
+
+
+# Merging
+
+
+def test_later_wins(tmp_path):
+    first, second = tmp_path / "1.yaml", tmp_path / "2.yaml"
+    first.write_text("epochs: 1\nseed: 1\nnum_beams: 30\n")
+    second.write_text("epochs: 2\nseed: 2\n")
+    resolved = resolve("STORE", "ml-100k", [first, second], {"epochs": "3"})
+    assert [resolved[key] for key in ("epochs", "seed", "num_beams")] == [3, 2, 30]
+    assert resolved["n_levels"] == read_properties(ROOT / "model" / "STORE.yaml")["n_levels"]
+
+
+def test_a_variant_wins_over_defaults_and_profile_and_the_user_over_it(tmp_path):
+    """The profile trains the alignment, the variant leaves it out."""
+    profile, variant = profile_file("full"), "without_alignment"
+    assert read_properties(profile)["align_weight"] == 1
+    resolved = resolve("STORE", "ml-100k", [], {}, profile=profile, variant=variant)
+    assert resolved["align_weight"] == 0 and resolved["backbone_layers"] is None
+    assert resolve("STORE", "ml-100k", [], {})["align_weight"] > 0
+    file = tmp_path / "mine.yaml"
+    file.write_text("align_weight: 0.3\n")
+    assert resolve("STORE", "ml-100k", [file], {}, variant=variant)["align_weight"] == 0.3
+    typed = {"align_weight": "0.4"}
+    assert resolve("STORE", "ml-100k", [file], typed, variant=variant)["align_weight"] == 0.4
+
+
+def test_partial_eval_args_keep_the_protocol():
+    protocol = read_properties(ROOT / "overall.yaml")["eval_args"]
+    resolved = resolve("SASRec", "ml-100k", [], {"eval_args": "{mode: uni100}"})
+    assert resolved["eval_args"] == {**protocol, "mode": "uni100"}
+    assert protocol["mode"] == "full"
+    assert resolve("Pop", "ml-100k", [], {})["eval_args"] == protocol
+
+
+def test_all_models_share_the_protocol():
+    """RecBole would give Pop a random split and hide its users' histories."""
+    shared = ("eval_args", "repeatable", "exact_time_order", "metrics", "topk", "valid_metric")
+    store, *others = (
+        resolve(model, "ml-100k", [], {}) for model in ("STORE", "SASRec", "Pop", "BPR")
+    )
+    for other in others:
+        assert {key: other[key] for key in shared} == {key: store[key] for key in shared}
+        assert other["load_col"] == store["load_col"]
+
+
+def test_negative_samples():
+    """RecBole refuses to run a full softmax with its own default of negative samples."""
+    for model in ("SASRec", "GRU4Rec", "STORE"):
+        assert resolve(model, "ml-100k", [], {})["train_neg_sample_args"] is None
+    assert "train_neg_sample_args" not in resolve("BPR", "ml-100k", [], {})
+    pairwise = resolve("SASRec", "ml-100k", [], {"loss_type": "BPR"})
+    assert "train_neg_sample_args" not in pairwise
+
+
+def test_item_columns_are_loaded_for_models_that_read_them():
+    """RecBole's SASRecF fails at a column that is not loaded; all others need none."""
+    interactions = ["user_id", "item_id", "rating", "timestamp"]
+    for model in ("STORE", "SASRec"):
+        typed = {"selected_features": "[release_year]"}
+        others = resolve(model, "ml-100k", [], typed, models=[model, "SASRecF"])
+        assert others["load_col"] == {"inter": interactions}
+        assert "item_inter_num_interval" not in others
+    both = {"inter": interactions, "item": ["item_id", "class"]}
+    assert resolve("SASRecF", "ml-100k", [], {})["load_col"] == both
+    typed = {"selected_features": "[class, release_year]"}
+    columns = resolve("SASRecF", "ml-100k", [], typed)["load_col"]
+    assert columns["item"] == ["item_id", "class", "release_year"]
+    assert resolve("GRU4RecF", "ml-100k", [], {"load_col": "null"})["load_col"] is None
+    typed = {"load_col": "{inter: [user_id], item: '*'}", "item_inter_num_interval": "[5,inf)"}
+    found = resolve("SASRecF", "ml-100k", [], typed)
+    assert found["load_col"]["item"] == "*" and found["item_inter_num_interval"] == "[5,inf)"
+
+
+@pytest.mark.parametrize("features", ["[genre]", "[]", "null", "[class, item_id]"])
+def test_item_columns_that_are_not_there(features):
+    message = message_of("SASRecF", "ml-100k", [], {"selected_features": features})
+    assert "`selected_features`" in message
+    assert message.endswith("ml-100k.item has movie_title, release_year, class.")
+
+
+def test_item_columns_of_a_dataset_without_items(write_dataset):
+    data_path = write_dataset("films", INTERACTIONS)
+    message = message_of("SASRecF", "films", [], {"data_path": str(data_path)})
+    assert message.endswith("films.item has none.")
+
+
+def test_keys_of_another_model_of_the_comparison():
+    both = ["STORE", "SASRec"]
+    assert resolve("STORE", "ml-100k", [], {"n_heads": "4"}, both)["n_heads"] == 4
+    assert "Unknown property `n_heads`" in message_of("STORE", "ml-100k", [], {"n_heads": "4"})
+
+
+# Wrong settings
+
+
+@pytest.mark.parametrize(
+    ("typo", "meant"),
+    [("num_beam", "num_beams"), ("NUM_BEAMS", "num_beams"), ("learning_rte", "learning_rate")],
+)
+def test_unknown_key_names_the_nearest(typo, meant, tmp_path):
+    expected = f"Unknown property `{typo}` (did you mean `{meant}`?)."
+    assert message_of("STORE", "ml-100k", [], {typo: "20"}) == expected
+    (tmp_path / "typo.yaml").write_text(f"{typo}: 20\n")
+    assert message_of("STORE", "ml-100k", [tmp_path / "typo.yaml"], {}) == expected
+
+
+def test_unknown_key_without_a_near_one():
+    assert message_of("STORE", "ml-100k", [], {"zzz": "1"}) == "Unknown property `zzz`."
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("n_levels", "2.5"),
+        ("n_levels", "two"),
+        ("n_levels", "true"),
+        ("n_levels", "null"),
+        ("n_levels", "[2]"),
+        ("backbone_layers", "all"),
+        ("learning_rate", "fast"),
+        ("learning_rate", "null"),
+        ("temperature", "os.getpid()"),
+        ("repeatable", "maybe"),
+        ("repeatable", "1"),
+        ("exact_time_order", "0"),
+        ("item_text", "[movie_title]"),
+        ("item_text", "movie_title"),
+        ("topk", "ten"),
+        ("topk", "true"),
+        ("clip_grad_norm", "3"),
+        ("eval_args", "full"),
+        ("load_col", "inter"),
+        ("seed", "1.5"),
+        ("lora_target_modules", "q_proj"),
+    ],
+)
+def test_wrong_types(key, text):
+    message = message_of("STORE", "ml-100k", [], {key: text})
+    assert message.startswith(f"`{key}` is {parse_value(text)!r}, but must be")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"num_beams": "19"}, ["`num_beams` is 19", "20"]),
+        ({"topk": "[1,30]"}, ["`num_beams` is 20", "30"]),
+        ({"topk": "[]"}, ["`topk` is []"]),
+        ({"topk": "[0]"}, ["`topk` is [0]"]),
+        ({"topk": "[2.5]"}, ["`topk` is [2.5]"]),
+        ({"topk": "null"}, ["`topk` is None"]),
+        ({"topk": "5"}, ["NDCG@10", "at 5"]),
+        ({"valid_metric": "NDCG@7"}, ["NDCG@7", "1, 5, 10, 20"]),
+        ({"valid_metric": "AUC"}, ["AUC", "Recall"]),
+        ({"metrics": "[Recall]"}, ["NDCG@10", "Recall"]),
+        ({"metrics": "Recall"}, ["NDCG@10", "Recall"]),
+        ({"metrics": "[]"}, ["NDCG@10"]),
+        ({"tuning": "some"}, ["`tuning` is 'some'", "lora, full, frozen"]),
+        ({"precision": "fp16"}, ["`precision` is 'fp16'", "bf16"]),
+        ({"normalize_over": "all"}, ["`normalize_over`", "children"]),
+        ({"tokenizer": "no-such"}, ["`tokenizer`", "palette"]),
+        ({"n_levels": "0"}, ["`n_levels` is 0"]),
+        ({"n_levels": "17"}, ["`n_levels` is 17", "16"]),
+        ({"codebook_size": "1"}, ["`codebook_size` is 1", "2"]),
+        ({"cosine_weight": "0.1", "tokenizer": "random"}, ["`cosine_weight`", "random"]),
+        ({"collaborative_start": "0"}, ["`collaborative_start` is 0", "null"]),
+        (
+            {"collaborative_start": "1", "item_input": "False", "item_weight": "0"},
+            ["`collaborative_start`", "own vectors"],
+        ),
+        ({"item_dropout": "1"}, ["`item_dropout` is 1", "[0, 1)", "null"]),
+        ({"last_item_weight": "-1"}, ["`last_item_weight` is -1", "null"]),
+        ({"last_item_weight": "2", "item_weight": "0"}, ["`last_item_weight`", "item head"]),
+        ({"last_item_weight": "2", "fusion": "0"}, ["`last_item_weight`", "`fusion: 0`"]),
+        ({"text_task_share": "0"}, ["`text_task_share` is 0", "null"]),
+        ({"text_task_share": "1.5"}, ["`text_task_share` is 1.5", "(0, 1]"]),
+        ({"backbone_layers": "0"}, ["`backbone_layers` is 0", "null"]),
+        ({"temperature": "0"}, ["`temperature` is 0"]),
+        ({"lora_dropout": "1"}, ["`lora_dropout` is 1"]),
+        ({"attribute_dropout": "-0.1"}, ["`attribute_dropout` is -0.1"]),
+        ({"learning_rate": "0"}, ["`learning_rate` is 0"]),
+        ({"learning_rate": ".nan"}, ["`learning_rate` is nan"]),
+        ({"align_weight": "-1"}, ["`align_weight` is -1"]),
+        ({"MAX_ITEM_LIST_LENGTH": "0"}, ["`MAX_ITEM_LIST_LENGTH` is 0"]),
+        ({"epochs": "-1"}, ["`epochs` is -1"]),
+    ],
+)
+def test_values_out_of_range(typed, words):
+    message = message_of("STORE", "ml-100k", [], typed)
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"num_heads": "0"}, ["`num_heads` is 0"]),
+        ({"n_user_tokens": "-1"}, ["`n_user_tokens` is -1"]),
+        ({"targets_per_user": "0"}, ["`targets_per_user` is 0", "null"]),
+        ({"final_rate_share": "1.5"}, ["`final_rate_share` is 1.5"]),
+        ({"decay_after_steps": "0"}, ["`decay_after_steps` is 0", "null"]),
+        ({"rqvae_hidden_sizes": "[64, x]"}, ["`rqvae_hidden_sizes`", "integers"]),
+        ({"learner": "adafaktor"}, ["`learner`", "adafactor"]),
+        ({"num_beams": "19"}, ["`num_beams` is 19", "20"]),
+    ],
+)
+def test_values_of_tiger_out_of_range(typed, words):
+    message = message_of("TIGER", "ml-100k", [], typed)
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("typed", "word"),
+    [
+        ({"metrics": "null"}, "metrics"),
+        ({"metrics": "5"}, "metrics"),
+        ({"metrics": "[NDCG, 5]"}, "metrics"),
+        ({"metrics": "[NDCG, Recal]"}, "Recal"),
+        ({"data_path": "null"}, "data_path"),
+        ({"seed": "null"}, "seed"),
+        ({"eval_args": "null"}, "eval_args"),
+        ({"eval_args": "{ordr: RO}"}, "ordr"),
+        ({"item_text": "{movie_title: 5}"}, "movie_title"),
+        ({"item_text": "{movie_title: }"}, "movie_title"),
+    ],
+)
+def test_values_that_would_fail_later_or_do_nothing(typed, word):
+    assert word in message_of("STORE", "ml-100k", [], typed)
+
+
+def test_null_where_it_means_something():
+    resolved = resolve("STORE", "ml-100k", [], {"backbone_layers": "null", "item_text": "~"})
+    assert resolved["backbone_layers"] is None and resolved["item_text"] is None
+
+
+def test_other_models_values_are_not_checked_by_stores_rules():
+    assert resolve("SASRec", "ml-100k", [], {"epochs": "0"})["epochs"] == 0
+    assert "`n_heads` is 'two'" in message_of("SASRec", "ml-100k", [], {"n_heads": "two"})
+
+
+# Wrong models and data sets
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("store", "STORE"), ("SASRecc", "SASRec"), ("sasrec", "SASRec")]
+)
+def test_unknown_model_names_the_nearest(name, meant):
+    message = message_of(name, "ml-100k", [], {})
+    assert message.startswith(f"Unknown model `{name}` (did you mean `{meant}`?); known: ")
+    assert " STORE," in message and " Pop," in message
+
+
+def test_every_model_of_the_comparison_is_checked():
+    assert "`Popp`" in message_of("STORE", "ml-100k", [], {}, ["STORE", "Popp"])
+
+
+def test_unknown_profile():
+    with pytest.raises(SettingsError, match=r"Unknown profile `ful` \(did you mean `full`\?\)"):
+        profile_file("ful")
+
+
+def test_unknown_variant_lists_those_there_are():
+    message = message_of("SASRec", "ml-100k", [], {}, variant="tunde")
+    assert message == ("Unknown variant `SASRec:tunde` (did you mean `tuned`?); there are tuned.")
+    assert "STORE:nothing" in message_of("STORE", "ml-100k", [], {}, variant="nothing")
+    assert message_of("Pop", "ml-100k", [], {}, variant="x").endswith("; Pop has none.")
+
+
+def test_unknown_dataset_names_the_nearest(write_dataset):
+    data_path = write_dataset("films", INTERACTIONS)
+    message = message_of("Pop", "film", [], {"data_path": str(data_path)})
+    assert "No dataset `film`" in message and "(did you mean `films`?)" in message
+    assert "`ml-100k`" in message_of("Pop", "ml-100", [], {})
+    nowhere = message_of("Pop", "films", [], {"data_path": "no/such/folder"})
+    assert "no/such/folder" in nowhere and "ml-100k" in nowhere
+
+
+def test_dataset_without_interactions(write_dataset):
+    data_path = write_dataset("films", INTERACTIONS)
+    typed = {"data_path": str(data_path)}
+    resolve("Pop", "films", [], typed)
+    inter = data_path / "films" / "films.inter"
+    for content in ("", "\n", "user_id:token\titem_id:token\n", "user_id:token\n\n"):
+        inter.write_text(content)
+        message = message_of("Pop", "films", [], typed)
+        assert "films.inter is empty" in message
+    inter.unlink()
+    assert "films.inter is missing" in message_of("Pop", "films", [], typed)
+
+
+def test_benchmark_files_must_all_be_there(write_dataset):
+    data_path = write_dataset("films", INTERACTIONS)
+    inter = data_path / "films" / "films.inter"
+    typed = {"data_path": str(data_path), "benchmark_filename": "[train, test]"}
+    inter.rename(inter.with_name("films.train.inter"))
+    assert "films.test.inter is missing" in message_of("SASRec", "films", [], typed)
+    (data_path / "films" / "films.test.inter").write_text("a:token\nx\n")
+    assert resolve("SASRec", "films", [], typed)["benchmark_filename"] == ["train", "test"]
+
+
+def test_unknown_encoding(write_dataset):
+    typed = {"data_path": str(write_dataset("films", INTERACTIONS)), "encoding": "klingon"}
+    assert "klingon" in message_of("Pop", "films", [], typed)
+
+
+# Types
+
+
+@pytest.mark.parametrize(
+    ("value", "declared", "fits"),
+    [
+        (1, "int", True),
+        (1.0, "int", False),
+        (True, "int", False),
+        (1, "float", True),
+        (math.pi, "float", True),
+        ("1", "float", False),
+        (True, "bool", True),
+        (0, "bool", False),
+        ("x", "str", True),
+        (0, "str", True),  # gpu_id: 0
+        (True, "str", False),
+        ([1], "list or int", True),
+        (1, "list or int", True),
+        ((1,), "list", True),
+        ("x", "list or int", False),
+        ({}, "dict", True),
+        ([], "dict", False),
+        (None, "int or null", True),
+        (None, "list or int or None", True),
+        (None, "int", False),
+        ("anything", "", True),
+        (None, "", False),
+    ],
+)
+def test_check_type(value, declared, fits):
+    if fits:
+        check_type("key", value, declared)
+    else:
+        with pytest.raises(SettingsError, match="`key` is "):
+            check_type("key", value, declared)
+
+
+def test_check_type_may_allow_null():
+    check_type("key", None, "int", none_allowed=True)

@@ -1,0 +1,140 @@
+"""What the tokenizer's cache is keyed by, and STORE with tokenizers that read no dense tokens."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from planted_store import first_rows, make_model, make_trainer, prepare, store_settings, working_in
+from scipy import sparse
+
+from recbole_store.errors import NoCodesError
+from recbole_store.llm.text_encoder import TextEncoder
+from recbole_store.tokenizer.cache import (
+    QUANTIZER_KEYS,
+    TEXT_KEYS,
+    TOKENIZER_KEYS,
+    fingerprint,
+    quantizer_fingerprint,
+)
+
+
+@pytest.fixture(scope="module")
+def prepared(tiny_llm, planted, tmp_path_factory):
+    with working_in(tmp_path_factory.mktemp("stage")):
+        yield prepare(store_settings(tiny_llm, planted))
+
+
+@pytest.fixture(scope="module")
+def model(prepared):
+    return make_model(prepared)
+
+
+@pytest.fixture
+def settings(prepared) -> dict:
+    return {key: prepared.config[key] for key in TOKENIZER_KEYS}
+
+
+@pytest.mark.parametrize("key", TOKENIZER_KEYS)
+def test_each_setting_counts(settings, model, key):
+    assert fingerprint(settings, model, None) == fingerprint(dict(settings), model, None)
+    changed = {**settings, key: "another"}
+    assert fingerprint(changed, model, None) != fingerprint(settings, model, None)
+
+
+@pytest.mark.parametrize("key", ["learner", "weight_decay", "warmup_steps", "clip_grad_norm"])
+def test_what_steers_the_optimizer_counts(key):
+    assert key in TOKENIZER_KEYS
+
+
+def test_texts_precision_weights_and_histories_count(settings, model, monkeypatch):
+    before = fingerprint(settings, model, None)
+    together = sparse.csr_matrix(torch.eye(3).numpy())
+    assert fingerprint(settings, model, together) != before
+    assert fingerprint(settings, model, 2 * together) != fingerprint(settings, model, together)
+    with monkeypatch.context() as patch:
+        patch.setattr(model.backbone, "bf16", True)
+        assert fingerprint(settings, model, None) != before
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "pieces", [*model.pieces[:-1], ["another text"]])
+        assert fingerprint(settings, model, None) != before
+    weight = next(model.backbone.llm.parameters())
+    with torch.no_grad():
+        weight.view(-1)[0] += 1
+    assert fingerprint(settings, model, None) != before
+    assert fingerprint(settings, model, None) == fingerprint(settings, model, None)
+
+
+# --- other tokenizers than the palette ------------------------------------------------------
+
+
+def others(tiny_llm, name: str) -> dict:
+    return {"tokenizer": name, "text_encoder": str(tiny_llm), "rqvae_epochs": 60}
+
+
+@pytest.mark.parametrize("name", ["rqvae", "rqkmeans", "opq", "random"])
+def test_each_setting_of_a_quantizer_counts_and_no_other(prepared, tiny_llm, name):
+    model = make_model(prepared, **others(tiny_llm, name))
+    encoder = None if name == "random" else TextEncoder(str(tiny_llm))
+    keys = {*QUANTIZER_KEYS, *model.quantizer.keys, *(TEXT_KEYS if encoder else ())}
+    settings = {key: prepared.config[key] for key in {*TOKENIZER_KEYS, *keys}}
+    before = quantizer_fingerprint(settings, model, encoder)
+    for key in settings:
+        changed = quantizer_fingerprint({**settings, key: "another"}, model, encoder)
+        assert (changed != before) == (key in keys), key
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "pieces", [*model.pieces[:-1], ["another text"]])
+        changed = quantizer_fingerprint(settings, model, encoder)
+        assert (changed != before) == (encoder is not None)
+    if encoder is not None:
+        with torch.no_grad():
+            next(encoder.model.parameters()).view(-1)[0] += 1
+        assert quantizer_fingerprint(settings, model, encoder) != before
+
+
+@pytest.mark.parametrize("name", ["rqvae", "rqkmeans", "opq"])
+def test_store_on_codes_of_frozen_embeddings(prepared, tiny_llm, tmp_path, monkeypatch, name):
+    """The ablation without the dense tokenizer: stage 1 trains nothing of the LLM's."""
+    monkeypatch.setenv("RECBOLE_STORE_CACHE", str(tmp_path))
+    changes = others(tiny_llm, name)
+    model = make_model(prepared, semantic_ids=False, **changes)
+    before = {key: weight.clone() for key, weight in model.named_parameters()}
+    trainer = make_trainer(prepared, model, **changes)
+    trainer.tokenize_items(prepared.train.dataset)
+    assert all(torch.equal(weight, before[key]) for key, weight in model.named_parameters())
+    assert torch.equal(model.tokenize(model.texts[1:]), model.semantic_ids[1:, :-1])
+    assert model.tokenizer_report["tokenizer"] == name
+    assert model.tokenizer_report["explained_variance"] > 0.1
+    assert model.calculate_loss(first_rows(prepared.train, 4)) > 0
+
+    again = make_model(prepared, semantic_ids=False, **changes)
+    make_trainer(prepared, again, **changes).tokenize_items(prepared.train.dataset)
+    assert (
+        again.tokenizer_report["tokenizer_cached"]
+        and not trainer.model.tokenizer_report["tokenizer_cached"]
+    )
+    state = again.state_dict()
+    assert all(torch.equal(part, state[key]) for key, part in model.named_buffers() if key in state)
+
+
+def test_random_codes_read_no_text(prepared, tiny_llm, monkeypatch, tmp_path):
+    monkeypatch.setenv("RECBOLE_STORE_CACHE", str(tmp_path))
+    changes = {**others(tiny_llm, "random"), "text_encoder": "/no/such/encoder"}
+    model = make_model(prepared, semantic_ids=False, **changes)
+    trainer = make_trainer(prepared, model, **changes)
+    trainer.tokenize_items(prepared.train.dataset)
+    codes = model.semantic_ids.clone()
+    assert len(codes[1:, :-1].unique(dim=0)) == 60
+    # All texts the same: with the palette 60 items would not fit on one tuple of codes.
+    monkeypatch.setattr(model, "texts", ["", *["the same"] * 60])
+    monkeypatch.setenv("RECBOLE_STORE_CACHE", str(tmp_path / "another"))
+    trainer.tokenize_items(prepared.train.dataset)
+    assert torch.equal(model.semantic_ids, codes)
+    with pytest.raises(NoCodesError):
+        model.tokenize(["red circle"])
+
+
+def test_a_codebook_of_the_usual_size(tiny_llm, planted, tmp_path):
+    with working_in(tmp_path):
+        prepared = prepare(store_settings(tiny_llm, planted, codebook_size=None))
+        assert prepared.config["codebook_size"] == 16
+        assert make_model(prepared).sizes == [16, 16, 16]
