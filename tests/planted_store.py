@@ -139,7 +139,7 @@ def make_trainer(prepared: Prepared, model, **changes):
 
 def made_up_ids(model) -> torch.Tensor:
     """Distinct semantic IDs of items 1 to N, several of which share all codes but the last."""
-    *sizes, last = model.sizes
+    *sizes, last = model.item_tokenizer.sizes
     few = [range(min(size, 6)) for size in sizes]
     rows = list(itertools.product(*few, range(min(last, 3))))
     return torch.tensor(random.Random(1).sample(rows, model.n_items - 1))

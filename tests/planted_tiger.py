@@ -66,11 +66,11 @@ def naive_log_prob(model, user: int, history: list[int], items: list[int], over:
     ids, offsets = model.semantic_ids, model.vocabulary.offsets
     tokens = (ids[history] + offsets + 1).flatten().tolist()
     if model.n_user_tokens:
-        tokens = [1 + sum(model.sizes) + user % model.n_user_tokens, *tokens]
+        tokens = [1 + sum(model.item_tokenizer.sizes) + user % model.n_user_tokens, *tokens]
     catalogue = ids[1:].tolist()
     embeddings = model.t5.shared.weight
     totals = torch.zeros(len(items))
-    for level, size in enumerate(model.sizes):
+    for level, size in enumerate(model.item_tokenizer.sizes):
         written = torch.cat(
             [torch.zeros(len(items), 1).long(), ids[items][:, :level] + offsets[:level] + 1], 1
         )

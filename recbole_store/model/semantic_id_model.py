@@ -7,7 +7,6 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor
 
-from recbole_store.data.item_texts import join_pieces
 from recbole_store.generator.beam_search import Beams, beam_search, path_log_probs
 from recbole_store.generator.candidates import group_candidates
 from recbole_store.generator.code_trie import CodeTrie
@@ -16,10 +15,7 @@ from recbole_store.generator.excluded_items import ExcludedItems, pairs_of_rows
 from recbole_store.generator.reserved_places import with_reserved_places
 from recbole_store.generator.scores import dense_scores
 from recbole_store.generator.unconstrained_search import FreeCodes, free_beam_search
-from recbole_store.llm.text_encoder import TextEncoder, text_width
-from recbole_store.tokenizer.quantizers.base import DENSE_TOKENS, NOTHING, TEXT_EMBEDDING
-from recbole_store.tokenizer.quantizers.registry import QUANTIZERS, make_quantizer
-from recbole_store.tokenizer.semantic_ids import statistics
+from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
 
 USERS_PER_PREFILL = 64  # bounds the key-value cache, whatever eval_batch_size is
 
@@ -27,7 +23,7 @@ USERS_PER_PREFILL = 64  # bounds the key-value cache, whatever eval_batch_size i
 class SemanticIdModel(SequentialRecommender):
     """A model that generates the next item's semantic ID, code by code.
 
-    A subclass calls :meth:`add_tokenizer` in its constructor, sets ``bf16`` and ``eval_bf16``
+    A subclass makes its ``item_tokenizer`` in its constructor, sets ``bf16`` and ``eval_bf16``
     (whether training and decoding run in bfloat16), and gives ``decoder(interaction)``, a *step* of
     :mod:`recbole_store.generator.beam_search` behind the rows' histories, and
     ``parameter_groups()``.
@@ -36,25 +32,16 @@ class SemanticIdModel(SequentialRecommender):
     """
 
     input_type = InputType.POINTWISE
+    item_tokenizer: ItemTokenizer
 
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
-        self.n_slots = config["n_levels"]
-        self.codebook_size = config["codebook_size"]
         self.num_beams = config["num_beams"]
         self.normalize_over = config["normalize_over"]
         self.decoding = config["decoding"]
         self.max_topk = max(config["topk"])
-        self.text_encoder = config["text_encoder"]
-        self.max_text_words = config["max_text_words"]
-        self.texts = [join_pieces(pieces) for pieces in dataset.item_texts]
-        self.pieces = dataset.item_texts
         self.cold_items = dataset.cold_items
-        cold = set(self.cold_items.tolist())
-        # What the tokenizer and the text tasks learn from.
-        self.items_with_text = [i for i, text in enumerate(self.texts) if text and i not in cold]
         self._dataset_table = dataset.semantic_ids
-        self.sizes = [self.codebook_size] * self.n_slots + [config["disambiguation_size"]]
         self.has_joined = False  # whether cold items are in the tree of items
         self.reserved = 0.0  # share of places for cold items, once they have
         self.trie: CodeTrie | None = None
@@ -62,34 +49,20 @@ class SemanticIdModel(SequentialRecommender):
         self.tokenizer_report: dict = {}
         self.certain: dict[int, float] = {}  # k: share of users with a certain top-k, last time
 
-    def add_tokenizer(self, config, dense_width: int | None = None) -> None:
-        """What the tokenizer finds; shapes are known now, contents come with training or loading.
+    @property
+    def semantic_ids(self) -> Tensor:
+        """int64 [n_items, L]."""
+        return self.item_tokenizer.semantic_ids
 
-        Args:
-            dense_width: H of the model's own dense tokens; None if it makes none.
-
-        Raises:
-            BackboneError: there is no such text encoder.
-        """
-        reads = QUANTIZERS[config["tokenizer"]].reads
-        width = dense_width if reads == DENSE_TOKENS else 0
-        if reads == TEXT_EMBEDDING:
-            width = text_width(self.text_encoder)
-        self.register_buffer("semantic_ids", torch.zeros(self.n_items, len(self.sizes)).long())
-        self.quantizer = make_quantizer(config, width, self.n_items - 1)
-        # Where all items are, cold ones too, in what the quantizer clusters.
-        self.register_buffer("points", torch.zeros(self.n_items, self.quantizer.n_points))
+    @property
+    def points(self) -> Tensor:
+        """Where all items are, cold ones too, in what the quantizer clusters; [n_items, P]."""
+        return self.item_tokenizer.points
 
     def set_semantic_ids(self, semantic_ids: Tensor) -> None:
         """Take the IDs of items 1 to N, int64 [N, L]."""
-        self.semantic_ids[1:] = semantic_ids.to(self.semantic_ids)
+        self.item_tokenizer.set_semantic_ids(semantic_ids)
         self._index_items()
-
-    def set_points(self, points: Tensor) -> None:
-        """Take the points of items 1 to N, fp32 [N, P], scaled to 1 on average of known items."""
-        known = points[self._is_known()[1:].to(points.device)]
-        scale = known.square().mean().sqrt() if known.numel() else 1.0
-        self.points[1:] = (points / scale).to(self.points)
 
     def _index_items(self):
         """Build the trie, and let the data set attach these semantic IDs to its batches."""
@@ -97,15 +70,14 @@ class SemanticIdModel(SequentialRecommender):
         codes = self.semantic_ids[item_ids]
         self.trie = CodeTrie(codes, item_ids)
         if self.decoding == "free":
-            self.free_codes = FreeCodes(codes, item_ids, self.sizes)
+            self.free_codes = FreeCodes(codes, item_ids, self.item_tokenizer.sizes)
         self._dataset_table.copy_(self.semantic_ids)
 
     def _is_known(self) -> Tensor:
         """bool [n_items]: which items are in the catalogue."""
-        is_known = torch.ones(self.n_items, dtype=torch.bool, device=self.device)
-        is_known[0] = False
-        is_known[self.cold_items] = self.has_joined
-        return is_known
+        known = self.item_tokenizer.is_known()
+        known[self.cold_items] = self.has_joined
+        return known
 
     def join(self) -> None:
         """Let cold items into the catalogue, by the codes that stage 1 reads from their texts."""
@@ -113,26 +85,16 @@ class SemanticIdModel(SequentialRecommender):
         self._index_items()
 
     def start_recommender(self, stage: dict) -> None:
-        """Start from what else the tokenizer stage found; the codes alone are no such thing."""
+        """Start from what the tokenizer stage found: the items' tree, at the least.
+
+        Args:
+            stage: of :meth:`recbole_store.tokenizer.stage.TokenizerStage.run`.
+        """
+        self._index_items()
 
     @property
     def trained_parameters(self) -> int:
         return sum(w.numel() for group in self.parameter_groups() for w in group["params"])
-
-    def what_is_read(self, texts: list[str]) -> Tensor:
-        """What the quantizer reads of items with these texts, [N, ...]."""
-        if self.quantizer.reads == NOTHING:
-            return torch.empty(len(texts), 0)
-        encoder = TextEncoder(self.text_encoder, self.device)
-        return encoder(texts, self.max_text_words).to(self.semantic_ids.device)
-
-    def tokenize(self, texts: list[str]) -> Tensor:
-        """Text-to-token for any items, new ones too: texts -> codes, int64 [N, n_slots].
-
-        Raises:
-            NoCodesError: with ``tokenizer: random`` a text leads to no codes.
-        """
-        return self.quantizer.assign(self.what_is_read(texts))
 
     def _history_codes(self, interaction) -> Tensor:
         """Semantic IDs of the histories [B, T, L], as the transform attached them.
@@ -247,7 +209,3 @@ class SemanticIdModel(SequentialRecommender):
             "precision": "bf16" if self.bf16 else "fp32",
             "eval_precision": "bf16" if self.eval_bf16 else "fp32",
         }
-
-    def statistics(self) -> dict:
-        """Collisions, utilisation and entropy of the semantic IDs."""
-        return statistics(self.semantic_ids[1:], self.codebook_size)

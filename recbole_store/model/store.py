@@ -25,11 +25,11 @@ from recbole_store.generator.windows import (
     with_targets,
 )
 from recbole_store.llm.backbone import Backbone
-from recbole_store.model.item_texts import ItemTexts
 from recbole_store.model.semantic_id_model import SemanticIdModel
 from recbole_store.model.text_tasks import Parts, TextTasks
 from recbole_store.model.window_targets import WindowTargets, filters_training, without_seen
 from recbole_store.tokenizer.dense_tokens import DenseTokenizer
+from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
 from recbole_store.tokenizer.quantizers.base import DENSE_TOKENS
 
 
@@ -68,30 +68,28 @@ class STORE(WindowTargets, SemanticIdModel):
             hidden_dropout=config["hidden_dropout"],
         )
         hidden_size, word_norm = self.backbone.hidden_size, self.backbone.word_norm
-        self.dense_tokenizer = DenseTokenizer(
-            self.n_slots, hidden_size, word_norm, config["max_text_words"]
+        slots = DenseTokenizer(config["n_levels"], hidden_size, word_norm, config["max_text_words"])
+        self.item_tokenizer = ItemTokenizer(
+            config, dataset.item_texts, self.cold_items, self.backbone, slots
         )
-        self.code_tokens = CodeTokens(self.sizes, hidden_size, word_norm)
+        self.code_tokens = CodeTokens(self.item_tokenizer.sizes, hidden_size, word_norm)
         self.code_dropout = nn.Dropout(config["code_dropout"])
-        self.item_texts = ItemTexts(
-            self.backbone.words(self.texts, config["max_text_words"]), self.items_with_text
-        )
         prompt = self.backbone.words([config["history_prompt"]]).ids[0]
         self.register_buffer("history_prompt", prompt, persistent=False)
 
-        self.add_tokenizer(config, dense_width=hidden_size)
         self.item_vectors: ItemVectors | None = None
         self.item_input: nn.Linear | None = None
         self.item_head: ItemHead | None = None
         width = config["item_vector_size"]
         if config["item_input"] or self.item_weight > 0:
-            n_points, own_dropout = self.quantizer.n_points, config["own_vector_dropout"]
+            n_points = self.item_tokenizer.quantizer.n_points
+            own_dropout = config["own_vector_dropout"]
             self.item_vectors = ItemVectors(self.n_items, n_points, width, own_dropout)
         if config["item_input"]:
             self.item_input = nn.Linear(width, hidden_size, bias=False)
         if self.item_weight > 0:
             self.item_head = ItemHead(hidden_size, width)
-        self.text_tasks = TextTasks(config, self.backbone, self.quantizer.n_points)
+        self.text_tasks = TextTasks(config, self.backbone, self.points.size(1))
 
     @property
     def bf16(self) -> bool:
@@ -102,25 +100,14 @@ class STORE(WindowTargets, SemanticIdModel):
         return self.backbone.eval_bf16
 
     def start_recommender(self, stage: dict) -> None:
-        """Take the tokenizer's weights; start the recommender's from them, and codes from items.
+        """Start the recommender's weights from the tokenizer's, and codes from their items.
 
         Other tokenizers than the palette have no weights here, and their codes start at random.
         """
-        if self.quantizer.reads == DENSE_TOKENS:
-            self.use_stage("tokenizer")
-            self.load_state_dict(stage["weights"], strict=False)
-            self.use_stage("recommender")
+        super().start_recommender(stage)
+        if self.item_tokenizer.reads == DENSE_TOKENS:
             self.backbone.copy_stage("tokenizer", "recommender")
             self.code_tokens.start_from(stage["code_means"], stage["code_counts"])
-
-    def use_stage(self, stage: str) -> None:
-        """Choose whose weights read, and what trains: "tokenizer" or "recommender"."""
-        self.backbone.use_stage(stage)
-        self.dense_tokenizer.requires_grad_(stage == "tokenizer")
-        self.code_tokens.requires_grad_(stage == "recommender")
-        for part in (self.item_vectors, self.item_input, self.item_head, self.text_tasks):
-            if part is not None:
-                part.requires_grad_(stage == "recommender")
 
     def parameter_groups(self) -> list[dict]:
         """What trains at present, with a learning rate each for the LLM and for the new parts."""
@@ -134,22 +121,6 @@ class STORE(WindowTargets, SemanticIdModel):
             if weights:
                 groups.append({"params": weights, "lr": rate})
         return groups
-
-    @torch.no_grad()
-    def encode(self, texts: list[str], batch_size: int = 64) -> Tensor:
-        """Texts -> dense tokens [N, n_slots, H], as the tokenizer stage reads them."""
-        was_training = self.training
-        self.eval()
-        self.use_stage("tokenizer")
-        dense = self.dense_tokenizer.read_all(self.backbone, texts, batch_size)
-        self.use_stage("recommender")
-        self.train(was_training)
-        return dense.to(self.semantic_ids.device)
-
-    def what_is_read(self, texts: list[str]) -> Tensor:
-        if self.quantizer.reads == DENSE_TOKENS:
-            return self.encode(texts)
-        return super().what_is_read(texts)
 
     def read_items(self, codes: Tensor, item_ids: Tensor) -> Tensor:
         """Codes [B, T, L] of items [B, T] -> what the LLM reads of them, [B, T, L, H].
@@ -204,7 +175,7 @@ class STORE(WindowTargets, SemanticIdModel):
     def parts(self) -> Parts:
         """What the text tasks read."""
         tensors = (self.semantic_ids, self.points)
-        return Parts(self.backbone, self.code_tokens, self.item_texts, *tensors)
+        return Parts(self.backbone, self.code_tokens, self.item_tokenizer.token_texts, *tensors)
 
     def next_item_loss(self, interaction) -> Tensor:
         """Token-to-token: cross-entropy of the codes of every target of the windows.

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from recbole_store.generator.code_tokens import CodeTokens
 from recbole_store.llm.backbone import Backbone
-from recbole_store.model.item_texts import ItemTexts
 from recbole_store.tokenizer.dense_tokens import TASK
+from recbole_store.tokenizer.token_texts import TokenTexts
 
 TASKS = ("align", "reconstruct", "cosine")  # weighted by the settings of these names + "_weight"
 
@@ -21,7 +21,7 @@ class Parts(NamedTuple):
 
     backbone: Backbone
     code_tokens: CodeTokens
-    item_texts: ItemTexts
+    token_texts: TokenTexts
     semantic_ids: Tensor  # int64 [n_items, L]
     points: Tensor  # [n_items, P]
 
@@ -56,7 +56,7 @@ class TextTasks(nn.Module):
         """
         if not self.weights:
             return
-        items = parts.item_texts.next_items(share * self.share)
+        items = parts.token_texts.next_items(share * self.share)
         for start in range(0, len(items), rows or len(items)):
             part = items[start : start + (rows or len(items))]
             of_batch = len(part) / len(items)
@@ -65,7 +65,7 @@ class TextTasks(nn.Module):
 
     def align_loss(self, parts: Parts, items: list[int]) -> Tensor:
         """Auxiliary text-to-token: cross-entropy of an item's codes, given its text."""
-        words = parts.item_texts.words(items).followed_by(self.align_prompt)
+        words = parts.token_texts.words(items).followed_by(self.align_prompt)
         codes = parts.semantic_ids[items]
         inputs = parts.code_tokens(codes[:, :-1])
         hidden = parts.backbone.read_words_then(words, inputs)  # [B, L, H]
@@ -78,7 +78,7 @@ class TextTasks(nn.Module):
     def reconstruct_loss(self, parts: Parts, items: list[int]) -> Tensor:
         """Token-to-text: cross-entropy of an item's text, given its semantic ID."""
         tokens = parts.code_tokens(parts.semantic_ids[items])
-        words, vocabulary = parts.item_texts.words(items), parts.item_texts.vocabulary
+        words, vocabulary = parts.token_texts.words(items), parts.token_texts.vocabulary
         return parts.backbone.text_loss(tokens, self.task_prompt, words, vocabulary)
 
     def cosine_loss(self, parts: Parts, items: list[int]) -> Tensor:

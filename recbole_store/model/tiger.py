@@ -16,6 +16,7 @@ from recbole_store.generator.code_tokens import CodeVocabulary
 from recbole_store.generator.row_decoder import RowDecoder
 from recbole_store.llm.precision import use_bf16
 from recbole_store.model.semantic_id_model import SemanticIdModel
+from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
 
 START = 0  # token id that pads histories and begins an item; codes follow it, then user tokens
 
@@ -37,7 +38,8 @@ class TIGER(SemanticIdModel):
         self.eval_bf16 = use_bf16(config["eval_precision"], torch.device(config["device"]))
 
         # define layers
-        self.vocabulary = CodeVocabulary(self.sizes)
+        self.item_tokenizer = ItemTokenizer(config, dataset.item_texts, self.cold_items)
+        self.vocabulary = CodeVocabulary(self.item_tokenizer.sizes)
         self.t5 = T5Model(
             T5Config(
                 vocab_size=1 + len(self.vocabulary) + self.n_user_tokens,
@@ -52,7 +54,6 @@ class TIGER(SemanticIdModel):
                 decoder_start_token_id=START,
             )
         )
-        self.add_tokenizer(config)
 
     def parameter_groups(self) -> list[dict]:
         return [{"params": list(self.parameters()), "lr": self.learning_rate}]
@@ -69,7 +70,7 @@ class TIGER(SemanticIdModel):
         """
         weights = self.t5.shared.weight[START + 1 :][: len(self.vocabulary)]
         scale = self.t5.config.d_model**-0.5
-        return [_Head(part, scale) for part in weights.split(self.sizes)]
+        return [_Head(part, scale) for part in weights.split(self.item_tokenizer.sizes)]
 
     def history_tokens(self, interaction) -> tuple[Tensor, Tensor]:
         """What the encoder reads, token ids and which of them are real, [B, S]."""

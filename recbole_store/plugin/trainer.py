@@ -13,7 +13,12 @@ from recbole_store.generator.scores import dense_scores
 from recbole_store.plugin.item_dropout import ItemDropout
 from recbole_store.plugin.loaders import SimilarLengths
 from recbole_store.plugin.topk_collector import TopKCollector, is_ranked_by_topk
-from recbole_store.tokenizer.co_occurrence import start_from_co_occurrence
+from recbole_store.tokenizer.cache import stage_keys
+from recbole_store.tokenizer.co_occurrence import (
+    start_from_co_occurrence,
+    training_co_occurrence,
+)
+from recbole_store.tokenizer.semantic_ids import write_table
 from recbole_store.tokenizer.stage import TokenizerStage
 
 log = logging.getLogger(__name__)
@@ -128,15 +133,24 @@ class SemanticIdTrainer(Trainer):
 
     def tokenize_items(self, dataset, show_progress: bool = False) -> None:
         """Give every item its semantic ID, and write the table beside the checkpoint."""
-        stage = TokenizerStage(self.config, self.model, self._build_optimizer)
-        stage.run(dataset, Path(self.checkpoint_dir) / "semantic_ids.tsv", show_progress)
+        tokenizer = self.model.item_tokenizer
+        settings = {key: self.config[key] for key in stage_keys(tokenizer.name)}
+        stage = TokenizerStage(tokenizer, settings, self._build_optimizer)
+        together = None
+        if stage.reads_histories:
+            together = training_co_occurrence(dataset, self.model.n_items)
+        found = stage.run(dataset.dataset_name, together, dataset.item_counter, show_progress)
+        self.model.start_recommender(found)
+        self.model.tokenizer_report = stage.report(found)
+        raw_ids = list(dataset.field2id_token[dataset.iid_field][1:])
+        path = Path(self.checkpoint_dir) / "semantic_ids.tsv"
+        write_table(path, raw_ids, self.model.semantic_ids[1:], tokenizer.texts[1:])
 
 
 class STORETrainer(SemanticIdTrainer):
     """Trains the LLM in both stages, in micro-batches if asked to."""
 
     def _begin_recommender(self, train_data) -> None:
-        self.model.use_stage("recommender")
         if self.config["collaborative_start"]:
             start_from_co_occurrence(
                 self.model.item_vectors.own,

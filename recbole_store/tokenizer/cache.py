@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 
 from recbole_store.llm.text_encoder import TextEncoder, weights_digest
+from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
+from recbole_store.tokenizer.quantizers.base import DENSE_TOKENS, TEXT_EMBEDDING
+from recbole_store.tokenizer.quantizers.registry import QUANTIZERS
 
 # Raised whenever the tokenizer stage comes to give other codes, or to keep other things, for the
 # same settings.
-TOKENIZER_VERSION = 6
+TOKENIZER_VERSION = 7
 
 # Settings that the palette's result depends on, and so its cache.
 TOKENIZER_KEYS = (
@@ -45,6 +49,14 @@ QUANTIZER_KEYS = ("tokenizer", "n_levels", "codebook_size", "seed")
 TEXT_KEYS = ("text_encoder", "max_text_words")
 
 
+def stage_keys(tokenizer: str) -> tuple[str, ...]:
+    """Settings that the stage of a tokenizer may read: those that its result depends on."""
+    kind = QUANTIZERS[tokenizer]
+    if kind.reads == DENSE_TOKENS:
+        return TOKENIZER_KEYS
+    return (*QUANTIZER_KEYS, *kind.keys, *(TEXT_KEYS if kind.reads == TEXT_EMBEDDING else ()))
+
+
 def digest(*arrays) -> str:
     """Hash of NumPy arrays' bytes."""
     found = hashlib.sha256()
@@ -53,39 +65,31 @@ def digest(*arrays) -> str:
     return found.hexdigest()
 
 
-def fingerprint(config, model, counts) -> str:
-    """Hash of all that the tokenizer's result depends on: texts, settings, the LLM's weights."""
-    content = {
-        "version": TOKENIZER_VERSION,
-        "settings": {key: config[key] for key in TOKENIZER_KEYS},
-        "bf16": model.backbone.bf16,
-        "texts": model.pieces,
-        "cold": model.cold_items.tolist(),
-        "together": None if counts is None else digest(counts.indptr, counts.indices, counts.data),
-        "weights": weights_digest(model.backbone.llm),
-    }
-    return _hash_of(content)
-
-
-def quantizer_fingerprint(config, model, encoder: TextEncoder | None) -> str:
-    """The same of a quantizer that reads no dense tokens: of as little as it reads.
+def fingerprint(
+    settings: Mapping, tokenizer: ItemTokenizer, together, encoder: TextEncoder | None
+) -> str:
+    """Hash of all that the stage's result depends on: settings, texts, weights, histories.
 
     Args:
-        encoder: of the texts; None if it reads none.
+        settings: of :func:`stage_keys`.
+        together: co-occurrence of items in training histories, CSR; None if it is not read.
+        encoder: of the texts; None if no frozen encoder reads them.
     """
-    keys = [*QUANTIZER_KEYS, *model.quantizer.keys]
     content = {
         "version": TOKENIZER_VERSION,
-        "items": model.n_items,
-        "cold": model.cold_items.tolist(),
+        "settings": dict(settings),
+        "items": len(tokenizer.fields),
+        "cold": tokenizer.cold_items.tolist(),
     }
+    if tokenizer.reads == DENSE_TOKENS:
+        content |= {
+            "bf16": tokenizer.backbone.bf16,
+            "texts": tokenizer.fields,
+            "weights": weights_digest(tokenizer.backbone.llm),
+        }
+    if together is not None:
+        content["together"] = digest(together.indptr, together.indices, together.data)
     if encoder is not None:
-        keys += TEXT_KEYS
-        content |= {"texts": model.pieces, "weights": encoder.digest()}
-    content["settings"] = {key: config[key] for key in keys}
-    return _hash_of(content)
-
-
-def _hash_of(content: dict) -> str:
+        content |= {"texts": tokenizer.fields, "weights": encoder.digest()}
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

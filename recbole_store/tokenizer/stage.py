@@ -1,4 +1,4 @@
-"""The first stage as a whole: texts -> tokenizer -> semantic IDs, cached."""
+"""The first stage as a whole: texts -> tokenizer -> codes, cached."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -17,8 +18,9 @@ from tqdm import tqdm
 from recbole_store.errors import DisambiguationOverflow
 from recbole_store.llm.model_files import cache_folder
 from recbole_store.llm.text_encoder import TextEncoder
-from recbole_store.tokenizer.cache import fingerprint, quantizer_fingerprint
-from recbole_store.tokenizer.co_occurrence import collaborative_factors, training_co_occurrence
+from recbole_store.tokenizer.cache import fingerprint
+from recbole_store.tokenizer.co_occurrence import collaborative_factors
+from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
 from recbole_store.tokenizer.losses import collaborative_positives, tokenizer_losses
 from recbole_store.tokenizer.quantizers.base import (
     DENSE_TOKENS,
@@ -26,77 +28,102 @@ from recbole_store.tokenizer.quantizers.base import (
     TEXT_EMBEDDING,
     code_means,
 )
-from recbole_store.tokenizer.semantic_ids import disambiguate, write_table
+from recbole_store.tokenizer.semantic_ids import disambiguate
 
 log = logging.getLogger(__name__)
 
 
 class TokenizerStage:
-    """Fits the tokenizer of a model, or takes it from the cache, and hands out the IDs.
+    """Fits an item tokenizer, or takes what was found from the cache.
 
     Args:
-        config: RecBole's Config.
-        model: a SemanticIdModel; STORE where the quantizer reads dense tokens.
+        tokenizer: to be fitted.
+        settings: of :func:`recbole_store.tokenizer.cache.stage_keys` and no others, so that
+            whatever the stage reads is in the cache's key.
         new_optimizer: called with ``params`` and ``learning_rate``.
     """
 
-    def __init__(self, config, model, new_optimizer):
-        self.config, self.model, self.new_optimizer = config, model, new_optimizer
+    def __init__(
+        self,
+        tokenizer: ItemTokenizer,
+        settings: Mapping,
+        new_optimizer: Callable[..., torch.optim.Optimizer],
+    ):
+        self.tokenizer, self.settings, self.new_optimizer = tokenizer, settings, new_optimizer
         self.encoder: TextEncoder | None = None
-        if model.quantizer.reads == TEXT_EMBEDDING:
-            self.encoder = TextEncoder(model.text_encoder, model.device)
+        if tokenizer.reads == TEXT_EMBEDDING:
+            self.encoder = TextEncoder(tokenizer.encoder_name, tokenizer.device)
 
-    def run(self, dataset, table: Path, show_progress: bool = False) -> None:
-        """Give every item of the training split's dataset its semantic ID.
+    @property
+    def reads_histories(self) -> bool:
+        """Whether training histories say which items are alike."""
+        if self.tokenizer.reads != DENSE_TOKENS:
+            return False
+        return self.settings["collaborative_share"] > 0 and self.settings["contrastive_weight"] > 0
+
+    def run(self, name: str, together, item_counts: Counter, show_progress: bool = False) -> dict:
+        """Give every item its semantic ID.
 
         Args:
-            table: file for raw ids, codes and texts.
+            name: of the data set, for the cache's file.
+            together: how often training histories put items together, CSR [N + 1, N + 1]; None if
+                ``reads_histories`` is false.
+            item_counts: training interactions of each item_id; popular items come first where
+                several share their codes.
+
+        Returns:
+            What the stage found: ``codes``, ``points``, the quantizer's buffers under its name,
+            ``report``, ``seconds``, ``cached``; with dense tokens also ``weights``,
+            ``code_means``, ``code_counts`` and ``reconstruction_loss``.
 
         Raises:
             DisambiguationOverflow: too many items share their codes.
         """
-        model = self.model
-        if model.quantizer.reads != NOTHING:
+        tokenizer = self.tokenizer
+        if tokenizer.reads != NOTHING:
             self._check_texts()
-        stage, cached = self._train_or_load(dataset, show_progress)
-        model.start_recommender(stage)
-        found = stage[self.config["tokenizer"]]
-        for buffer, values in zip(model.quantizer.buffers(), found, strict=True):
+        stage = self._train_or_load(name, together, show_progress)
+        self._take_weights(stage)
+        for buffer, values in zip(
+            tokenizer.quantizer.buffers(), stage[tokenizer.name], strict=True
+        ):
             buffer.copy_(values)
-        model.set_points(stage["points"])
-        model.set_semantic_ids(self._semantic_ids(stage["codes"], dataset.item_counter))
-        model.tokenizer_report = {
-            "tokenizer": self.config["tokenizer"],
-            **model.statistics(),
+        tokenizer.set_points(stage["points"])
+        tokenizer.set_semantic_ids(self._semantic_ids(stage["codes"], item_counts))
+        return stage
+
+    def report(self, stage: dict) -> dict:
+        """What result.json says of the stage."""
+        report = {
+            "tokenizer": self.tokenizer.name,
+            **self.tokenizer.statistics(),
             **stage["report"],
-            "items_without_text": model.texts[1:].count(""),
+            "items_without_text": self.tokenizer.texts[1:].count(""),
             "reconstruction_loss": stage.get("reconstruction_loss"),
             "tokenizer_s": stage["seconds"],
-            "tokenizer_cached": cached,
+            "tokenizer_cached": stage["cached"],
         }
-        self._log(model.tokenizer_report)
-        raw_ids = list(dataset.field2id_token[dataset.iid_field][1:])
-        write_table(table, raw_ids, model.semantic_ids[1:], model.texts[1:])
+        _log(report)
+        return report
 
     def _check_texts(self) -> None:
         # Items with one text share their codes for certain; say so before training, not after.
-        same_text = max(Counter(self.model.texts[1:]).values())
-        if same_text > self.config["disambiguation_size"]:
+        same_text = max(Counter(self.tokenizer.texts[1:]).values())
+        if same_text > self.tokenizer.sizes[-1]:
             raise DisambiguationOverflow(
                 f"{same_text} items have the same text, but `disambiguation_size` is "
-                f"{self.config['disambiguation_size']}: raise it to {same_text} or more, or give "
+                f"{self.tokenizer.sizes[-1]}: raise it to {same_text} or more, or give "
                 f"`item_text` columns that tell items apart."
             )
 
-    def _train_or_load(self, dataset, show_progress: bool) -> tuple[dict, bool]:
-        """What the stage found, and whether it came from the cache."""
-        cached = self.cache_file(dataset)
+    def _train_or_load(self, name: str, together, show_progress: bool) -> dict:
+        cached = self.cache_file(name, together)
         if cached.is_file():
             log.info("Tokenizer: unchanged since an earlier run, taken from %s", cached)
-            return torch.load(cached, map_location="cpu", weights_only=True), True
+            return {**torch.load(cached, map_location="cpu", weights_only=True), "cached": True}
         start = time.perf_counter()
-        if self.model.quantizer.reads == DENSE_TOKENS:
-            stage = self._train(self._co_occurrence(dataset), show_progress)
+        if self.tokenizer.reads == DENSE_TOKENS:
+            stage = self._train(together, show_progress)
         else:
             stage = self._quantize()
         stage["seconds"] = time.perf_counter() - start
@@ -104,93 +131,92 @@ class TokenizerStage:
         part = cached.with_suffix(f".{time.time_ns()}")
         torch.save(stage, part)
         part.rename(cached)  # a killed run leaves no half-written cache
-        return stage, False
+        return {**stage, "cached": False}
 
-    def cache_file(self, dataset) -> Path:
+    def cache_file(self, name: str, together) -> Path:
         """Where the result is kept: another file for whatever else it depends on."""
-        if self.model.quantizer.reads == DENSE_TOKENS:
-            key = fingerprint(self.config, self.model, self._co_occurrence(dataset))
-        else:
-            key = quantizer_fingerprint(self.config, self.model, self.encoder)
-        return cache_folder() / "tokenizers" / f"{dataset.dataset_name}-{key}.pt"
+        key = fingerprint(self.settings, self.tokenizer, together, self.encoder)
+        return cache_folder() / "tokenizers" / f"{name}-{key}.pt"
 
-    def _semantic_ids(self, codes: Tensor, seen: Counter) -> Tensor:
-        """Codes [N, n_slots] and training counts -> semantic IDs [N, L].
+    @torch.no_grad()
+    def _take_weights(self, stage: dict) -> None:
+        """Let the tokenizer read with what was trained, now or in an earlier run."""
+        if self.tokenizer.reads != DENSE_TOKENS:
+            return
+        backbone, before = self.tokenizer.backbone, self.tokenizer.backbone.stage
+        backbone.use_stage("tokenizer")
+        for name, weight in self.tokenizer.trainable():
+            weight.copy_(stage["weights"][name])
+        backbone.use_stage(before)
+
+    def _semantic_ids(self, codes: Tensor, counts: Counter) -> Tensor:
+        """Codes [N, L - 1] and training counts -> semantic IDs [N, L].
 
         Popular items first, so that the level's codes mean a rank among look-alikes.
         """
-        cold = set(self.model.cold_items.tolist())
+        cold = set(self.tokenizer.cold_items.tolist())
         order = sorted(
-            range(len(codes)), key=lambda place: (place + 1 in cold, -seen[place + 1], place)
+            range(len(codes)), key=lambda place: (place + 1 in cold, -counts[place + 1], place)
         )
-        ranked = disambiguate(codes[order], self.config["disambiguation_size"])
+        ranked = disambiguate(codes[order], self.tokenizer.sizes[-1])
         semantic_ids = torch.empty_like(ranked)
         semantic_ids[order] = ranked
         return semantic_ids
-
-    def _co_occurrence(self, dataset):
-        """How often training histories put items together, [n_items, n_items]; None if unused."""
-        if self.config["collaborative_share"] == 0 or self.config["contrastive_weight"] == 0:
-            return None
-        return training_co_occurrence(dataset, self.model.n_items)
 
     def _positives(self, factors: Tensor | None, items: list[int]) -> Tensor | None:
         if factors is None:
             return None
         return collaborative_positives(
-            factors[items].to(self.model.device),
-            self.config["collaborative_share"],
-            self.config["temperature"],
+            factors[items].to(self.tokenizer.device),
+            self.settings["collaborative_share"],
+            self.settings["temperature"],
         )
 
     def _quantize(self) -> dict:
         """Codes of the frozen text embeddings, or of nothing: no LLM is trained."""
-        model, texts = self.model, self.model.texts[1:]
+        texts = self.tokenizer.texts[1:]
         vectors = torch.empty(len(texts), 0)
         if self.encoder is not None:
-            vectors = self.encoder(texts, model.max_text_words)
+            vectors = self.encoder(texts, self.tokenizer.max_text_words)
         return self._fit_quantizer(vectors)
 
     def _fit_quantizer(self, vectors: Tensor) -> dict:
         """Quantizer, codes and points of all items; cold ones are read, but nothing is fitted to
         them.
         """
-        fitted, known = copy.deepcopy(self.model.quantizer).cpu(), self._is_known()
-        codes = fitted.fit(vectors[known], self.config["seed"])
+        fitted = copy.deepcopy(self.tokenizer.quantizer).cpu()
+        known = self.tokenizer.is_known()[1:].cpu()
+        codes = fitted.fit(vectors[known], self.settings["seed"])
         return {
             "codes": codes if known.all() else fitted.assign(vectors),
             "points": fitted.points(vectors),
-            self.config["tokenizer"]: list(fitted.buffers()),
+            self.tokenizer.name: list(fitted.buffers()),
             "report": fitted.report(),
         }
 
-    def _is_known(self) -> Tensor:
-        """bool [N], False for cold items."""
-        known = torch.ones(self.model.n_items - 1, dtype=torch.bool)
-        known[self.model.cold_items.cpu() - 1] = False
-        return known
-
-    def _train(self, counts, show_progress: bool) -> dict:
+    def _train(self, together, show_progress: bool) -> dict:
         """Text-to-token and token-to-text on the LLM, then PCA and k-means."""
-        config, model = self.config, self.model
+        settings, tokenizer = self.settings, self.tokenizer
         factors = None
-        if counts is not None:
-            factors = collaborative_factors(counts, config["pca_dim"], config["seed"])
-        torch.manual_seed(config["seed"])
-        model.use_stage("tokenizer")
-        model.train()
+        if together is not None:
+            factors = collaborative_factors(together, settings["pca_dim"], settings["seed"])
+        torch.manual_seed(settings["seed"])
+        backbone, before = tokenizer.backbone, tokenizer.backbone.stage
+        backbone.use_stage("tokenizer")
+        backbone.train()
+        tokenizer.slots.requires_grad_(True)
+        trained = dict(tokenizer.trainable())
         optimizer = self.new_optimizer(
-            params=[weight for weight in model.parameters() if weight.requires_grad],
-            learning_rate=config["tokenizer_learning_rate"],
+            params=list(trained.values()), learning_rate=settings["tokenizer_learning_rate"]
         )
         weights = (
-            config["token_to_text_weight"],
-            config["contrastive_weight"],
-            config["decorrelation_weight"],
+            settings["token_to_text_weight"],
+            settings["contrastive_weight"],
+            settings["decorrelation_weight"],
         )
-        rng = random.Random(config["seed"])
-        items, batch_size = list(model.items_with_text), config["tokenizer_batch_size"]
-        n_epochs = config["tokenizer_epochs"] if any(weights) else 0
+        rng = random.Random(settings["seed"])
+        items, batch_size = list(tokenizer.to_learn), settings["tokenizer_batch_size"]
+        n_epochs = settings["tokenizer_epochs"] if any(weights) else 0
         steps = -(-len(items) // batch_size)
         reconstruction = None
         with tqdm(total=n_epochs * steps, disable=not show_progress, desc="Tokenizer") as bar:
@@ -200,22 +226,22 @@ class TokenizerStage:
                 for start in range(0, len(items), batch_size):
                     batch = items[start : start + batch_size]
                     losses = tokenizer_losses(
-                        model.dense_tokenizer,
-                        model.backbone,
-                        [model.pieces[item] for item in batch],
-                        model.item_texts.vocabulary,
+                        tokenizer.slots,
+                        backbone,
+                        [tokenizer.fields[item] for item in batch],
+                        tokenizer.token_texts.vocabulary,
                         self._positives(factors, batch),
                         *weights,
-                        config["temperature"],
-                        config["attribute_dropout"],
+                        settings["temperature"],
+                        settings["attribute_dropout"],
                         rng,
                     )
                     if torch.isnan(losses.total):
                         raise ValueError("The tokenizer's training loss is nan.")
                     optimizer.zero_grad()
                     losses.total.backward()
-                    if config["clip_grad_norm"]:
-                        clip_grad_norm_(model.parameters(), **config["clip_grad_norm"])
+                    if settings["clip_grad_norm"]:
+                        clip_grad_norm_(trained.values(), **settings["clip_grad_norm"])
                     optimizer.step()
                     sums = [s + loss.item() for s, loss in zip(sums, losses, strict=True)]
                     bar.update()
@@ -227,32 +253,35 @@ class TokenizerStage:
                     reconstruction,
                     contrastive,
                 )
-        model.zero_grad()  # else stage 2 would clip by what stage 1 left behind
-        trained = {n: w.detach() for n, w in model.named_parameters() if w.requires_grad}
-        dense = model.encode(model.texts[1:]).cpu()
+        optimizer.zero_grad()  # else stage 2 would clip by what stage 1 left behind
+        kept = {name: weight.detach().clone() for name, weight in trained.items()}
+        dense = tokenizer.quantizer_inputs(tokenizer.texts[1:]).cpu()
+        tokenizer.slots.requires_grad_(False)
+        backbone.use_stage(before)
         found = self._fit_quantizer(dense)
-        known = self._is_known()
-        means, counts = code_means(dense[known], found["codes"][known], config["codebook_size"])
+        known = tokenizer.is_known()[1:].cpu()
+        means, counts = code_means(dense[known], found["codes"][known], settings["codebook_size"])
         return {
-            "weights": trained,
+            "weights": kept,
             **found,
             "code_means": means,
             "code_counts": counts,
             "reconstruction_loss": reconstruction,
         }
 
-    def _log(self, report: dict) -> None:
-        log.info(
-            "Tokenizer: %d items, %d without text; %d distinct IDs before disambiguation, at most "
-            "%d items on one",
-            report["items"],
-            report["items_without_text"],
-            report["distinct"],
-            report["largest_group"],
-        )
-        for level, (used, bits) in enumerate(
-            zip(report["utilisation"], report["entropy_bits"], strict=True)
-        ):
-            log.info("  level %d: %.0f%% of codes in use, %.2f bits", level, 100 * used, bits)
-        if report["reconstruction_loss"] is not None:
-            log.info("  reconstruction loss %.4f", report["reconstruction_loss"])
+
+def _log(report: dict) -> None:
+    log.info(
+        "Tokenizer: %d items, %d without text; %d distinct IDs before disambiguation, at most "
+        "%d items on one",
+        report["items"],
+        report["items_without_text"],
+        report["distinct"],
+        report["largest_group"],
+    )
+    for level, (used, bits) in enumerate(
+        zip(report["utilisation"], report["entropy_bits"], strict=True)
+    ):
+        log.info("  level %d: %.0f%% of codes in use, %.2f bits", level, 100 * used, bits)
+    if report["reconstruction_loss"] is not None:
+        log.info("  reconstruction loss %.4f", report["reconstruction_loss"])

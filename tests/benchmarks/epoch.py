@@ -104,7 +104,6 @@ def decoding(store: Prepared) -> dict[str, float]:
 def measure() -> dict[str, float]:
     sasrec, store = prepare("SASRec"), prepare("STORE")
     store.trainer.tokenize_items(store.train.dataset)
-    store.model.use_stage("recommender")
     store.trainer.optimizer = store.trainer._build_optimizer()
     default = "bf16" if store.model.backbone.bf16 else "fp32"
     sasrec_s = epoch_seconds(sasrec)

@@ -25,7 +25,6 @@ def cost(users: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         store = prepare("STORE", **ml_100k_of(users, Path(folder)))
     random_semantic_ids(store.model)
-    store.model.use_stage("recommender")
     store.trainer.optimizer = store.trainer._build_optimizer()
     warm_up(store)
     started = time.perf_counter()

@@ -68,8 +68,6 @@ def random_semantic_ids(model, seed: int = 0) -> None:
 def start_training(prepared: Prepared):
     """One training step as a function of a batch, as RecBole's epoch takes it."""
     model, trainer = prepared.model, prepared.trainer
-    if hasattr(model, "use_stage"):
-        model.use_stage("recommender")
     optimizer = trainer._build_optimizer(params=parameters(model))
     model.train()
 

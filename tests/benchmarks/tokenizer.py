@@ -24,7 +24,9 @@ def measure() -> dict[str, float]:
     stage.cache_file(store.train.dataset).unlink(missing_ok=True)
     store.trainer.tokenize_items(store.train.dataset)
     seconds = model.tokenizer_report["tokenizer_s"]
-    (encode,) = alternate(lambda: model.encode(model.texts[1:]), rounds=2)
+    (encode,) = alternate(
+        lambda: model.item_tokenizer.quantizer_inputs(model.item_tokenizer.texts[1:]), rounds=2
+    )
     figures = {
         "tokenizer_stage_s": seconds,
         "tokenizer_train_items_per_s": store.config["tokenizer_epochs"] * n_items / seconds,

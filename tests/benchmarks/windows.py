@@ -70,7 +70,6 @@ def loss_after_training(prefix_rows: bool, data: dict) -> float:
         backbone_layers=1,
         train_batch_size=8 * HISTORY if prefix_rows else 8,  # as many targets a step
     )
-    store.model.use_stage("recommender")
     store.trainer.optimizer = store.trainer._build_optimizer()
     for epoch in range(EPOCHS):
         store.trainer._train_epoch(store.train, epoch)

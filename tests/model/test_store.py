@@ -86,7 +86,7 @@ def may_train(name: str, tuning: str, stage: str) -> bool:
         return tuning == "lora" and f".{stage}." in name
     if name.startswith("backbone."):
         return tuning == "full"
-    if name.startswith("dense_tokenizer."):
+    if name.startswith("item_tokenizer.slots."):
         return stage == "tokenizer"
     assert name.startswith("code_tokens."), f"Which stage trains {name}?"
     return stage == "recommender"
@@ -95,12 +95,12 @@ def may_train(name: str, tuning: str, stage: str) -> bool:
 def loss_of_stage(model, stage: str, batch):
     if stage == "recommender":
         return sum(model.calculate_loss(batch))
-    pieces = [model.pieces[item] for item in (3, 14, 15, 26)]
+    pieces = [model.item_tokenizer.fields[item] for item in (3, 14, 15, 26)]
     return tokenizer_losses(
-        model.dense_tokenizer,
+        model.item_tokenizer.slots,
         model.backbone,
         pieces,
-        model.item_texts.vocabulary,
+        model.item_tokenizer.token_texts.vocabulary,
         positives=None,
         token_to_text_weight=1.0,
         contrastive_weight=1.0,
@@ -119,14 +119,15 @@ def test_a_stage_trains_what_it_may_and_nothing_else(prepared, tuning, stage):
     trainer = make_trainer(prepared, model, **changes)
     batch = first_rows(prepared.train, 32)
     model.train()
-    model.use_stage(stage)
+    model.backbone.use_stage(stage)
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     had_gradient = set()
-    optimizer = trainer._build_optimizer(
-        params=[w for w in model.parameters() if w.requires_grad], learning_rate=0.01
-    )
     if stage == "recommender":
         optimizer = trainer._build_optimizer()
+    else:
+        model.item_tokenizer.slots.requires_grad_(True)  # as the stage does
+        trained = [weight for _, weight in model.item_tokenizer.trainable()]
+        optimizer = trainer._build_optimizer(params=trained, learning_rate=0.01)
     for _ in range(2):  # an adapter's second half starts at 0 and shields the first for one step
         optimizer.zero_grad()
         loss_of_stage(model, stage, batch).backward()
@@ -141,7 +142,8 @@ def test_a_stage_trains_what_it_may_and_nothing_else(prepared, tuning, stage):
     assert expected
     assert had_gradient == expected
     assert changed == expected
-    assert {name for name, w in model.named_parameters() if w.requires_grad} == expected
+    optimized = {id(w) for group in optimizer.param_groups for w in group["params"]}
+    assert {name for name, w in model.named_parameters() if id(w) in optimized} == expected
 
 
 def test_llm_and_codes_have_learning_rates_of_their_own(prepared):
@@ -171,10 +173,10 @@ def test_there_is_one_copy_of_the_llm(prepared, tiny_llm, tuning, tmp_path):
         # Rank 4 beside q and o (32 to 32), k and v (32 to 16), in each stage's adapter.
         expected += 2 * layers * 4 * (2 * (32 + 32) + 2 * (32 + 16))
     expected += 2 * len(model.code_tokens.vocabulary) * width  # code embeddings and heads
-    expected += model.n_slots * width
+    expected += (len(model.item_tokenizer.sizes) - 1) * width
     buffers = [name for name, _ in model.named_buffers() if name in model.state_dict()]
     expected += sum(model.state_dict()[name].numel() for name in buffers)
-    assert "semantic_ids" in buffers
+    assert "item_tokenizer.semantic_ids" in buffers
     assert stored_numbers(model.state_dict()) == expected
     torch.save(model.state_dict(), tmp_path / "state.pt")
     assert stored_numbers(torch.load(tmp_path / "state.pt", weights_only=True)) == expected
@@ -205,17 +207,17 @@ def test_a_finished_model_tokenizes_as_it_did(prepared, finished):
     changes, model, checkpoint, _ = finished
     codes = model.semantic_ids[1:, :-1]
     assert len(codes.unique(dim=0)) > 20
-    assert torch.equal(model.tokenize(model.texts[1:]), codes)
+    assert torch.equal(model.item_tokenizer.tokenize(model.item_tokenizer.texts[1:]), codes)
 
     init_seed(77, True)
     loaded = make_model(prepared, semantic_ids=False, **changes)
     loaded.load_state_dict(checkpoint["state_dict"])
     loaded.load_other_parameter(checkpoint["other_parameter"])
     assert torch.equal(loaded.semantic_ids, model.semantic_ids)
-    assert torch.equal(loaded.tokenize(loaded.texts[1:]), codes)
+    assert torch.equal(loaded.item_tokenizer.tokenize(loaded.item_tokenizer.texts[1:]), codes)
     # Reading with the other stage's weights would have given other codes.
     loaded.backbone.copy_stage("recommender", "tokenizer")
-    assert not torch.equal(loaded.tokenize(loaded.texts[1:]), codes)
+    assert not torch.equal(loaded.item_tokenizer.tokenize(loaded.item_tokenizer.texts[1:]), codes)
 
 
 @pytest.mark.parametrize("finished", ["lora"], indirect=True)
@@ -269,22 +271,24 @@ def test_codes_start_from_the_mean_dense_tokens_of_their_items(prepared):
     random_start = model.code_tokens.embedding.weight.detach().clone()
     random_heads = [head.weight.detach().clone() for head in model.code_tokens.heads]
     make_trainer(prepared, model).tokenize_items(prepared.train.dataset)
-    dense = model.encode(model.texts[1:])
+    dense = model.item_tokenizer.quantizer_inputs(model.item_tokenizer.texts[1:])
     used = 0
-    for level in range(model.n_slots):
+    for level in range(len(model.item_tokenizer.sizes) - 1):
         centred = dense[:, level] - dense[:, level].mean(0)
-        for code in range(model.codebook_size):
+        for code in range(model.item_tokenizer.sizes[0]):
             carriers = model.semantic_ids[1:, level] == code
-            embedding = model.code_tokens.embedding.weight[level * model.codebook_size + code]
+            embedding = model.code_tokens.embedding.weight[
+                level * model.item_tokenizer.sizes[0] + code
+            ]
             head = model.code_tokens.heads[level].weight[code]
             if carriers.any():
                 direction = F.normalize(centred[carriers].mean(0), dim=0)
                 assert_close(embedding, direction * model.backbone.word_norm, **CLOSE)
                 assert_close(head, direction * HEAD_NORM, **CLOSE)
                 used += 1
-    assert used > model.codebook_size
+    assert used > model.item_tokenizer.sizes[0]
     # The disambiguation level means nothing: it keeps its random start.
-    last = model.n_slots * model.codebook_size
+    last = (len(model.item_tokenizer.sizes) - 1) * model.item_tokenizer.sizes[0]
     assert torch.equal(model.code_tokens.embedding.weight[last:], random_start[last:])
     assert torch.equal(model.code_tokens.heads[-1].weight, random_heads[-1])
 
@@ -292,11 +296,15 @@ def test_codes_start_from_the_mean_dense_tokens_of_their_items(prepared):
 def test_codes_without_items_keep_their_random_start(prepared):
     model = make_model(prepared)
     before = model.code_tokens.embedding.weight.detach().clone()
-    means = torch.zeros(model.n_slots, model.codebook_size, model.backbone.hidden_size)
-    counts = torch.zeros(model.n_slots, model.codebook_size)
+    means = torch.zeros(
+        (len(model.item_tokenizer.sizes) - 1),
+        model.item_tokenizer.sizes[0],
+        model.backbone.hidden_size,
+    )
+    counts = torch.zeros((len(model.item_tokenizer.sizes) - 1), model.item_tokenizer.sizes[0])
     means[1, 5, 3], counts[1, 5] = -0.25, 2
     model.code_tokens.start_from(means, counts)
-    row = model.codebook_size + 5
+    row = model.item_tokenizer.sizes[0] + 5
     expected = torch.zeros(model.backbone.hidden_size)
     expected[3] = -model.backbone.word_norm
     assert_close(model.code_tokens.embedding.weight[row].detach(), expected, **CLOSE)
@@ -309,7 +317,7 @@ def test_a_code_is_read_with_those_before_it(model):
     """Each input is the sum of its prefix's embeddings, whose length such sums do not change."""
     codes = torch.tensor([[3, 7, 1], [3, 2, 1]])
     inputs = model.code_tokens(codes)
-    size, rows = model.codebook_size, model.code_tokens.embedding.weight
+    size, rows = model.item_tokenizer.sizes[0], model.code_tokens.embedding.weight
     expected = (rows[3] + rows[size + 7] + rows[2 * size + 1]) / 3**0.5
     assert_close(inputs[0, 2], expected, **CLOSE)
     assert_close(inputs[:, 0], rows[[3, 3]], **CLOSE)
@@ -447,7 +455,7 @@ def test_align_loss_reads_the_text_and_then_each_code_in_turn(model):
     items = [5, 17, 42]
     losses = []
     for item in items:
-        words = model.backbone.words([model.texts[item]]).ids[0]
+        words = model.backbone.words([model.item_tokenizer.texts[item]]).ids[0]
         words = model.backbone.embed(torch.cat([words, model.text_tasks.align_prompt]))
         codes = model.semantic_ids[item]
         for level, head in enumerate(model.code_tokens.heads):
@@ -462,13 +470,13 @@ def test_align_loss_reads_the_text_and_then_each_code_in_turn(model):
 @torch.no_grad()
 def test_reconstruct_loss_reads_the_codes_and_then_each_word_in_turn(model):
     items = [5, 17, 42]
-    backbone, vocabulary = model.backbone, model.item_texts.vocabulary
+    backbone, vocabulary = model.backbone, model.item_tokenizer.token_texts.vocabulary
     task = backbone.embed(backbone.words([TASK]).ids[0])
     output = backbone.llm.get_output_embeddings().weight
     losses = []
     for item in items:
         codes = model.code_tokens(model.semantic_ids[item])
-        words = backbone.words([model.texts[item]]).ids[0]
+        words = backbone.words([model.item_tokenizer.texts[item]]).ids[0]
         for place, word in enumerate(words):
             inputs = torch.cat([codes, task, backbone.embed(words[:place])])
             logits = output @ backbone(inputs[None])[0, -1]
@@ -492,7 +500,7 @@ def test_a_weight_of_zero_skips_the_task(prepared, align_weight, reconstruct_wei
 
 def test_cosine_loss_is_0_where_codes_point_to_texts(prepared):
     model = make_model(prepared, cosine_weight=0.5)
-    model.set_points(torch.randn(model.n_items - 1, model.points.size(1)))
+    model.item_tokenizer.set_points(torch.randn(model.n_items - 1, model.points.size(1)))
     items = [3, 7, 9]
     codes = model.code_tokens(model.semantic_ids[items])[:, -1]
     model.points[items] = 4 * model.text_tasks.to_point(codes).detach()
@@ -509,7 +517,7 @@ def test_a_prefix_loss_of_codes_that_the_beams_would_drop(prepared):
     plain = make_model(prepared).eval()
     model = make_model(prepared, prefix_weight=0.5).eval()
     windows = first_rows(prepared.train, 8)
-    model.num_beams = plain.sizes[0]
+    model.num_beams = plain.item_tokenizer.sizes[0]
     assert_close(model.next_item_loss(windows), plain.next_item_loss(windows))
     model.num_beams = 1
     added = (model.next_item_loss(windows) - plain.next_item_loss(windows)).item()

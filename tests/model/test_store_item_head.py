@@ -23,7 +23,7 @@ def prepared(tiny_llm, planted, tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(prepared):
     model = make_model(prepared)
-    model.set_points(torch.randn(model.n_items - 1, model.points.size(1)))
+    model.item_tokenizer.set_points(torch.randn(model.n_items - 1, model.points.size(1)))
     with torch.no_grad():  # scores that differ
         model.item_vectors.own.weight.normal_()
         model.item_input.weight.normal_()
@@ -147,7 +147,7 @@ def test_the_llm_reads_an_item_s_vector_behind_its_last_code(prepared, model):
 
 def test_cold_items_are_scored_once_they_join(prepared):
     model = make_model(prepared)
-    model.set_points(torch.randn(model.n_items - 1, model.points.size(1)))
+    model.item_tokenizer.set_points(torch.randn(model.n_items - 1, model.points.size(1)))
     model.cold_items = torch.tensor([4, 9])
     states = torch.randn(3, model.backbone.hidden_size)
     known = torch.tensor([i for i in range(1, model.n_items) if i not in (4, 9)])
@@ -165,4 +165,5 @@ def test_cold_items_are_scored_once_they_join(prepared):
 def test_codes_alone_have_no_item_vectors(prepared):
     model = make_model(prepared, item_input=False, item_weight=0.0)
     assert model.item_vectors is None and model.item_head is None
-    assert not any("item_" in name for name, _ in model.named_parameters() if "emb" not in name)
+    parts = ("item_vectors.", "item_input.", "item_head.")
+    assert not any(name.startswith(parts) for name, _ in model.named_parameters())

@@ -221,8 +221,10 @@ def test_a_loaded_model_scores_as_the_run_did_and_tokenizes(run, tmp_path):
     for loader, expected in ((test, run[0]["test_result"]), (valid, run[0]["best_valid_result"])):
         assert trainer.evaluate(loader, load_best_model=False, show_progress=False) == expected
     assert set(model.certain) == {1, 5, 10}
-    assert torch.equal(model.tokenize(model.texts[1:]), model.semantic_ids[1:, :-1])
-    assert model.tokenize(["a text that nobody saw"]).shape == (1, 2)
+    assert torch.equal(
+        model.item_tokenizer.tokenize(model.item_tokenizer.texts[1:]), model.semantic_ids[1:, :-1]
+    )
+    assert model.item_tokenizer.tokenize(["a text that nobody saw"]).shape == (1, 2)
 
 
 def test_a_run_s_result_says_what_the_codes_are_like(planted, tmp_path):
@@ -239,7 +241,7 @@ def test_a_run_s_result_says_what_the_codes_are_like(planted, tmp_path):
 
 def test_random_codes_cannot_be_had_for_new_items(prepared, model):
     with pytest.raises(NoCodesError, match="tokenizer: random"):
-        model.tokenize(["red circle"])
+        model.item_tokenizer.tokenize(["red circle"])
 
 
 def test_labelled_data_train_on_rows_labelled_1(planted, tmp_path):

@@ -254,12 +254,12 @@ def test_cold_items_do_not_scale_the_points_of_others(tiny_llm, planted, tmp_pat
     with working_in(tmp_path):
         model = make_model(prepare(store_settings(tiny_llm, planted, cold_items=0.1)))
     points = torch.randn(model.n_items - 1, model.points.size(1))
-    model.set_points(points)
+    model.item_tokenizer.set_points(points)
     warm = model._is_known()
     before = model.points[warm].clone()
     assert before.square().mean().item() == pytest.approx(1.0)
     points[model.cold_items - 1] *= 3
-    model.set_points(points)
+    model.item_tokenizer.set_points(points)
     assert torch.equal(model.points[warm], before)
 
 

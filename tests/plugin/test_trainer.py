@@ -28,7 +28,6 @@ def prepared(tiny_llm, planted, tmp_path_factory):
 def gradients(prepared, **changes) -> tuple[dict[str, torch.Tensor], tuple[float, ...], list]:
     """Gradients, losses and the rows of each of the LLM's passes, of one step on 13 windows."""
     model = make_model(prepared, **changes).train()
-    model.use_stage("recommender")
     trainer = make_trainer(prepared, model, **changes)
     torch.manual_seed(5)  # the text tasks' items
     rows, forward = [], model.backbone.forward
@@ -130,10 +129,14 @@ def test_the_best_epoch_is_tested_and_tokenizes_as_ever(tiny_llm, planted, tmp_p
     assert best["epoch"] == 0
     for name, weight in model.state_dict().items():
         assert torch.equal(weight, best["state_dict"][name]), name
-    assert torch.equal(model.tokenize(model.texts[1:]), model.semantic_ids[1:, :-1])
+    assert torch.equal(
+        model.item_tokenizer.tokenize(model.item_tokenizer.texts[1:]), model.semantic_ids[1:, :-1]
+    )
     # The recommender's weights would have given other codes.
     model.backbone.copy_stage("recommender", "tokenizer")
-    assert not torch.equal(model.tokenize(model.texts[1:]), model.semantic_ids[1:, :-1])
+    assert not torch.equal(
+        model.item_tokenizer.tokenize(model.item_tokenizer.texts[1:]), model.semantic_ids[1:, :-1]
+    )
 
 
 def rates(n_steps: int, warmup_steps: int, decay_after: int | None) -> list[float]:

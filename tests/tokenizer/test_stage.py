@@ -14,8 +14,9 @@ from recbole_store.tokenizer.cache import (
     TEXT_KEYS,
     TOKENIZER_KEYS,
     fingerprint,
-    quantizer_fingerprint,
+    stage_keys,
 )
+from recbole_store.tokenizer.stage import TokenizerStage
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +37,11 @@ def settings(prepared) -> dict:
 
 @pytest.mark.parametrize("key", TOKENIZER_KEYS)
 def test_each_setting_counts(settings, model, key):
-    assert fingerprint(settings, model, None) == fingerprint(dict(settings), model, None)
+    tokenizer = model.item_tokenizer
+    before = fingerprint(settings, tokenizer, None, None)
+    assert fingerprint(dict(settings), tokenizer, None, None) == before
     changed = {**settings, key: "another"}
-    assert fingerprint(changed, model, None) != fingerprint(settings, model, None)
+    assert fingerprint(changed, tokenizer, None, None) != before
 
 
 @pytest.mark.parametrize("key", ["learner", "weight_decay", "warmup_steps", "clip_grad_norm"])
@@ -46,22 +49,39 @@ def test_what_steers_the_optimizer_counts(key):
     assert key in TOKENIZER_KEYS
 
 
+def test_the_stage_can_read_no_setting_that_is_not_in_its_cache_s_key(prepared):
+    """It is handed those settings alone: one that is left out of the key is a KeyError."""
+    model = make_model(prepared, semantic_ids=False)
+    trainer = make_trainer(prepared, model)
+    for key in ("temperature", "tokenizer_epochs"):
+        fewer = {k: prepared.config[k] for k in TOKENIZER_KEYS if k != key}
+        stage = TokenizerStage(model.item_tokenizer, fewer, trainer._build_optimizer)
+        together = sparse.csr_matrix(torch.ones(61, 61).numpy())
+        with pytest.raises(KeyError, match=key):
+            stage._train(together, show_progress=False)
+
+
 def test_texts_precision_weights_and_histories_count(settings, model, monkeypatch):
-    before = fingerprint(settings, model, None)
+    tokenizer = model.item_tokenizer
+
+    def key(together=None) -> str:
+        return fingerprint(settings, tokenizer, together, None)
+
+    before = key()
     together = sparse.csr_matrix(torch.eye(3).numpy())
-    assert fingerprint(settings, model, together) != before
-    assert fingerprint(settings, model, 2 * together) != fingerprint(settings, model, together)
+    assert key(together) != before
+    assert key(2 * together) != key(together)
     with monkeypatch.context() as patch:
         patch.setattr(model.backbone, "bf16", True)
-        assert fingerprint(settings, model, None) != before
+        assert key() != before
     with monkeypatch.context() as patch:
-        patch.setattr(model, "pieces", [*model.pieces[:-1], ["another text"]])
-        assert fingerprint(settings, model, None) != before
+        patch.setattr(tokenizer, "fields", [*tokenizer.fields[:-1], ["another text"]])
+        assert key() != before
     weight = next(model.backbone.llm.parameters())
     with torch.no_grad():
         weight.view(-1)[0] += 1
-    assert fingerprint(settings, model, None) != before
-    assert fingerprint(settings, model, None) == fingerprint(settings, model, None)
+    assert key() != before
+    assert key() == key()
 
 
 # --- other tokenizers than the palette ------------------------------------------------------
@@ -73,22 +93,22 @@ def others(tiny_llm, name: str) -> dict:
 
 @pytest.mark.parametrize("name", ["rqvae", "rqkmeans", "opq", "random"])
 def test_each_setting_of_a_quantizer_counts_and_no_other(prepared, tiny_llm, name):
-    model = make_model(prepared, **others(tiny_llm, name))
+    tokenizer = make_model(prepared, **others(tiny_llm, name)).item_tokenizer
     encoder = None if name == "random" else TextEncoder(str(tiny_llm))
-    keys = {*QUANTIZER_KEYS, *model.quantizer.keys, *(TEXT_KEYS if encoder else ())}
-    settings = {key: prepared.config[key] for key in {*TOKENIZER_KEYS, *keys}}
-    before = quantizer_fingerprint(settings, model, encoder)
+    keys = {*QUANTIZER_KEYS, *tokenizer.quantizer.keys, *(TEXT_KEYS if encoder else ())}
+    assert set(stage_keys(name)) == keys
+    settings = {key: prepared.config[key] for key in keys}
+    before = fingerprint(settings, tokenizer, None, encoder)
     for key in settings:
-        changed = quantizer_fingerprint({**settings, key: "another"}, model, encoder)
-        assert (changed != before) == (key in keys), key
+        assert fingerprint({**settings, key: "another"}, tokenizer, None, encoder) != before, key
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model, "pieces", [*model.pieces[:-1], ["another text"]])
-        changed = quantizer_fingerprint(settings, model, encoder)
+        patch.setattr(tokenizer, "fields", [*tokenizer.fields[:-1], ["another text"]])
+        changed = fingerprint(settings, tokenizer, None, encoder)
         assert (changed != before) == (encoder is not None)
     if encoder is not None:
         with torch.no_grad():
             next(encoder.model.parameters()).view(-1)[0] += 1
-        assert quantizer_fingerprint(settings, model, encoder) != before
+        assert fingerprint(settings, tokenizer, None, encoder) != before
 
 
 @pytest.mark.parametrize("name", ["rqvae", "rqkmeans", "opq"])
@@ -101,7 +121,9 @@ def test_store_on_codes_of_frozen_embeddings(prepared, tiny_llm, tmp_path, monke
     trainer = make_trainer(prepared, model, **changes)
     trainer.tokenize_items(prepared.train.dataset)
     assert all(torch.equal(weight, before[key]) for key, weight in model.named_parameters())
-    assert torch.equal(model.tokenize(model.texts[1:]), model.semantic_ids[1:, :-1])
+    assert torch.equal(
+        model.item_tokenizer.tokenize(model.item_tokenizer.texts[1:]), model.semantic_ids[1:, :-1]
+    )
     assert model.tokenizer_report["tokenizer"] == name
     assert model.tokenizer_report["explained_variance"] > 0.1
     assert model.calculate_loss(first_rows(prepared.train, 4)) > 0
@@ -125,16 +147,16 @@ def test_random_codes_read_no_text(prepared, tiny_llm, monkeypatch, tmp_path):
     codes = model.semantic_ids.clone()
     assert len(codes[1:, :-1].unique(dim=0)) == 60
     # All texts the same: with the palette 60 items would not fit on one tuple of codes.
-    monkeypatch.setattr(model, "texts", ["", *["the same"] * 60])
+    monkeypatch.setattr(model.item_tokenizer, "texts", ["", *["the same"] * 60])
     monkeypatch.setenv("RECBOLE_STORE_CACHE", str(tmp_path / "another"))
     trainer.tokenize_items(prepared.train.dataset)
     assert torch.equal(model.semantic_ids, codes)
     with pytest.raises(NoCodesError):
-        model.tokenize(["red circle"])
+        model.item_tokenizer.tokenize(["red circle"])
 
 
 def test_a_codebook_of_the_usual_size(tiny_llm, planted, tmp_path):
     with working_in(tmp_path):
         prepared = prepare(store_settings(tiny_llm, planted, codebook_size=None))
         assert prepared.config["codebook_size"] == 16
-        assert make_model(prepared).sizes == [16, 16, 16]
+        assert make_model(prepared).item_tokenizer.sizes == [16, 16, 16]

@@ -60,7 +60,7 @@ def test_cold(trainer, test_data, config) -> dict:
         metrics["warm/after/reserved"] = measure(~of_cold)
         metrics["cold/full/reserved"] = measure(of_cold)
         model.reserved = 0.0
-    if hasattr(model, "what_is_read"):
+    if hasattr(model, "item_tokenizer"):
         nearest = NearestNeighbours(model, text_vectors(model), max(config["topk"]), warm)
         trainer.model = nearest
         metrics["cold/full/nearest"] = measure(of_cold)
@@ -76,7 +76,8 @@ def test_cold(trainer, test_data, config) -> dict:
 @torch.no_grad()
 def text_vectors(model) -> Tensor:
     """What a SemanticIdModel's tokenizer reads of each item, [n_items, D], less the warm mean."""
-    found = model.what_is_read(model.texts[1:]).flatten(1).float()
+    tokenizer = model.item_tokenizer
+    found = tokenizer.quantizer_inputs(tokenizer.texts[1:]).flatten(1).float()
     is_warm = torch.ones(len(found), dtype=torch.bool, device=found.device)
     is_warm[model.cold_items - 1] = False
     return F.pad(found - found[is_warm].mean(0), (0, 0, 1, 0))

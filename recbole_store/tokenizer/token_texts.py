@@ -1,4 +1,4 @@
-"""The items' texts as word pieces, and in which order the text tasks see them."""
+"""The items' texts as the LLM's tokens, and in which order a task sees them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from recbole_store.llm.length_batches import similar_lengths
 from recbole_store.llm.token_batches import Words
 
 
-class ItemTexts(nn.Module):
+class TokenTexts(nn.Module):
     """Texts of all items, where the model's weights are.
 
     Attributes:
-        vocabulary: sorted word-piece ids that occur in the texts to learn from.
+        vocabulary: sorted token ids that occur in the texts to learn from.
 
     Args:
         words: of all items, padding first.
@@ -29,7 +29,7 @@ class ItemTexts(nn.Module):
         self._batches: list[list[int]] = []
 
     def words(self, items: list[int]) -> Words:
-        """Items' texts as word pieces, padded to the longest of them."""
+        """Items' texts as tokens, padded to the longest of them."""
         part = Words(self.ids, self.lengths).of_rows(items)
         return part._replace(ids=part.ids.long())
 

@@ -1,0 +1,150 @@
+"""Texts -> dense tokens -> codes: one object that does it for known, cold and new items alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from recbole_store.data.item_texts import join_pieces
+from recbole_store.llm.backbone import Backbone
+from recbole_store.llm.text_encoder import TextEncoder, text_width
+from recbole_store.tokenizer.dense_tokens import DenseTokenizer
+from recbole_store.tokenizer.quantizers.base import DENSE_TOKENS, NOTHING, TEXT_EMBEDDING
+from recbole_store.tokenizer.quantizers.registry import QUANTIZERS, make_quantizer
+from recbole_store.tokenizer.semantic_ids import statistics
+from recbole_store.tokenizer.token_texts import TokenTexts
+
+TEXTS_PER_BATCH = 64  # whose dense tokens are read at a time
+
+
+class ItemTokenizer(nn.Module):
+    """Texts, slots, quantizer, points and the table of semantic IDs of one catalogue.
+
+    Shapes: N items without padding, L levels of a semantic ID with the disambiguation level, P
+    coordinates of a point.
+
+    Attributes:
+        fields: per item_id the fields of its text; none for padding (0).
+        texts: the same as one text each.
+        cold_items: item_ids of items that are read, but that nothing is fitted to.
+        to_learn: item_ids of known items with a text, which stage 1 and the text tasks learn from.
+        sizes: codes of each level.
+        semantic_ids: int64 [N + 1, L], all zero until :meth:`set_semantic_ids`.
+        points: where items are in what the quantizer clusters, fp32 [N + 1, P].
+        token_texts: texts as the backbone's tokens; None without a backbone.
+
+    Args:
+        settings: ``tokenizer``, ``n_levels``, ``codebook_size``, ``disambiguation_size``,
+            ``max_text_words``, ``text_encoder`` and the quantizer's own.
+        fields: see above.
+        cold_items: int64.
+        backbone: the LLM that reads texts into slots; None for a model without one.
+        slots: behind a text; theirs are the dense tokens.
+
+    Raises:
+        BackboneError: there is no such text encoder.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping,
+        fields: list[list[str]],
+        cold_items: Tensor,
+        backbone: Backbone | None = None,
+        slots: DenseTokenizer | None = None,
+    ):
+        super().__init__()
+        self.fields, self.texts = fields, [join_pieces(parts) for parts in fields]
+        self.cold_items = cold_items
+        cold = set(cold_items.tolist())
+        self.to_learn = [i for i, text in enumerate(self.texts) if text and i not in cold]
+        self.name, self.encoder_name = settings["tokenizer"], settings["text_encoder"]
+        self.max_text_words = settings["max_text_words"]
+        self._backbone = (backbone,)  # the model's part, not one of this
+        self.slots = slots
+        if slots is not None:
+            slots.requires_grad_(False)  # but while stage 1 trains them
+        self.token_texts: TokenTexts | None = None
+        if backbone is not None:
+            words = backbone.words(self.texts, self.max_text_words)
+            self.token_texts = TokenTexts(words, self.to_learn)
+        width = 0
+        if QUANTIZERS[self.name].reads == DENSE_TOKENS:
+            width = backbone.hidden_size
+        elif QUANTIZERS[self.name].reads == TEXT_EMBEDDING:
+            width = text_width(self.encoder_name)
+        self.quantizer = make_quantizer(settings, width, len(fields) - 1)
+        n_codes = settings["codebook_size"]
+        self.sizes = [n_codes] * settings["n_levels"] + [settings["disambiguation_size"]]
+        ids = torch.zeros(len(fields), len(self.sizes), dtype=torch.long)
+        self.register_buffer("semantic_ids", ids)
+        self.register_buffer("points", torch.zeros(len(fields), self.quantizer.n_points))
+
+    @property
+    def backbone(self) -> Backbone | None:
+        return self._backbone[0]
+
+    @property
+    def reads(self) -> str:
+        """What the quantizer reads: DENSE_TOKENS, TEXT_EMBEDDING or NOTHING."""
+        return self.quantizer.reads
+
+    @property
+    def device(self) -> torch.device:
+        return self.semantic_ids.device
+
+    def is_known(self) -> Tensor:
+        """bool [N + 1]: False for padding and cold items."""
+        known = torch.ones(len(self.fields), dtype=torch.bool, device=self.device)
+        known[0] = False
+        known[self.cold_items.to(self.device)] = False
+        return known
+
+    def trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """What stage 1 trains, by name: the slots, and the LLM's weights of that stage."""
+        if self.slots is not None:
+            yield from self.slots.named_parameters("slots")
+        if self.backbone is not None:
+            for name, weight in self.backbone.named_parameters("backbone"):
+                if weight.requires_grad:
+                    yield name, weight
+
+    @torch.no_grad()
+    def quantizer_inputs(self, texts: list[str]) -> Tensor:
+        """Texts -> what the quantizer reads, [N, ...]: dense tokens, text embeddings or nothing."""
+        if self.reads == NOTHING:
+            return torch.empty(len(texts), 0)
+        if self.reads == TEXT_EMBEDDING:
+            encoder = TextEncoder(self.encoder_name, self.device)
+            return encoder(texts, self.max_text_words).to(self.device)
+        backbone, stage, was_training = self.backbone, self.backbone.stage, self.backbone.training
+        backbone.eval()
+        backbone.use_stage("tokenizer")
+        dense = self.slots.read_all(backbone, texts, TEXTS_PER_BATCH)
+        backbone.use_stage(stage)
+        backbone.train(was_training)
+        return dense.to(self.device)
+
+    def tokenize(self, texts: list[str]) -> Tensor:
+        """Text-to-token: texts of any items, new ones too -> codes, int64 [N, L - 1].
+
+        Raises:
+            NoCodesError: with ``tokenizer: random`` a text leads to no codes.
+        """
+        return self.quantizer.assign(self.quantizer_inputs(texts))
+
+    def set_semantic_ids(self, semantic_ids: Tensor) -> None:
+        """Take the IDs of items 1 to N, int64 [N, L]."""
+        self.semantic_ids[1:] = semantic_ids.to(self.semantic_ids)
+
+    def set_points(self, points: Tensor) -> None:
+        """Take the points of items 1 to N, fp32 [N, P], scaled to 1 on average of known items."""
+        known = points[self.is_known()[1:].to(points.device)]
+        scale = known.square().mean().sqrt() if known.numel() else 1.0
+        self.points[1:] = (points / scale).to(self.points)
+
+    def statistics(self) -> dict:
+        """Collisions, utilisation and entropy of the semantic IDs."""
+        return statistics(self.semantic_ids[1:], self.sizes[0])
