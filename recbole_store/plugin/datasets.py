@@ -48,11 +48,30 @@ class WindowDataset(SequentialDataset):
         return super().__getitem__(rows, join)
 
 
-class TokenizedDataset(SequentialDataset):
+class TextDataset(SequentialDataset):
+    """RecBole's rows, one a target, of items that have texts.
+
+    Attributes:
+        item_texts: per item_id the fields of its text, one a column; none for padding (0).
+    """
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.item_texts = read_item_texts(
+            config["data_path"],
+            config["dataset"],
+            self.field2id_token[self.iid_field],
+            id_column=self.iid_field,
+            pieces=config["item_text"],
+            separator=config["field_separator"],
+            encoding=config["encoding"] or "utf-8",
+        )
+
+
+class TokenizedDataset(TextDataset):
     """RecBole's rows, one a target, of items that have texts and semantic IDs.
 
     Attributes:
-        item_texts: per item_id a list of text pieces, one a column; empty for padding (0).
         semantic_ids: int64 [n_items, L], all zero until the tokenizer has run. The splits are
             shallow copies that share it, so it is only ever written in place.
     """
@@ -70,15 +89,6 @@ class TokenizedDataset(SequentialDataset):
             )
         config["eval_batch_size"] = users_per_batch(config, self.item_num)
         self.semantic_ids = torch.zeros(self.item_num, config["n_levels"] + 1, dtype=torch.long)
-        self.item_texts = read_item_texts(
-            config["data_path"],
-            config["dataset"],
-            self.field2id_token[self.iid_field],
-            id_column=self.iid_field,
-            pieces=config["item_text"],
-            separator=config["field_separator"],
-            encoding=config["encoding"] or "utf-8",
-        )
 
 
 class STOREDataset(WindowDataset, TokenizedDataset):

@@ -15,7 +15,12 @@ from recbole.data import transform as recbole_transform
 from recbole.data.interaction import Interaction
 from recbole.utils import argument_list
 
-from recbole_store.plugin.datasets import STOREDataset, TIGERDataset, WindowDataset
+from recbole_store.plugin.datasets import (
+    STOREDataset,
+    TextDataset,
+    TIGERDataset,
+    WindowDataset,
+)
 from recbole_store.plugin.patches import mend_recbole
 from recbole_store.settings.property_files import PLUGIN_MODELS, TOKENIZED_MODELS, plugin_defaults
 
@@ -23,7 +28,12 @@ from recbole_store.settings.property_files import PLUGIN_MODELS, TOKENIZED_MODEL
 DATASET_KEYS = ("exact_time_order", "item_text", "n_levels", "cold_items", "validation_gap")
 
 # Model name -> its data set.
-DATASETS = {"STORE": STOREDataset, "SASRecAll": WindowDataset, "TIGER": TIGERDataset}
+DATASETS = {
+    "STORE": STOREDataset,
+    "SASRecAll": WindowDataset,
+    "TIGER": TIGERDataset,
+    "Neighbours": TextDataset,
+}
 
 
 class SemanticIdTransform:

@@ -42,6 +42,13 @@ class SASRecAllTrainer(Trainer):
         return super()._train_epoch(windows, epoch_idx, loss_func, show_progress)
 
 
+class NeighboursTrainer(Trainer):
+    """RecBole's trainer for a model that has nothing to learn."""
+
+    def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
+        return 0.0
+
+
 class SemanticIdTrainer(Trainer):
     """RecBole's trainer for models of semantic IDs, with the tokenizer stage before it.
 

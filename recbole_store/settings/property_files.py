@@ -17,7 +17,7 @@ import yaml
 
 from recbole_store.errors import SettingsError
 
-PLUGIN_MODELS = ("STORE", "SASRecAll", "TIGER")
+PLUGIN_MODELS = ("STORE", "SASRecAll", "TIGER", "Neighbours")
 TOKENIZED_MODELS = ("STORE", "TIGER")  # those that read items' texts and generate semantic IDs
 
 # What the dataset loader and the command line understand although no property file lists it.
