@@ -21,7 +21,7 @@ class CodeDecoder:
         prompt: input vectors before the history, [P, H].
         history: input vectors of the histories' codes, [B, T, L, H], right-padded.
         lengths: items in each history, int64 [B].
-        last_items: item_ids that the histories end with, [B], for whoever scores whole items.
+        item_seq: item_ids of the histories, [B, T], for whoever scores whole items.
     """
 
     def __init__(
@@ -32,9 +32,9 @@ class CodeDecoder:
         prompt,
         history: Tensor,
         lengths: Tensor,
-        last_items: Tensor | None = None,
+        item_seq: Tensor | None = None,
     ):
-        self.last_items = last_items
+        self.item_seq, self.lengths = item_seq, lengths
         self.backbone, self.embed, self.heads = backbone, embed, heads
         self.n_users, _, n_levels, _ = history.shape
         prompts = prompt.expand(self.n_users, -1, -1)
@@ -81,8 +81,9 @@ class CodeDecoder:
         self.cache.batch_select_indices(users)
         self.end, self.history_end = self.end[users], self.history_end[users]
         self._sees_history = self._sees_history[users]
-        if self.last_items is not None:
-            self.last_items = self.last_items[users]
+        self.lengths = self.lengths[users]
+        if self.item_seq is not None:
+            self.item_seq = self.item_seq[users]
         self._prefixes = {level: rows[users] for level, rows in self._prefixes.items()}
         self._fed_at = {level: rows[users] for level, rows in self._fed_at.items()}
 

@@ -15,7 +15,8 @@ from recbole.model.sequential_recommender.sasrec import SASRec
 from torch import Tensor
 
 from recbole_store.generator.windows import with_targets
-from recbole_store.model.window_targets import WindowTargets, filters_training, without_seen
+from recbole_store.model.window_targets import WindowTargets, filters_training
+from recbole_store.tokenizer.text_tower import without_seen
 
 
 class SASRecAll(WindowTargets, SASRec):

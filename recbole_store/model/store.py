@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from recbole_store.generator.beam_search import Beams, beam_margin, path_log_probs
 from recbole_store.generator.code_tokens import CodeTokens
+from recbole_store.generator.company import Company, likeness_to_history
 from recbole_store.generator.item_head import ItemHead, fuse
 from recbole_store.generator.item_vectors import ItemVectors
 from recbole_store.generator.tree_decoder import CodeDecoder
@@ -27,10 +28,13 @@ from recbole_store.generator.windows import (
 from recbole_store.llm.backbone import Backbone
 from recbole_store.model.semantic_id_model import SemanticIdModel
 from recbole_store.model.text_tasks import Parts, TextTasks
-from recbole_store.model.window_targets import WindowTargets, filters_training, without_seen
+from recbole_store.model.window_targets import WindowTargets, filters_training
+from recbole_store.tokenizer.co_occurrence import training_co_occurrence
 from recbole_store.tokenizer.dense_tokens import DenseTokenizer
-from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
+from recbole_store.tokenizer.item_tokenizer import TOWER_DROPOUT, ItemTokenizer
 from recbole_store.tokenizer.quantizers.base import DENSE_TOKENS
+from recbole_store.tokenizer.quantizers.registry import QUANTIZERS
+from recbole_store.tokenizer.text_tower import TextTower, without_seen
 
 
 class STORE(WindowTargets, SemanticIdModel):
@@ -43,6 +47,10 @@ class STORE(WindowTargets, SemanticIdModel):
         self.item_weight = config["item_weight"]
         self.fusion = config["fusion"]
         self.last_item_weight = config["last_item_weight"]
+        self.text_head_weight = config["text_head_weight"]
+        self.text_share = config["text_share"]
+        self.together_weight = config["together_weight"]
+        self.likeness_weight = config["likeness_weight"]
         self.prefix_weight = config["prefix_weight"]
         self.filter_training = filters_training(config)
         self.learning_rates = (config["learning_rate"], config["code_learning_rate"])
@@ -68,7 +76,10 @@ class STORE(WindowTargets, SemanticIdModel):
             hidden_dropout=config["hidden_dropout"],
         )
         hidden_size, word_norm = self.backbone.hidden_size, self.backbone.word_norm
-        slots = DenseTokenizer(config["n_levels"], hidden_size, word_norm, config["max_text_words"])
+        slots = None
+        if QUANTIZERS[config["tokenizer"]].reads == DENSE_TOKENS:
+            n_slots, max_words = config["n_levels"], config["max_text_words"]
+            slots = DenseTokenizer(n_slots, hidden_size, word_norm, max_words)
         self.item_tokenizer = ItemTokenizer(
             config, dataset.item_texts, self.cold_items, self.backbone, slots
         )
@@ -82,13 +93,21 @@ class STORE(WindowTargets, SemanticIdModel):
         self.item_head: ItemHead | None = None
         width = config["item_vector_size"]
         if config["item_input"] or self.item_weight > 0:
-            n_points = self.item_tokenizer.quantizer.n_points
+            n_points = self.points.size(1)
             own_dropout = config["own_vector_dropout"]
             self.item_vectors = ItemVectors(self.n_items, n_points, width, own_dropout)
         if config["item_input"]:
             self.item_input = nn.Linear(width, hidden_size, bias=False)
         if self.item_weight > 0:
             self.item_head = ItemHead(hidden_size, width)
+        self.text_head: TextTower | None = None
+        if self.text_head_weight > 0:
+            n_features = self.points.size(1)
+            self.text_head = TextTower(n_features, width, TOWER_DROPOUT, hidden_size)
+        self.company: Company | None = None
+        if self.together_weight:
+            self.company = Company(training_co_occurrence(dataset, self.n_items))
+        self._text_vectors: Tensor | None = None  # of all items, while nothing is trained
         self.text_tasks = TextTasks(config, self.backbone, self.points.size(1))
 
     @property
@@ -102,12 +121,15 @@ class STORE(WindowTargets, SemanticIdModel):
     def start_recommender(self, stage: dict) -> None:
         """Start the recommender's weights from the tokenizer's, and codes from their items.
 
-        Other tokenizers than the palette have no weights here, and their codes start at random.
+        Other tokenizers than palette and tower have no weights here, and their codes start at
+        random.
         """
         super().start_recommender(stage)
-        if self.item_tokenizer.reads == DENSE_TOKENS:
+        if "code_means" in stage:
             self.backbone.copy_stage("tokenizer", "recommender")
             self.code_tokens.start_from(stage["code_means"], stage["code_counts"])
+        if self.text_head is not None:
+            self.text_head.load_state_dict(self.item_tokenizer.tower.state_dict(), strict=False)
 
     def parameter_groups(self) -> list[dict]:
         """What trains at present, with a learning rate each for the LLM and for the new parts."""
@@ -207,6 +229,13 @@ class STORE(WindowTargets, SemanticIdModel):
                 logits = without_seen(logits, items, is_target)
             item_loss = F.cross_entropy(logits, items[:, 1:][is_target], reduction="sum")
             loss = loss + self.item_weight * item_loss / n_targets
+        if self.text_head is not None:
+            pooled = self.text_head.pooled(self.points, items[:, :-1])[is_target]
+            logits = self._by_text(hidden[:, :, 0][is_target], pooled)
+            if self.filter_training:
+                logits = without_seen(logits, items, is_target)
+            text_loss = F.cross_entropy(logits, items[:, 1:][is_target], reduction="sum")
+            loss = loss + self.text_head_weight * text_loss / n_targets
         return loss
 
     def _by_item(self, states: Tensor) -> Tensor:
@@ -214,11 +243,28 @@ class STORE(WindowTargets, SemanticIdModel):
 
         Padding gets -inf, and so do cold items until they join.
         """
-        is_hidden = torch.zeros(self.n_items, dtype=torch.bool, device=states.device)
-        is_hidden[0] = True
-        if not self.has_joined:
-            is_hidden[self.cold_items] = True
-        return self.item_head(states, self.item_vectors(self.points), is_hidden)
+        return self.item_head(states, self.item_vectors(self.points), ~self._is_known())
+
+    def _by_text(self, states: Tensor, pooled: Tensor) -> Tensor:
+        """The text head's logits [..., n_items], of the same states and pooled histories [..., D].
+
+        No identifier takes part, so an item is scored by its text alone, seen or new.
+        """
+        queries = self.text_head.queries(pooled, states)
+        logits = self.text_head.logits(queries, self.text_vectors())
+        return logits.masked_fill(~self._is_known(), -torch.inf)
+
+    def text_vectors(self) -> Tensor:
+        """The text head's unit vectors of all items, [n_items, D]."""
+        if self.training:
+            return self.text_head.items(self.points)
+        if self._text_vectors is None:
+            self._text_vectors = self.text_head.items(self.points)
+        return self._text_vectors
+
+    def train(self, mode: bool = True):
+        self._text_vectors = None
+        return super().train(mode)
 
     def join(self) -> None:
         """Let cold items into the catalogue; their own vectors are those of like texts' items."""
@@ -238,19 +284,34 @@ class STORE(WindowTargets, SemanticIdModel):
             self.backbone.embed(self.history_prompt),
             self.read_items(codes, interaction[self.ITEM_SEQ][:, :n_items]),
             lengths,
-            interaction[self.ITEM_SEQ].gather(1, (lengths - 1).clamp(min=0)[:, None]).squeeze(1),
+            interaction[self.ITEM_SEQ][:, :n_items],
         )
 
     def _at_history_end(self, decoder: CodeDecoder) -> Tensor:
-        """The item head's log-probabilities for a decoder's users, [B, n_items].
+        """The heads' log-probabilities for a decoder's users, [B, n_items].
 
-        With ``last_item_weight`` items like the last one gain. That SASRec's residual connections
-        learn; trained with it, pairs of items would be learnt by heart, so it is for ranking alone.
+        The ID head's and the text head's are weighed; items gain that were together with the last
+        ones in training histories, or are like them by text. With ``last_item_weight`` items like
+        the last one gain: that SASRec's residual connections learn; trained with it, pairs of items
+        would be learnt by heart, so it is for ranking alone, as the other gains are.
         """
-        logits = self._by_item(decoder.history_end[:, 0])
+        states, item_seq = decoder.history_end[:, 0], decoder.item_seq
+        last = (decoder.lengths - 1).clamp(min=0)
+        logits = self._by_item(states)
         if self.last_item_weight:
-            like_last = self.item_vectors.likeness(self.points, decoder.last_items)
+            last_items = item_seq.gather(1, last[:, None]).squeeze(1)
+            like_last = self.item_vectors.likeness(self.points, last_items)
             logits = logits + self.last_item_weight * like_last
+        if self.text_head is not None:
+            pooled = self.text_head.pooled(self.points, item_seq)
+            by_text = self._by_text(states, pooled[torch.arange(len(last)), last])
+            logits = (1 - self.text_share) * logits.log_softmax(-1)
+            logits = logits + self.text_share * by_text.log_softmax(-1)
+        if self.company is not None:
+            logits = logits + self.together_weight * self.company(item_seq, decoder.lengths)
+        if self.likeness_weight:
+            alike = likeness_to_history(self.text_vectors(), item_seq, decoder.lengths)
+            logits = logits + self.likeness_weight * alike
         return logits.log_softmax(-1)
 
     def fused(self, decoder: CodeDecoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:

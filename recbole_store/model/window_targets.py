@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from recbole_store.generator.windows import wanted_targets
@@ -42,22 +41,3 @@ def filters_training(config) -> bool:
     """Whether training's softmax over items leaves out those of the history."""
     wanted = config["filter_training"]
     return config["filter_history"] if wanted is None else wanted
-
-
-def without_seen(logits: Tensor, items: Tensor, is_target: Tensor) -> Tensor:
-    """Logits of all items for each target of windows, -inf for padding and what stands before it.
-
-    So a model does not learn how to rank what ``filter_history`` never ranks. The target keeps its
-    logit where the user had it before; items that the window's length cut off are not known here.
-
-    Args:
-        logits: [n, n_items].
-        items: item_ids [B, T + 1], the rows' targets included, right-padded by 0.
-        is_target: bool [B, T], n of them True: item t + 1 is a target.
-    """
-    rows, places = is_target.nonzero(as_tuple=True)
-    history = items[rows, :-1]
-    is_later = torch.arange(history.size(1), device=items.device) > places[:, None]
-    is_target_again = history == items[rows, places + 1][:, None]
-    seen = history.masked_fill(is_later | is_target_again, 0)
-    return logits.scatter(1, torch.nn.functional.pad(seen, (1, 0)), -torch.inf)

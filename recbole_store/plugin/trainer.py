@@ -10,6 +10,7 @@ from recbole.trainer import Trainer
 from recbole.utils import init_seed
 
 from recbole_store.generator.scores import dense_scores
+from recbole_store.generator.windows import with_targets
 from recbole_store.plugin.item_dropout import ItemDropout
 from recbole_store.plugin.loaders import SimilarLengths
 from recbole_store.plugin.topk_collector import TopKCollector, is_ranked_by_topk
@@ -20,6 +21,7 @@ from recbole_store.tokenizer.co_occurrence import (
 )
 from recbole_store.tokenizer.semantic_ids import write_table
 from recbole_store.tokenizer.stage import TokenizerStage
+from recbole_store.tokenizer.text_tower import Windows
 
 log = logging.getLogger(__name__)
 
@@ -144,9 +146,12 @@ class SemanticIdTrainer(Trainer):
         settings = {key: self.config[key] for key in stage_keys(tokenizer.name)}
         stage = TokenizerStage(tokenizer, settings, self._build_optimizer)
         together = None
-        if stage.reads_histories:
+        if stage.reads_company:
             together = training_co_occurrence(dataset, self.model.n_items)
-        found = stage.run(dataset.dataset_name, together, dataset.item_counter, show_progress)
+        windows = training_windows(dataset, self.model) if stage.reads_windows else None
+        found = stage.run(
+            dataset.dataset_name, together, windows, dataset.item_counter, show_progress
+        )
         self.model.start_recommender(found)
         self.model.tokenizer_report = stage.report(found)
         raw_ids = list(dataset.field2id_token[dataset.iid_field][1:])
@@ -198,6 +203,13 @@ class TIGERTrainer(SemanticIdTrainer):
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
         train_data.dataset.draw_targets()
         return super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
+
+
+def training_windows(dataset, model) -> Windows:
+    """All training histories of a WindowDataset, read as its model does."""
+    rows = dataset[torch.arange(len(dataset))]
+    items = with_targets(rows[model.ITEM_SEQ], rows[model.ITEM_SEQ_LEN], rows[model.ITEM_ID])
+    return Windows(items, model.wanted_targets(rows)[:, : items.size(1) - 1])
 
 
 def training_batches(train_data, config, model) -> SimilarLengths:

@@ -49,7 +49,7 @@ LEARNERS = ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam")
 OWN_LEARNERS = ("adafactor",)
 
 # Of recbole_store.tokenizer.quantizers.registry, which is too heavy to be imported here.
-TOKENIZERS = ("palette", "rqvae", "rqkmeans", "opq", "random")
+TOKENIZERS = ("palette", "tower", "rqvae", "rqkmeans", "opq", "random")
 
 # STORE's and TIGER's keys: a test, and what it says to somebody whose value fails it.
 RANGES = {
@@ -71,6 +71,10 @@ RANGES = {
     "text_task_share": (lambda v: 0 < v <= 1, "in (0, 1], or null for all items"),
     "prefix_weight": (lambda v: v >= 0, "at least 0"),
     "item_weight": (lambda v: v >= 0, "at least 0"),
+    "text_head_weight": (lambda v: v >= 0, "at least 0"),
+    "text_share": (lambda v: 0 <= v <= 1, "in [0, 1]"),
+    "together_weight": (lambda v: v >= 0, "at least 0, or null for 0"),
+    "likeness_weight": (lambda v: v >= 0, "at least 0, or null for 0"),
     "item_vector_size": (lambda v: v >= 1, "at least 1"),
     "collaborative_start": (lambda v: v > 0, "above 0, or null for a random start"),
     "item_dropout": (lambda v: 0 <= v < 1, "in [0, 1), or null for none"),
@@ -132,7 +136,7 @@ _NEEDED = ("data_path", "checkpoint_dir", "metrics", "topk", "valid_metric", "ev
 _NULLABLE = {"backbone_layers", "clip_grad_norm", "micro_batch_size", "max_hours", "cold_items"}
 _NULLABLE |= {"targets_per_user", "decay_after_steps", "codebook_size", "final_rate_share"}
 _NULLABLE |= {"collaborative_start", "text_task_share", "item_dropout", "last_item_weight"}
-_NULLABLE |= {"validation_gap"}
+_NULLABLE |= {"validation_gap", "together_weight", "likeness_weight"}
 NEVER_NULL = {*_NEEDED, *RANGES} - _NULLABLE
 
 
@@ -176,6 +180,19 @@ def check_ranges(settings: dict) -> None:
             "`collaborative_start` is for items' own vectors, but with `item_input: False` and "
             "`item_weight: 0` there are none: leave it out."
         )
+    if settings.get("text_head_weight"):
+        if settings.get("tokenizer") != "tower" or not settings.get("item_weight"):
+            raise SettingsError(
+                "`text_head_weight` is for a head that starts as the text tower and is weighed "
+                "with the item head: set `tokenizer: tower` and `item_weight`, or leave it out."
+            )
+    for key in ("likeness_weight", "together_weight"):
+        lacks = "item_weight" if key == "together_weight" else "text_head_weight"
+        if settings.get(key) and "fusion" in settings and not (settings.get(lacks) and fused):
+            raise SettingsError(
+                f"`{key}` adds to the heads' scores, which take no part in the ranking here: set "
+                f"`{lacks}` and `fusion` above 0, or leave it out."
+            )
     if settings.get("last_item_weight") and not fused:
         raise SettingsError(
             "`last_item_weight` belongs to the item head, which takes no part in the ranking with "
@@ -198,12 +215,12 @@ def check_ranges(settings: dict) -> None:
 
 
 def check_tokenizer(model: str, tokenizer: str | None) -> None:
-    """The palette reads what STORE's LLM makes of texts."""
-    if tokenizer == "palette" and model != "STORE":
-        others = ", ".join(name for name in TOKENIZERS if name != "palette")
+    """The palette and the tower read what STORE's LLM makes of texts."""
+    if tokenizer in ("palette", "tower") and model != "STORE":
+        others = ", ".join(name for name in TOKENIZERS if name not in ("palette", "tower"))
         raise SettingsError(
-            f"`tokenizer` is palette, which reads the dense tokens of STORE's LLM, but {model} has "
-            f"none: set it to one of {others}."
+            f"`tokenizer` is {tokenizer}, which reads what STORE's LLM makes of texts, but {model} "
+            f"has none: set it to one of {others}."
         )
 
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 from recbole_store.llm.text_encoder import TextEncoder, weights_digest
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
-from recbole_store.tokenizer.quantizers.base import DENSE_TOKENS, TEXT_EMBEDDING
+from recbole_store.tokenizer.quantizers.base import DENSE_TOKENS, TEXT_EMBEDDING, TOWER_VECTOR
 from recbole_store.tokenizer.quantizers.registry import QUANTIZERS
+from recbole_store.tokenizer.text_tower import Windows
 
 # Raised whenever the tokenizer stage comes to give other codes, or to keep other things, for the
 # same settings.
@@ -44,6 +45,25 @@ TOKENIZER_KEYS = (
     "clip_grad_norm",
     "seed",
 )
+# And the tower's; the LLM is read as it is.
+TOWER_KEYS = (
+    "backbone",
+    "backbone_layers",
+    "tokenizer",
+    "n_levels",
+    "codebook_size",
+    "pca_dim",
+    "max_text_words",
+    "item_vector_size",
+    "tokenizer_epochs",
+    "tokenizer_batch_size",
+    "tokenizer_learning_rate",
+    "learner",
+    "weight_decay",
+    "warmup_steps",
+    "clip_grad_norm",
+    "seed",
+)
 # And the other quantizers', besides their own keys; those of TEXT_KEYS where they read texts.
 QUANTIZER_KEYS = ("tokenizer", "n_levels", "codebook_size", "seed")
 TEXT_KEYS = ("text_encoder", "max_text_words")
@@ -54,6 +74,8 @@ def stage_keys(tokenizer: str) -> tuple[str, ...]:
     kind = QUANTIZERS[tokenizer]
     if kind.reads == DENSE_TOKENS:
         return TOKENIZER_KEYS
+    if kind.reads == TOWER_VECTOR:
+        return TOWER_KEYS
     return (*QUANTIZER_KEYS, *kind.keys, *(TEXT_KEYS if kind.reads == TEXT_EMBEDDING else ()))
 
 
@@ -66,7 +88,11 @@ def digest(*arrays) -> str:
 
 
 def fingerprint(
-    settings: Mapping, tokenizer: ItemTokenizer, together, encoder: TextEncoder | None
+    settings: Mapping,
+    tokenizer: ItemTokenizer,
+    together,
+    encoder: TextEncoder | None,
+    windows: Windows | None = None,
 ) -> str:
     """Hash of all that the stage's result depends on: settings, texts, weights, histories.
 
@@ -74,6 +100,7 @@ def fingerprint(
         settings: of :func:`stage_keys`.
         together: co-occurrence of items in training histories, CSR; None if it is not read.
         encoder: of the texts; None if no frozen encoder reads them.
+        windows: of training histories; None if they are not read.
     """
     content = {
         "version": TOKENIZER_VERSION,
@@ -81,7 +108,7 @@ def fingerprint(
         "items": len(tokenizer.fields),
         "cold": tokenizer.cold_items.tolist(),
     }
-    if tokenizer.reads == DENSE_TOKENS:
+    if tokenizer.reads in (DENSE_TOKENS, TOWER_VECTOR):
         content |= {
             "bf16": tokenizer.backbone.bf16,
             "texts": tokenizer.fields,
@@ -89,6 +116,8 @@ def fingerprint(
         }
     if together is not None:
         content["together"] = digest(together.indptr, together.indices, together.data)
+    if windows is not None:
+        content["windows"] = digest(windows.items.numpy(), windows.wanted.numpy())
     if encoder is not None:
         content |= {"texts": tokenizer.fields, "weights": encoder.digest()}
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from recbole_store.data.item_texts import join_pieces
 from recbole_store.llm.backbone import Backbone
+from recbole_store.llm.layer_means import LayerMeans, layers_read
 from recbole_store.llm.text_encoder import TextEncoder, text_width
 from recbole_store.tokenizer.dense_tokens import DenseTokenizer
-from recbole_store.tokenizer.quantizers.base import DENSE_TOKENS, NOTHING, TEXT_EMBEDDING
+from recbole_store.tokenizer.quantizers.base import (
+    DENSE_TOKENS,
+    NOTHING,
+    TEXT_EMBEDDING,
+    TOWER_VECTOR,
+)
 from recbole_store.tokenizer.quantizers.registry import QUANTIZERS, make_quantizer
 from recbole_store.tokenizer.semantic_ids import statistics
+from recbole_store.tokenizer.text_tower import TextTower
 from recbole_store.tokenizer.token_texts import TokenTexts
+from recbole_store.tokenizer.whitening import Whitening
 
 TEXTS_PER_BATCH = 64  # whose dense tokens are read at a time
+TOWER_DROPOUT = 0.2  # of a text's features, in both stages
 
 
 class ItemTokenizer(nn.Module):
@@ -37,7 +47,8 @@ class ItemTokenizer(nn.Module):
 
     Args:
         settings: ``tokenizer``, ``n_levels``, ``codebook_size``, ``disambiguation_size``,
-            ``max_text_words``, ``text_encoder`` and the quantizer's own.
+            ``max_text_words``, ``text_encoder``, the quantizer's own, and with a tower
+            ``item_vector_size``, its width.
         fields: see above.
         cold_items: int64.
         backbone: the LLM that reads texts into slots; None for a model without one.
@@ -75,12 +86,25 @@ class ItemTokenizer(nn.Module):
             width = backbone.hidden_size
         elif QUANTIZERS[self.name].reads == TEXT_EMBEDDING:
             width = text_width(self.encoder_name)
+        self.whitening: Whitening | None = None
+        self.tower: TextTower | None = None
+        if QUANTIZERS[self.name].reads == TOWER_VECTOR:
+            width = settings["item_vector_size"]
+            self.llm_name = settings["backbone"]
+            n_blocks = len(layers_read(1))
+            width_read = n_blocks * backbone.hidden_size
+            self.whitening = Whitening(width_read, n_blocks, len(fields) - 1)
+            self.tower = TextTower(self.whitening.n_features, width, TOWER_DROPOUT)
+            self.tower.requires_grad_(False)  # but while stage 1 trains it
         self.quantizer = make_quantizer(settings, width, len(fields) - 1)
         n_codes = settings["codebook_size"]
         self.sizes = [n_codes] * settings["n_levels"] + [settings["disambiguation_size"]]
         ids = torch.zeros(len(fields), len(self.sizes), dtype=torch.long)
         self.register_buffer("semantic_ids", ids)
-        self.register_buffer("points", torch.zeros(len(fields), self.quantizer.n_points))
+        n_points = self.quantizer.n_points
+        if self.whitening is not None:  # what is known of a text before any history was seen
+            n_points = self.whitening.n_features
+        self.register_buffer("points", torch.zeros(len(fields), n_points))
 
     @property
     def backbone(self) -> Backbone | None:
@@ -88,7 +112,7 @@ class ItemTokenizer(nn.Module):
 
     @property
     def reads(self) -> str:
-        """What the quantizer reads: DENSE_TOKENS, TEXT_EMBEDDING or NOTHING."""
+        """What the quantizer reads: DENSE_TOKENS, TEXT_EMBEDDING, TOWER_VECTOR or NOTHING."""
         return self.quantizer.reads
 
     @property
@@ -103,7 +127,10 @@ class ItemTokenizer(nn.Module):
         return known
 
     def trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """What stage 1 trains, by name: the slots, and the LLM's weights of that stage."""
+        """What stage 1 trains, by name: the tower, or the slots and the LLM's weights."""
+        if self.tower is not None:
+            yield from self.tower.named_parameters("tower")
+            return
         if self.slots is not None:
             yield from self.slots.named_parameters("slots")
         if self.backbone is not None:
@@ -113,19 +140,37 @@ class ItemTokenizer(nn.Module):
 
     @torch.no_grad()
     def quantizer_inputs(self, texts: list[str]) -> Tensor:
-        """Texts -> what the quantizer reads, [N, ...]: dense tokens, text embeddings or nothing."""
+        """Texts -> what the quantizer reads, [N, ...]: dense tokens, vectors, or nothing."""
         if self.reads == NOTHING:
             return torch.empty(len(texts), 0)
         if self.reads == TEXT_EMBEDDING:
             encoder = TextEncoder(self.encoder_name, self.device)
             return encoder(texts, self.max_text_words).to(self.device)
+        if self.reads == TOWER_VECTOR:
+            return self.tower.eval().items(self.features(texts))
+        with self._reading() as backbone:
+            return self.slots.read_all(backbone, texts, TEXTS_PER_BATCH).to(self.device)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Backbone]:
+        """The backbone as stage 1 has it, without dropout; as it was, afterwards."""
         backbone, stage, was_training = self.backbone, self.backbone.stage, self.backbone.training
         backbone.eval()
         backbone.use_stage("tokenizer")
-        dense = self.slots.read_all(backbone, texts, TEXTS_PER_BATCH)
-        backbone.use_stage(stage)
-        backbone.train(was_training)
-        return dense.to(self.device)
+        try:
+            yield backbone
+        finally:
+            backbone.use_stage(stage)
+            backbone.train(was_training)
+
+    def mean_states(self, texts: list[str]) -> Tensor:
+        """Texts -> mean states of layers of the LLM as it came, fp32 [N, 3 * H]."""
+        reader = LayerMeans(self.llm_name, self.device)
+        return reader(texts, self.max_text_words).to(self.device)
+
+    def features(self, texts: list[str]) -> Tensor:
+        """Texts -> what the tower reads of them, [N, F]."""
+        return self.whitening(self.mean_states(texts))
 
     def tokenize(self, texts: list[str]) -> Tensor:
         """Text-to-token: texts of any items, new ones too -> codes, int64 [N, L - 1].

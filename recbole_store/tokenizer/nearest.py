@@ -31,22 +31,19 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     return normalize(np.asarray(vectors, dtype=np.float32))
 
 
-def whitened(vectors: np.ndarray, width: int, known: np.ndarray) -> np.ndarray:
-    """Vectors [N, D] in their principal components, each with variance 1, [N, min(width, ...)].
+def principal_axes(vectors: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [D] of vectors [N, D] and their first axes, scaled so that each has variance 1.
 
-    All texts of a catalogue share a few large components, which hide what sets them apart.
-
-    Args:
-        width: components that are kept.
-        known: bool [N], rows that mean and components are found on.
+    Returns:
+        mean and axes [<= width, D]: ``(vectors - mean) @ axes.T`` is whitened.
     """
-    fitted = np.asarray(vectors[known], dtype=np.float64)
-    mean = fitted.mean(0)
-    _, lengths, axes = np.linalg.svd(fitted - mean, full_matrices=False)
+    vectors = np.asarray(vectors, dtype=np.float64)
+    mean = vectors.mean(0)
+    _, lengths, axes = np.linalg.svd(vectors - mean, full_matrices=False)
     # A component that is rounding alone would count as much as any other.
-    kept = axes[:width][lengths[:width] > 1e-6 * max(lengths[0], 1e-12)]
-    scale = lengths[: len(kept)] / np.sqrt(max(len(fitted), 1))
-    return ((vectors - mean) @ kept.T / scale).astype(np.float32)
+    is_real = lengths[:width] > 1e-6 * max(lengths[0], 1e-12)
+    scale = lengths[:width][is_real] / np.sqrt(len(vectors))
+    return mean.astype(np.float32), (axes[:width][is_real] / scale[:, None]).astype(np.float32)
 
 
 def by_both_totals(counts: sparse.csr_matrix) -> sparse.csr_matrix:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import random
 import time
 from collections import Counter
@@ -11,11 +12,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from recbole_store.errors import DisambiguationOverflow
+from recbole_store.llm.length_batches import similar_lengths
 from recbole_store.llm.model_files import cache_folder
 from recbole_store.llm.text_encoder import TextEncoder
 from recbole_store.tokenizer.cache import fingerprint
@@ -26,9 +29,11 @@ from recbole_store.tokenizer.quantizers.base import (
     DENSE_TOKENS,
     NOTHING,
     TEXT_EMBEDDING,
+    TOWER_VECTOR,
     code_means,
 )
 from recbole_store.tokenizer.semantic_ids import disambiguate
+from recbole_store.tokenizer.text_tower import Windows, tower_loss
 
 log = logging.getLogger(__name__)
 
@@ -55,19 +60,32 @@ class TokenizerStage:
             self.encoder = TextEncoder(tokenizer.encoder_name, tokenizer.device)
 
     @property
-    def reads_histories(self) -> bool:
-        """Whether training histories say which items are alike."""
+    def reads_windows(self) -> bool:
+        """Whether training histories are learnt, target by target."""
+        return self.tokenizer.reads == TOWER_VECTOR
+
+    @property
+    def reads_company(self) -> bool:
+        """Whether it is asked which items training histories put together."""
         if self.tokenizer.reads != DENSE_TOKENS:
             return False
         return self.settings["collaborative_share"] > 0 and self.settings["contrastive_weight"] > 0
 
-    def run(self, name: str, together, item_counts: Counter, show_progress: bool = False) -> dict:
+    def run(
+        self,
+        name: str,
+        together,
+        windows: Windows | None,
+        item_counts: Counter,
+        show_progress: bool = False,
+    ) -> dict:
         """Give every item its semantic ID.
 
         Args:
             name: of the data set, for the cache's file.
             together: how often training histories put items together, CSR [N + 1, N + 1]; None if
-                ``reads_histories`` is false.
+                ``reads_company`` is false.
+            windows: of training histories; None if ``reads_windows`` is false.
             item_counts: training interactions of each item_id; popular items come first where
                 several share their codes.
 
@@ -82,7 +100,7 @@ class TokenizerStage:
         tokenizer = self.tokenizer
         if tokenizer.reads != NOTHING:
             self._check_texts()
-        stage = self._train_or_load(name, together, show_progress)
+        stage = self._train_or_load(name, together, windows, show_progress)
         self._take_weights(stage)
         for buffer, values in zip(
             tokenizer.quantizer.buffers(), stage[tokenizer.name], strict=True
@@ -116,14 +134,18 @@ class TokenizerStage:
                 f"`item_text` columns that tell items apart."
             )
 
-    def _train_or_load(self, name: str, together, show_progress: bool) -> dict:
-        cached = self.cache_file(name, together)
+    def _train_or_load(
+        self, name: str, together, windows: Windows | None, show_progress: bool
+    ) -> dict:
+        cached = self.cache_file(name, together, windows)
         if cached.is_file():
             log.info("Tokenizer: unchanged since an earlier run, taken from %s", cached)
             return {**torch.load(cached, map_location="cpu", weights_only=True), "cached": True}
         start = time.perf_counter()
         if self.tokenizer.reads == DENSE_TOKENS:
             stage = self._train(together, show_progress)
+        elif self.tokenizer.reads == TOWER_VECTOR:
+            stage = self._train_tower(windows, show_progress)
         else:
             stage = self._quantize()
         stage["seconds"] = time.perf_counter() - start
@@ -133,16 +155,21 @@ class TokenizerStage:
         part.rename(cached)  # a killed run leaves no half-written cache
         return {**stage, "cached": False}
 
-    def cache_file(self, name: str, together) -> Path:
+    def cache_file(self, name: str, together, windows: Windows | None) -> Path:
         """Where the result is kept: another file for whatever else it depends on."""
-        key = fingerprint(self.settings, self.tokenizer, together, self.encoder)
+        key = fingerprint(self.settings, self.tokenizer, together, self.encoder, windows)
         return cache_folder() / "tokenizers" / f"{name}-{key}.pt"
 
     @torch.no_grad()
     def _take_weights(self, stage: dict) -> None:
         """Let the tokenizer read with what was trained, now or in an earlier run."""
-        if self.tokenizer.reads != DENSE_TOKENS:
+        if "weights" not in stage:
             return
+        if self.tokenizer.whitening is not None:
+            for buffer, values in zip(
+                self.tokenizer.whitening.buffers(), stage["whitening"], strict=True
+            ):
+                buffer.copy_(values)
         backbone, before = self.tokenizer.backbone, self.tokenizer.backbone.stage
         backbone.use_stage("tokenizer")
         for name, weight in self.tokenizer.trainable():
@@ -267,6 +294,67 @@ class TokenizerStage:
             "code_means": means,
             "code_counts": counts,
             "reconstruction_loss": reconstruction,
+        }
+
+    def _train_tower(self, windows: Windows, show_progress: bool) -> dict:
+        """The frozen LLM's mean states, whitened; the tower on what follows what; then k-means."""
+        settings, tokenizer = self.settings, self.tokenizer
+        known = tokenizer.is_known()
+        states = tokenizer.mean_states(tokenizer.texts[1:])
+        tokenizer.whitening.fit(states[known[1:]])
+        features = F.pad(tokenizer.whitening(states), (0, 0, 1, 0))
+        torch.manual_seed(settings["seed"])
+        tower = tokenizer.tower.train().requires_grad_(True)
+        optimizer = self.new_optimizer(
+            params=list(tower.parameters()), learning_rate=settings["tokenizer_learning_rate"]
+        )
+        n_targets = windows.wanted.sum(1)
+        chance, total = math.log(int(known.sum())), None
+        steps = -(-len(n_targets) // settings["tokenizer_batch_size"])
+        steps *= settings["tokenizer_epochs"]
+        with tqdm(total=steps, disable=not show_progress, desc="Tokenizer") as bar:
+            for epoch in range(settings["tokenizer_epochs"]):
+                total = 0.0
+                shuffled = torch.randperm(len(n_targets))
+                batches = similar_lengths(
+                    n_targets[shuffled], settings["tokenizer_batch_size"], shuffled
+                )
+                for rows in batches:
+                    part = windows.of_rows(rows)
+                    items, wanted = (t.to(tokenizer.device) for t in part)
+                    if not wanted.any():
+                        continue
+                    loss = tower_loss(
+                        tower, features, items, wanted, ~known, tokenizer.backbone.bf16
+                    )
+                    if not torch.isfinite(loss):
+                        raise ValueError("The tokenizer's training loss is not finite.")
+                    optimizer.zero_grad()
+                    loss.backward()
+                    if settings["clip_grad_norm"]:
+                        clip_grad_norm_(tower.parameters(), **settings["clip_grad_norm"])
+                    optimizer.step()
+                    total += loss.item() * int(wanted.sum())
+                    bar.update()
+                total /= int(n_targets.sum())
+                log.info("tokenizer epoch %d   loss %.4f   (chance %.4f)", epoch, total, chance)
+        tower.eval().requires_grad_(False)
+        with torch.no_grad():
+            vectors = tower.items(features[1:])
+        found = self._fit_quantizer(vectors.cpu())
+        found["points"] = features[1:].cpu()
+        # How a level's codes begin as inputs of the LLM: as the words of their items.
+        states = states.cpu().unflatten(1, (tokenizer.whitening.n_blocks, -1))[:, 0]
+        per_level = states[:, None].expand(-1, found["codes"].size(1), -1)
+        rows = known[1:].cpu()
+        means, counts = code_means(per_level[rows], found["codes"][rows], settings["codebook_size"])
+        return {
+            "weights": {name: w.detach().clone() for name, w in tokenizer.trainable()},
+            "whitening": [buffer.clone() for buffer in tokenizer.whitening.buffers()],
+            **found,
+            "report": {**found["report"], "tower_loss": total, "chance_loss": chance},
+            "code_means": means,
+            "code_counts": counts,
         }
 
 

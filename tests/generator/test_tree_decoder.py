@@ -139,9 +139,9 @@ def test_of_selected_users_everything_stays(setup):
     (parents, codes), *_ = random_beams()
     users = torch.tensor([2, 0])
     every, few = setup.decoder(), setup.decoder()
-    few.last_items = torch.tensor([7, 8, 9])
+    few.item_seq = torch.tensor([[7], [8], [9]])
     few.select(users)
-    assert few.last_items.tolist() == [9, 7]
+    assert few.item_seq.tolist() == [[9], [7]]
     assert_close(few(0, None, None), every(0, None, None)[users], **CLOSE)
     assert_close(few(1, parents[users], codes[users]), every(1, parents, codes)[users], **CLOSE)
 

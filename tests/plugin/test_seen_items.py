@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from recbole_store.model.window_targets import without_seen
+from recbole_store.tokenizer.text_tower import without_seen
 
 
 def test_what_stands_before_a_target_goes_and_the_target_stays():

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 # What a quantizer reads of an item.
 DENSE_TOKENS = "dense tokens"  # [N, L, H], one a level, from the trained LLM
 TEXT_EMBEDDING = "text embedding"  # [N, H], one an item, from a frozen text encoder
+TOWER_VECTOR = "tower vector"  # [N, D], one an item, of the text tower on the LLM's mean states
 NOTHING = "nothing"  # [N, 0]
 
 # Items from which on PCA works on the covariance and k-means on mini-batches: the exact ways take
@@ -24,7 +25,7 @@ class Quantizer(nn.Module):
     builds a bare model and loads its weights into it.
 
     Attributes:
-        reads: DENSE_TOKENS, TEXT_EMBEDDING or NOTHING.
+        reads: DENSE_TOKENS, TEXT_EMBEDDING, TOWER_VECTOR or NOTHING.
         keys: names of the settings that the constructor takes besides sizes; the result depends on
             them.
 

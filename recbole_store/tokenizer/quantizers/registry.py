@@ -1,4 +1,4 @@
-"""The item tokenizers by name: a new one is a new class and a line here and in settings.py."""
+"""The item tokenizers by name: a new one is a new class and a line here and in the settings."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from recbole_store.tokenizer.quantizers.palette import Palette
 from recbole_store.tokenizer.quantizers.random_codes import RandomCodes
 from recbole_store.tokenizer.quantizers.residual_kmeans import ResidualKMeans
 from recbole_store.tokenizer.quantizers.rqvae import RQVAE
+from recbole_store.tokenizer.quantizers.tower_kmeans import TowerKMeans
 
 QUANTIZERS: dict[str, type[Quantizer]] = {
     "palette": Palette,
+    "tower": TowerKMeans,
     "rqvae": RQVAE,
     "rqkmeans": ResidualKMeans,
     "opq": ProductCodes,

@@ -1,0 +1,44 @@
+"""What items gain that were together with the last ones of a history, or are like them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from recbole_store.tokenizer.nearest import by_both_totals, decayed
+
+DECAY = 0.5  # weight of each item of a history, of that of the next one
+
+
+class Company:
+    """How much company items had in training histories.
+
+    Args:
+        counts: how often histories put items together, CSR [n_items, n_items].
+        decay: of an item's weight with each step back in the history.
+    """
+
+    def __init__(self, counts, decay: float = DECAY):
+        # SciPy's: a history weighs a few items, and an item has company with a few hundred.
+        self.together, self.decay = by_both_totals(counts), decay
+
+    def __call__(self, item_seq: Tensor, lengths: Tensor) -> Tensor:
+        """Summed company of all items with those of histories [B, T], fp32 [B, n_items]."""
+        n_items = self.together.shape[0]
+        weights = decayed(item_seq.cpu().numpy(), lengths.cpu().numpy(), self.decay, n_items)
+        return torch.from_numpy((weights @ self.together).toarray()).to(item_seq.device)
+
+
+def likeness_to_history(vectors: Tensor, item_seq: Tensor, lengths: Tensor) -> Tensor:
+    """Summed cosines of all items to those of histories, later ones weighing more, [B, n_items].
+
+    Args:
+        vectors: of unit length, [n_items, D].
+        item_seq: item_ids [B, T], right-padded by 0.
+        lengths: [B].
+    """
+    place = torch.arange(item_seq.size(1), device=item_seq.device)
+    age = lengths[:, None] - 1 - place
+    weights = torch.where((age >= 0) & (item_seq > 0), DECAY ** age.clamp(min=0).float(), 0.0)
+    summed = (weights[..., None] * vectors[item_seq]).sum(1)  # [B, D]
+    return summed @ vectors.T

@@ -1,0 +1,52 @@
+"""Mean states of texts -> their features: principal components, each with variance 1."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from recbole_store.tokenizer.nearest import principal_axes
+
+# Components that are kept. Nearest neighbours by 200 of one layer's found 8% less than by 400.
+FEATURES = 800
+
+
+class Whitening(nn.Module):
+    """All texts of a catalogue share a few large components, which hide what sets them apart.
+
+    Attributes:
+        scale: [H], of each block's numbers, as deeper layers' are larger.
+        mean: [H].
+        axes: [F, H]; those beyond the catalogue's own are 0.
+
+    Args:
+        width: H, of the vectors.
+        n_blocks: parts of a vector, of equal width, that are brought to one scale.
+        n_items: of the catalogue that it will be fitted on.
+    """
+
+    def __init__(self, width: int, n_blocks: int, n_items: int):
+        super().__init__()
+        self.n_blocks = n_blocks
+        self.register_buffer("scale", torch.ones(width))
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("axes", torch.zeros(min(FEATURES, width, n_items), width))
+
+    @property
+    def n_features(self) -> int:
+        return len(self.axes)
+
+    def fit(self, vectors: Tensor) -> None:
+        """Find scale, mean and axes of vectors [N, H]."""
+        blocks = vectors.unflatten(1, (self.n_blocks, -1))
+        deviation = (blocks - blocks.mean(0)).square().mean((0, 2)).sqrt().clamp(min=1e-6)
+        self.scale.copy_(deviation[:, None].expand(-1, blocks.size(2)).flatten())
+        mean, axes = principal_axes(
+            (vectors / self.scale.to(vectors)).cpu().numpy(), self.n_features
+        )
+        self.mean.copy_(torch.from_numpy(mean))
+        self.axes.zero_()[: len(axes)] = torch.from_numpy(axes).to(self.axes)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Vectors [N, H] -> features [N, F]."""
+        return (vectors / self.scale - self.mean) @ self.axes.T
