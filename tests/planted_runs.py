@@ -61,6 +61,7 @@ def planted_result(ranks, filtered=None, **changes) -> dict:
         "dataset": "planted",
         "seed": 2020,
         "protocol_hash": "0" * 16,
+        "result_version": 1,
         "hashed_settings": {"epochs": 3},
         "valid_metric": "NDCG@10",
         "valid": {"ndcg@10": 0.5},

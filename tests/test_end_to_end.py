@@ -26,7 +26,7 @@ from transformers import AutoModelForCausalLM
 
 from recbole_store.experiments.run.build import build
 from recbole_store.experiments.run.run import run_model
-from recbole_store.settings.property_files import plugin_defaults
+from recbole_store.settings.defaults import plugin_defaults
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 N_ITEMS = len(planted_items())

@@ -14,7 +14,12 @@ from recbole_store.experiments.report.tables.tables import tables
 from recbole_store.experiments.report.tables.trial_table import trial_tables
 from recbole_store.experiments.results.groups import comparable_groups
 from recbole_store.experiments.results.results_folder import read_runs, remake
-from recbole_store.experiments.run.fingerprint import RESULT_VERSION, hashed_settings
+from recbole_store.experiments.run.fingerprint import (
+    hash_of_parts,
+    hashed_settings,
+    model_checksums,
+    result_version,
+)
 from recbole_store.settings import resolve as settings_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,4 +102,9 @@ def test_the_committed_runs_are_recognised(kept, monkeypatch):
     resolved = settings_of.resolve(run.model, run.dataset, [], typed, variant=run.variant)
     now = hashed_settings(run.model, run.dataset, {**resolved, "seed": run.seed})
     assert now == kept.result["hashed_settings"]
-    assert kept.result["result_version"] == RESULT_VERSION
+    assert kept.result["result_version"] == result_version(run.model)
+    assert kept.result["model_sha256"] == model_checksums(run.model, resolved)
+    names = ("result_version", "hashed_settings", "data_sha256", "model_sha256")
+    parts = {name: kept.result[name] for name in names}
+    hashed = hash_of_parts(run.model, run.dataset, kept.result["versions"], **parts)
+    assert hashed == kept.result["protocol_hash"]

@@ -21,7 +21,7 @@ from recbole_store.experiments.results.results_folder import (
 )
 from recbole_store.experiments.results.run_key import Run
 from recbole_store.experiments.run.build import check_start
-from recbole_store.experiments.run.fingerprint import data_checksums, hashed_settings, protocol_hash
+from recbole_store.experiments.run.fingerprint import identity
 from recbole_store.experiments.run.run import run_model
 from recbole_store.settings.property_files import (
     PLUGIN_MODELS,
@@ -170,12 +170,14 @@ def _planned(run: Run, settings: dict) -> runner.Planned:
             "are not kept in a results folder. Use it in a single run, or in "
             "`python -m recbole_store.experiments.trials`."
         )
-    identity = (run.model, run.dataset, settings)
+    said = identity(run.model, run.dataset, settings)
     return runner.Planned(
         run,
-        protocol_hash(*identity),
-        hashed_settings(*identity),
-        data_checksums(run.dataset, settings),
+        said["protocol_hash"],
+        said["hashed_settings"],
+        said["data_sha256"],
+        said["model_sha256"],
+        said["result_version"],
     )
 
 

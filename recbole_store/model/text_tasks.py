@@ -13,8 +13,6 @@ from recbole_store.llm.backbone import Backbone
 from recbole_store.tokenizer.dense_tokens import TASK
 from recbole_store.tokenizer.token_texts import TokenTexts
 
-TASKS = ("align", "reconstruct", "cosine")  # weighted by the settings of these names + "_weight"
-
 
 class Parts(NamedTuple):
     """What the tasks read of a model, as it is at the time."""
@@ -37,7 +35,11 @@ class TextTasks(nn.Module):
 
     def __init__(self, config, backbone: Backbone, n_points: int):
         super().__init__()
-        weights = {task: config[f"{task}_weight"] for task in TASKS}
+        weights = {
+            "align": config["align_weight"],
+            "reconstruct": config["reconstruct_weight"],
+            "cosine": config["cosine_weight"],
+        }
         self.weights = {task: weight for task, weight in weights.items() if weight > 0}
         self.share = config["text_task_share"] or 1.0
         align = backbone.words([" " + config["align_prompt"]]).ids[0]

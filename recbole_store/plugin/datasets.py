@@ -9,7 +9,8 @@ from recbole_store.data.item_texts import read_item_texts
 from recbole_store.errors import SettingsError
 from recbole_store.generator.windows import window_rows
 from recbole_store.plugin.topk_collector import users_per_batch
-from recbole_store.settings.checks import check_ranges, check_tokenizer
+from recbole_store.settings.checks import check_rules
+from recbole_store.settings.keys import check_values, declared_keys
 from recbole_store.tokenizer.semantic_ids import usual_codebook_size
 
 
@@ -77,8 +78,9 @@ class TokenizedDataset(TextDataset):
     """
 
     def __init__(self, config):
-        check_ranges(config.final_config_dict)  # RecBole's own routes check nothing
-        check_tokenizer(config["model"], config["tokenizer"])
+        # RecBole's own routes check nothing.
+        check_values(config.final_config_dict, declared_keys([config["model"]]))
+        check_rules(config.final_config_dict)
         super().__init__(config)
         if config["codebook_size"] is None:
             config["codebook_size"] = usual_codebook_size(self.item_num - 1, config["n_levels"])

@@ -22,7 +22,8 @@ from recbole_store.plugin.datasets import (
     WindowDataset,
 )
 from recbole_store.plugin.patches import mend_recbole
-from recbole_store.settings.property_files import PLUGIN_MODELS, TOKENIZED_MODELS, plugin_defaults
+from recbole_store.settings.defaults import plugin_defaults, shipped_defaults
+from recbole_store.settings.property_files import PLUGIN_MODELS, TOKENIZED_MODELS
 
 # Dataset keys that RecBole's cache of filtered datasets has to compare as well.
 DATASET_KEYS = ("exact_time_order", "item_text", "n_levels", "cold_items", "validation_gap")
@@ -80,11 +81,12 @@ def _add_default_properties() -> None:
 
     def load_internal_config_dict(self, model, model_class, dataset):
         load(self, model, model_class, dataset)
-        data_path = self.external_config_dict.get("data_path", "dataset")
-        defaults = plugin_defaults(model, dataset, data_path)
-        if model not in PLUGIN_MODELS:
-            defaults = {"exact_time_order": defaults["exact_time_order"]}
-        self.internal_config_dict.update(defaults)
+        if model in PLUGIN_MODELS:
+            data_path = self.external_config_dict.get("data_path", "dataset")
+            self.internal_config_dict.update(plugin_defaults(model, dataset, data_path))
+        else:
+            exact = shipped_defaults(model)["exact_time_order"]
+            self.internal_config_dict["exact_time_order"] = exact
 
     Config._load_internal_config_dict = load_internal_config_dict
 

@@ -1,8 +1,6 @@
-"""Property files: where they are, what they hold, which keys and types they declare.
+"""Property files: where they are and what they hold.
 
-They are the single source: a key exists because a property file of RecBole or of this package
-lists it, and its type is the one in the comment beside it, ``# (int) meaning``. Nothing in a file
-or from the command line is ever evaluated as code.
+Nothing in a file or from the command line is ever evaluated as code.
 """
 
 from __future__ import annotations
@@ -19,15 +17,6 @@ from recbole_store.errors import SettingsError
 
 PLUGIN_MODELS = ("STORE", "SASRecAll", "TIGER", "Neighbours")
 TOKENIZED_MODELS = ("STORE", "TIGER")  # those that read items' texts and generate semantic IDs
-
-# What the dataset loader and the command line understand although no property file lists it.
-EXTRA_TYPES = {
-    "benchmark_filename": "list",
-    "encoding": "str",
-    "use_gpu": "bool",
-    "numerical_features": "list",
-    "additional_feat_suffix": "list or str",
-}
 
 
 class _Loader(yaml.SafeLoader):
@@ -62,12 +51,14 @@ def recbole_folder() -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def parse_value(text: str, declared: str = ""):
+def parse_value(text: str, is_text: bool = False):
     """A command-line value as YAML: ``5`` -> 5, ``[1,5]`` -> [1, 5], ``os.getpid()`` -> that text.
 
-    What is declared a string stays what was typed: the interval ``[5,inf)`` is no list.
+    Args:
+        is_text: whether it stays what was typed, unless that is null: the interval ``[5,inf)`` is
+            no list.
     """
-    if declared == "str" and text not in ("null", "~", "None", ""):
+    if is_text and text not in ("null", "~", "None", ""):
         return text
     try:
         return yaml.load(text, Loader=_Loader)
@@ -99,18 +90,6 @@ def read_properties(path: Path) -> dict:
     return content
 
 
-_TYPED_LINE = re.compile(r"^(\w+):(?:.*?#\s*\(([^)]*)\))?", re.MULTILINE)
-
-
-@lru_cache
-def declared_types(path: Path) -> dict[str, str]:
-    """Keys of a property file with the types their comments declare ("" where there is none).
-
-    Example: ``n_levels: 2  # (int) Levels.`` -> {"n_levels": "int"}
-    """
-    return {key: kind or "" for key, kind in _TYPED_LINE.findall(path.read_text(encoding="utf-8"))}
-
-
 @lru_cache
 def model_folders() -> dict[str, str]:
     """Every model name RecBole or this plugin knows -> RecBole's folder of models it lives in."""
@@ -128,36 +107,6 @@ def nearest(word: str, known) -> str:
     by_lower = {name.lower(): name for name in known}
     match = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return f" (did you mean `{by_lower[match[0]]}`?)" if match else ""
-
-
-def known_types(models: list[str], dataset: str) -> dict[str, str]:
-    """Every key that a run of these models on this dataset may set, with its declared type."""
-    types = dict(EXTRA_TYPES)
-    ours, theirs = properties_folder(), recbole_folder() / "properties"
-    for root in (theirs, ours):
-        paths = [root / "overall.yaml", root / "dataset" / f"{dataset}.yaml"]
-        paths += [root / "dataset" / "sample.yaml"] + [root / "model" / f"{m}.yaml" for m in models]
-        for path in paths:
-            if path.is_file():
-                types.update(declared_types(path))
-    return types
-
-
-def plugin_defaults(model: str, dataset: str, data_path: str | Path = "dataset") -> dict:
-    """The plugin's own defaults for a model on a dataset: protocol, then model, then dataset.
-
-    A prepared data set carries its properties, in ``DATA_PATH/NAME/NAME.yaml``.
-    """
-    root = properties_folder()
-    merged = {}
-    for name in ("overall", f"model/{model}", "dataset/sample", f"dataset/{dataset}"):
-        path = root / f"{name}.yaml"
-        if path.is_file():
-            merged.update(read_properties(path))
-    prepared = Path(data_path) / dataset / f"{dataset}.yaml"
-    if prepared.is_file():
-        merged.update(read_properties(prepared))
-    return merged
 
 
 def variants_of(model: str) -> list[str]:

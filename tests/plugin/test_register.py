@@ -23,7 +23,7 @@ from recbole_store.experiments.run.run import run_model
 from recbole_store.generator.windows import window_rows
 from recbole_store.plugin.datasets import STOREDataset
 from recbole_store.plugin.register import DATASET_KEYS, SemanticIdTransform
-from recbole_store.settings.property_files import plugin_defaults
+from recbole_store.settings.defaults import plugin_defaults
 from recbole_store.settings.resolve import resolve
 
 MODELS = ("STORE", "SASRec", "Pop")

@@ -15,8 +15,9 @@ from recbole_store.data.prepare.database import database_faults
 from recbole_store.data.prepare.interactions import Interaction, Interactions
 from recbole_store.data.prepare.times import from_epoch
 from recbole_store.errors import BadValue, DataError
-from recbole_store.settings.property_files import plugin_defaults, read_properties, recbole_folder
-from recbole_store.settings.resolve import check_dataset as dataset_folder
+from recbole_store.settings.dataset_files import check_dataset as dataset_folder
+from recbole_store.settings.defaults import plugin_defaults, recbole_defaults
+from recbole_store.settings.property_files import read_properties
 
 
 class Checked(NamedTuple):
@@ -39,12 +40,8 @@ class Columns(NamedTuple):
 
 def properties_of(name: str, data_path: Path, files: list[Path]) -> dict:
     """What RecBole and the plugin would read this data set with; ``files`` win."""
-    theirs = recbole_folder() / "properties" / "dataset"
-    merged = {"data_path": str(data_path)}
-    for path in (theirs / "sample.yaml", theirs / f"{name}.yaml"):
-        if path.is_file():
-            merged.update(read_properties(path))
-    merged.update(plugin_defaults("STORE", name, data_path))
+    merged = {**recbole_defaults("STORE", name), **plugin_defaults("STORE", name, data_path)}
+    merged["data_path"] = str(data_path)
     for path in files:
         merged.update(read_properties(path))
     return merged

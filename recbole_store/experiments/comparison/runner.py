@@ -33,12 +33,17 @@ def environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Planned:
-    """A run with its protocol hash and the settings and data (file: SHA-256) that went into it."""
+    """A run with its protocol hash and all that went into it.
+
+    Attributes: as :func:`recbole_store.experiments.run.fingerprint.identity` names them.
+    """
 
     run: Run
     protocol_hash: str
     hashed_settings: dict
     data_sha256: dict = field(default_factory=dict)
+    model_sha256: dict = field(default_factory=dict)
+    result_version: int = 1
 
 
 @dataclass
@@ -54,10 +59,11 @@ def is_finished(planned: Planned, folder: Path, replace: bool = False) -> bool:
     """Whether the results folder holds this very run.
 
     Args:
-        replace: whether a run of the same name with other settings or data may be overwritten.
+        replace: whether a run of the same name with other settings, data or weights of an LLM may
+            be overwritten.
 
     Raises:
-        SettingsError: it holds one with other settings or data, which would be lost.
+        SettingsError: it holds one of these, which would be lost.
     """
     path = result_path(folder, planned.run)
     if not path.is_file():
@@ -74,26 +80,43 @@ def is_finished(planned: Planned, folder: Path, replace: bool = False) -> bool:
             f"{path} holds a run with other settings ({_difference(result, planned)}): name "
             "another folder with --results=DIR, or replace it with --replace."
         )
-    data = result.get("data_sha256")
-    if not replace and data is not None and data != planned.data_sha256:
-        raise SettingsError(
-            f"{path} holds a run on other data files of the name {planned.run.dataset}: name "
-            "another folder with --results=DIR, or replace it with --replace."
-        )
+    others = {
+        f"on other data files of the name {planned.run.dataset}": (
+            result.get("data_sha256"),
+            planned.data_sha256,
+        ),
+        "with other files of its LLM or text encoder": (
+            result.get("model_sha256"),
+            planned.model_sha256,
+        ),
+    }
+    for said, (theirs, ours) in others.items():
+        if not replace and theirs is not None and theirs != ours:
+            raise SettingsError(
+                f"{path} holds a run {said}: name another folder with --results=DIR, or replace it "
+                "with --replace."
+            )
     return False
 
 
 def check_seeds(planned: list[Planned], kept: list[KeptRun], replace: bool = False) -> None:
-    """Seeds of one label are averaged, so they must have one setting.
+    """Seeds of one label are averaged, so they must have one setting, and one version of the code.
 
     Args:
-        kept: the results folder's runs.
+        kept: the results folder's runs; those of an earlier version that are planned now are made
+            anew.
         replace: whether runs that are planned now will replace kept ones.
 
     Raises:
-        SettingsError: a kept seed of a planned label has other settings.
+        SettingsError: a kept seed of a planned label has other settings, or is of another version.
     """
-    replaced = {one.run for one in planned} if replace else set()
+    versions = {one.run: one.result_version for one in planned}
+    replaced = {
+        other.run
+        for other in kept
+        if other.run in versions
+        and (replace or other.result.get("result_version") != versions[other.run])
+    }
     for one in planned:
         for other in kept:
             is_same_label = (other.run.dataset, other.label) == (one.run.dataset, one.run.label)
@@ -107,6 +130,12 @@ def check_seeds(planned: list[Planned], kept: list[KeptRun], replace: bool = Fal
                     "and a label's seeds are averaged: name another folder with --results=DIR, or "
                     "run all of its seeds with --replace."
                 )
+            if other.result.get("result_version") != one.result_version:
+                raise SettingsError(
+                    f"{other.run} was kept by another version of the code, whose figures are not "
+                    "averaged with today's: name another folder with --results=DIR, or run all of "
+                    "its seeds with --seeds."
+                )
 
 
 def _without_seed(settings: dict | None) -> dict | None:
@@ -114,13 +143,13 @@ def _without_seed(settings: dict | None) -> dict | None:
 
 
 def _difference(result: dict, planned: Planned) -> str:
-    """Example: ``epochs 5, now 3``, for the first key that differs."""
+    """Example: ``epochs 5, now by default``, for the first key that differs."""
     theirs, ours = _without_seed(result.get("hashed_settings")), planned.hashed_settings
     if theirs is None:
         return "which it does not say"
     keys = (theirs.keys() | ours.keys()) - {"seed"}
     key = min(k for k in keys if theirs.get(k, ...) != ours.get(k, ...))
-    return f"{key} {theirs.get(key)}, now {ours.get(key)}"
+    return f"{key} {theirs.get(key, 'by default')}, now {ours.get(key, 'by default')}"
 
 
 def time_left(runs: list[Run], seconds: dict[tuple[str, str], list[float]]) -> tuple[float, int]:

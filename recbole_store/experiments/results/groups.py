@@ -9,7 +9,7 @@ from recbole_store.experiments.results.kept_run import KeptRun
 
 
 def comparable_groups(runs: list[KeptRun]) -> list[list[KeptRun]]:
-    """Runs in groups of one data set, protocol, valid metric and version of the results.
+    """Runs in groups of one data set, protocol and valid metric.
 
     In order, but a data set's draws of cold items last.
     """
@@ -34,8 +34,6 @@ def shared_terms(kept: KeptRun) -> dict:
     if "data_sha256" in kept.result:
         files = json.dumps(kept.result["data_sha256"], sort_keys=True)
         terms["data"] = hashlib.sha256(files.encode()).hexdigest()[:8]
-    if "result_version" in kept.result:
-        terms["result_version"] = kept.result["result_version"]
     if kept.cold_share:
         terms = {k: v for k, v in terms.items() if k != "n_test"} | {"cold_items": kept.cold_share}
     return terms

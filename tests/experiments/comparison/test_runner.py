@@ -175,6 +175,23 @@ def test_a_result_on_other_data_of_the_same_name_is_not_overwritten_unasked():
     assert not is_finished(same, RESULTS), "older code"
 
 
+def test_a_result_with_other_weights_of_an_llm_is_not_overwritten_unasked():
+    keep_pop(model_sha256={"backbone": "a"})
+    other = replace(planned("1" * 16), model_sha256={"backbone": "b"})
+    with pytest.raises(SettingsError, match=r"Pop-seed2020.json .*files of its LLM .*--replace"):
+        is_finished(other, RESULTS)
+    assert not is_finished(other, RESULTS, replace=True)
+
+
+def test_seeds_of_another_version_of_the_code_are_not_averaged():
+    keep_pop(seed=2021, hashed_settings={"epochs": 3, "seed": 2021}, result_version=1)
+    kept, newer = read_runs(RESULTS), replace(planned("1" * 16), result_version=2)
+    with pytest.raises(SettingsError, match=r"Pop .*2021 was kept by another version .*--seeds"):
+        check_seeds([newer], kept)
+    second = replace(newer, run=replace(POP, seed=2021))
+    check_seeds([newer, second], kept)  # which is run again
+
+
 LEAVE_ONE_OUT = {"eval_args": {"split": {"LS": "valid_and_test"}}, "n_test": 2}
 
 

@@ -1,0 +1,127 @@
+"""What settings say of a data set's files, compared with the first lines of these."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from recbole_store.errors import SettingsError
+from recbole_store.settings.declared import is_interval
+from recbole_store.settings.property_files import nearest, recbole_folder
+
+
+def check_dataset(settings: dict, dataset: str) -> Path:
+    """The folder of the dataset's atomic files, once its .inter is known to be there.
+
+    Raises:
+        SettingsError: naming the missing folder or file and the datasets that are there.
+    """
+    if dataset == "ml-100k":
+        folder = recbole_folder() / "dataset_example" / "ml-100k"
+    else:
+        folder = Path(settings["data_path"]) / dataset
+    if not folder.is_dir():
+        parent = Path(settings["data_path"])
+        local = sorted(p.name for p in parent.iterdir() if p.is_dir()) if parent.is_dir() else []
+        names = sorted({*local, "ml-100k"})
+        raise SettingsError(
+            f"No dataset `{dataset}` in {parent}{nearest(dataset, names)}: there are "
+            f"{', '.join(names)}; `data_path` names another folder."
+        )
+    try:
+        codecs.lookup(_encoding(settings))
+    except LookupError as error:
+        raise SettingsError(f"`encoding` is {settings['encoding']}, which is unknown.") from error
+    for path in _interaction_files(settings, dataset, folder):
+        if not path.is_file():
+            raise SettingsError(f"The dataset {dataset} has no interactions: {path} is missing.")
+        with path.open(encoding=_encoding(settings), errors="replace") as lines:
+            if not lines.readline().strip() or not lines.readline().strip():
+                raise SettingsError(f"The dataset {dataset} has no interactions: {path} is empty.")
+    return folder
+
+
+def _interaction_files(settings: dict, dataset: str, folder: Path) -> list[Path]:
+    parts = settings.get("benchmark_filename")
+    names = [f"{dataset}.{part}.inter" for part in parts] if parts else [f"{dataset}.inter"]
+    return [folder / name for name in names]
+
+
+def _encoding(settings: dict) -> str:
+    return settings.get("encoding") or "utf-8"
+
+
+def columns_of(path: Path, settings: dict) -> dict[str, str]:
+    """Columns of an atomic file and their types; none where there is no file.
+
+    Example: a first line "item_id:token<tab>price:float" -> {"item_id": "token", "price": "float"}
+    """
+    if not path.is_file():
+        return {}
+    with path.open(encoding=_encoding(settings), errors="replace") as lines:
+        fields = lines.readline().rstrip("\r\n").split(settings["field_separator"])
+    return {name: kind for name, _, kind in (field.partition(":") for field in fields)}
+
+
+def check_value_filters(settings: dict, dataset: str, folder: Path) -> None:
+    """``val_interval`` must fit its columns: what RecBole cannot read filters nothing.
+
+    Args:
+        settings: with RecBole's defaults.
+
+    Raises:
+        SettingsError: naming the column, and what it needs.
+    """
+    filters = settings.get("val_interval") or {}
+    if not filters:
+        return
+    types: dict[str, str] = {}
+    others = [folder / f"{dataset}.{part}" for part in ("item", "user")]
+    for path in [*_interaction_files(settings, dataset, folder), *others]:
+        types.update(columns_of(path, settings))
+    for column, wanted in filters.items():
+        said = f"`val_interval` has {wanted!r} for {column}, "
+        if column not in types:
+            raise SettingsError(f"{said}but {folder} has no such column{nearest(column, types)}.")
+        if types[column].startswith("float"):
+            if not is_interval(wanted):
+                raise SettingsError(f'{said}but needs an interval in quotes, such as "[3,inf)".')
+        elif not isinstance(wanted, list):
+            raise SettingsError(f"{said}a column of tokens, but needs a list of those that stay.")
+
+
+def item_features(settings: dict, dataset: str, folder: Path) -> dict:
+    """What a model that reads item columns (``selected_features``), as SASRecF does, has to load.
+
+    Texts are read by the tokenizer itself, so data sets' ``load_col`` names interactions alone.
+
+    Args:
+        settings: with RecBole's defaults.
+        folder: of the dataset's atomic files.
+
+    Returns:
+        ``load_col`` with these columns, and ``item_inter_num_interval``.
+
+    Raises:
+        SettingsError: the dataset's .item lacks such a column.
+    """
+    item_id = settings["ITEM_ID_FIELD"]
+    wanted = settings["selected_features"] or []
+    path = folder / f"{dataset}.item"
+    there = [name for name in columns_of(path, settings) if name != item_id]
+    missing = [name for name in wanted if name not in there]
+    if missing or not wanted:
+        raise SettingsError(
+            f"`selected_features` names the item columns that the model reads, here "
+            f"{', '.join(wanted) or 'none'}; {path} has {', '.join(there) or 'none'}."
+        )
+    columns = settings["load_col"]
+    loaded = "*" if columns is None else columns.get("item", [])
+    if loaded != "*":
+        columns = {**columns, "item": list(dict.fromkeys([item_id, *loaded, *wanted]))}
+    # Items of the .item file without interactions would be candidates for this model alone.
+    interval = settings["item_inter_num_interval"]
+    return {
+        "load_col": columns,
+        "item_inter_num_interval": "[1,inf)" if interval in (None, "[0,inf)") else interval,
+    }
