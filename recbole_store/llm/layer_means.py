@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from recbole_store.llm.loading import load, quiet, read_config
+from recbole_store.llm.precision import use_bf16
 from recbole_store.llm.token_batches import Words
 
 TEXTS_PER_PASS = 32
@@ -23,7 +24,9 @@ def layers_read(n_layers: int) -> tuple[int, int, int]:
 
 
 class LayerMeans:
-    """Texts -> mean states over their tokens, of three layers of a frozen LLM, in fp32.
+    """Texts -> mean states over their tokens, of three layers of a frozen LLM.
+
+    In bfloat16 where the hardware has it: reading twelve thousand texts takes minutes otherwise.
 
     Args:
         name: of the LLM, as :func:`recbole_store.llm.loading.load` takes it.
@@ -40,6 +43,7 @@ class LayerMeans:
         llm, self.tokenizer = load(name, min(max(self.layers) + 1, n_layers))
         self.llm = llm.requires_grad_(False).eval().to(device)
         self.device = device
+        self.bf16 = use_bf16("auto", torch.device(device))
 
     @torch.no_grad()
     def __call__(self, texts: list[str], max_tokens: int) -> Tensor:
@@ -51,11 +55,12 @@ class LayerMeans:
         found = torch.empty(len(texts), len(self.layers) * self.llm.config.hidden_size)
         for places in torch.argsort(words.lengths).split(TEXTS_PER_PASS):
             part = words.of_rows(places)
-            states = self.llm.base_model(
-                input_ids=part.ids, output_hidden_states=True, use_cache=False
-            ).hidden_states
+            with torch.autocast(part.ids.device.type, torch.bfloat16, enabled=self.bf16):
+                states = self.llm.base_model(
+                    input_ids=part.ids, output_hidden_states=True, use_cache=False
+                ).hidden_states
             place = torch.arange(part.ids.size(1), device=self.device)
             real = (place[None] < part.lengths[:, None])[..., None]
-            means = [(states[layer] * real).sum(1) / real.sum(1) for layer in self.layers]
-            found[places.cpu()] = torch.cat(means, dim=1).float().cpu()
+            means = [(states[layer].float() * real).sum(1) / real.sum(1) for layer in self.layers]
+            found[places.cpu()] = torch.cat(means, dim=1).cpu()
         return found

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import numpy as np
 import torch
 from recbole.trainer import Trainer
 from recbole.utils import init_seed
 
+from recbole_store.data.popularity import popularity_bounds
 from recbole_store.generator.scores import dense_scores
 from recbole_store.generator.windows import with_targets
 from recbole_store.plugin.item_dropout import ItemDropout
@@ -19,6 +21,8 @@ from recbole_store.tokenizer.co_occurrence import (
     start_from_co_occurrence,
     training_co_occurrence,
 )
+from recbole_store.tokenizer.probe import Histories, probe, verdict
+from recbole_store.tokenizer.quantizers.base import NOTHING
 from recbole_store.tokenizer.semantic_ids import write_table
 from recbole_store.tokenizer.stage import TokenizerStage
 from recbole_store.tokenizer.text_tower import Windows
@@ -89,7 +93,8 @@ class SemanticIdTrainer(Trainer):
 
     def fit(self, train_data, valid_data=None, verbose=True, saved=True, **kwargs):
         """Tokenize the items, then train the recommender on their codes."""
-        self.tokenize_items(train_data.dataset, show_progress=kwargs.get("show_progress", False))
+        show_progress = kwargs.get("show_progress", False)
+        self.tokenize_items(train_data.dataset, valid_data, show_progress)
         # From here on, a cached tokenizer and one trained just now give the same run.
         init_seed(self.config["seed"], self.config["reproducibility"])
         self._begin_recommender(train_data)
@@ -140,7 +145,7 @@ class SemanticIdTrainer(Trainer):
         rows = training_batches(train_data, self.config, self.model)
         return super()._train_epoch(rows, epoch_idx, loss_func, show_progress)
 
-    def tokenize_items(self, dataset, show_progress: bool = False) -> None:
+    def tokenize_items(self, dataset, valid_data=None, show_progress: bool = False) -> None:
         """Give every item its semantic ID, and write the table beside the checkpoint."""
         tokenizer = self.model.item_tokenizer
         settings = {key: self.config[key] for key in stage_keys(tokenizer.name)}
@@ -154,9 +159,32 @@ class SemanticIdTrainer(Trainer):
         )
         self.model.start_recommender(found)
         self.model.tokenizer_report = stage.report(found)
+        if valid_data is not None and tokenizer.reads != NOTHING:
+            self.model.tokenizer_report["probe"] = self._probe(dataset, valid_data)
         raw_ids = list(dataset.field2id_token[dataset.iid_field][1:])
         path = Path(self.checkpoint_dir) / "semantic_ids.tsv"
         write_table(path, raw_ids, self.model.semantic_ids[1:], tokenizer.texts[1:])
+
+    def _probe(self, dataset, valid_data) -> dict:
+        """Nearest neighbours of validation users by the tokenizer's vectors, and by words."""
+        model, tokenizer = self.model, self.model.item_tokenizer
+        rows = valid_data.dataset.inter_feat
+        fields = (model.ITEM_SEQ, model.ITEM_SEQ_LEN, model.ITEM_ID)
+        histories = Histories(*(rows[field].cpu().numpy() for field in fields))
+        counts = np.zeros(model.n_items, dtype=int)
+        counts[list(dataset.item_counter)] = list(dataset.item_counter.values())
+        counts[0] = 0
+        known = tokenizer.is_known().cpu().numpy()
+        is_tail = known & (counts < popularity_bounds(counts)[1])
+        found = {
+            name: vectors.flatten(1).float().cpu().numpy()
+            for name, vectors in tokenizer.representations().items()
+        }
+        report = probe(found, tokenizer.texts, histories, is_tail, known)
+        if len(histories.targets):
+            for line in verdict(report):
+                log.info(line)
+        return report
 
 
 class STORETrainer(SemanticIdTrainer):

@@ -185,10 +185,30 @@ class ItemTokenizer(nn.Module):
         self.semantic_ids[1:] = semantic_ids.to(self.semantic_ids)
 
     def set_points(self, points: Tensor) -> None:
-        """Take the points of items 1 to N, fp32 [N, P], scaled to 1 on average of known items."""
+        """Take the points of items 1 to N, fp32 [N, P], scaled to 1 on average of known items.
+
+        A tower's features stay as they are: it has learnt on them.
+        """
+        if self.whitening is not None:
+            self.points[1:] = points.to(self.points)
+            return
         known = points[self.is_known()[1:].to(points.device)]
         scale = known.square().mean().sqrt() if known.numel() else 1.0
         self.points[1:] = (points / scale).to(self.points)
+
+    @torch.no_grad()
+    def representations(self) -> dict[str, Tensor]:
+        """What is known of each item, by name, [N + 1, ...]: for the probe.
+
+        ``tower`` (a text tower's vectors), ``points`` (what is clustered, or the tower's input)
+        and ``codes`` (what codes alone say); nothing for codes that come from nothing.
+        """
+        if self.reads == NOTHING:
+            return {}
+        found = {"points": self.points}
+        if self.tower is not None:
+            found = {"tower": self.tower.eval().items(self.points), **found}
+        return {**found, "codes": self.quantizer.code_vectors(self.semantic_ids[:, :-1])}
 
     def statistics(self) -> dict:
         """Collisions, utilisation and entropy of the semantic IDs."""

@@ -338,6 +338,7 @@ class TokenizerStage:
                     bar.update()
                 total /= int(n_targets.sum())
                 log.info("tokenizer epoch %d   loss %.4f   (chance %.4f)", epoch, total, chance)
+        optimizer.zero_grad()  # else stage 2 would clip by what stage 1 left behind
         tower.eval().requires_grad_(False)
         with torch.no_grad():
             vectors = tower.items(features[1:])

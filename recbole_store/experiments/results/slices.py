@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from recbole_store.data.popularity import popularity_bounds
+
 DEFINITIONS = {
     "target": (
         "items sorted by their number of training interactions: head are the fewest items that "
@@ -17,24 +19,6 @@ DEFINITIONS = {
         "the last one of a third belong to it as well"
     ),
 }
-
-
-def popularity_bounds(item_counts: np.ndarray) -> tuple[int, int]:
-    """The least training counts of a head and of a mid item.
-
-    Args:
-        item_counts: int [n_items] training interactions of each item; entry 0 is the padding.
-
-    Example:
-        counts [0, 5, 1, 3, 1, 2], 12 in all: item 1 makes up a third (5 of at least 4), items 1
-        and 3 two thirds (8) -> (5, 3)
-    """
-    counts = np.sort(np.asarray(item_counts)[1:])[::-1]
-    reached = np.cumsum(counts)
-    if not len(counts) or reached[-1] == 0:
-        return 1, 1
-    head, mid = (int(counts[np.searchsorted(reached * 3, part * reached[-1])]) for part in (1, 2))
-    return head, mid
 
 
 def target_slices(target_counts: np.ndarray, bounds: tuple[int, int]) -> dict[str, np.ndarray]:

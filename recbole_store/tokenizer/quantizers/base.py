@@ -63,6 +63,13 @@ class Quantizer(nn.Module):
         """What clusters are made of: coordinates of any items, [N, n_points]."""
         raise NotImplementedError
 
+    def code_vectors(self, codes: Tensor) -> Tensor:
+        """What codes [N, L] alone say of items, in the coordinates of :meth:`points`, [N, ...].
+
+        Residual codes add up; other quantizers say so themselves.
+        """
+        return sum(book[code] for book, code in zip(self.codebooks, codes.T, strict=True))
+
     @property
     def n_points(self) -> int:
         """Width of :meth:`points`."""

@@ -69,6 +69,11 @@ class ProductCodes(Quantizer):
     def points(self, vectors: Tensor) -> Tensor:
         return (vectors - self.mean) @ self.rotation
 
+    def code_vectors(self, codes: Tensor) -> Tensor:
+        """The parts' centroids behind each other."""
+        books = zip(self.codebooks, codes.T, strict=True)
+        return torch.cat([book[code] for book, code in books], dim=1)
+
     @property
     def n_points(self) -> int:
         return self.rotation.size(1)

@@ -71,6 +71,11 @@ class Palette(Quantizer):
         """All slots' principal components behind each other, [N, L * P]."""
         return self._read(vectors)[1]
 
+    def code_vectors(self, codes: Tensor) -> Tensor:
+        """The slots' centroids behind each other, [N, L * P]."""
+        books = zip(self.codebooks, codes.T, strict=True)
+        return torch.cat([book[code] for book, code in books], dim=1)
+
     @property
     def n_points(self) -> int:
         return self.n_levels * self.components.size(1)

@@ -1,0 +1,126 @@
+"""STORE on a text tower: its stage, its head, and items that no training has seen."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from planted_store import (
+    first_rows,
+    histories_of,
+    make_model,
+    make_trainer,
+    prepare,
+    store_settings,
+    working_in,
+)
+from torch.testing import assert_close
+
+from recbole_store.generator.company import likeness_to_history
+from recbole_store.tokenizer.quantizers.base import TOWER_VECTOR
+
+TOWER = {
+    "tokenizer": "tower",
+    "n_levels": 2,
+    "tokenizer_epochs": 30,
+    "tokenizer_learning_rate": 0.01,
+    "item_input": True,
+    "item_weight": 1.0,
+    "item_vector_size": 16,
+    "text_head_weight": 1.0,
+    "together_weight": 2.0,
+    "likeness_weight": 1.0,
+}
+
+
+@pytest.fixture(scope="module")
+def prepared(tiny_llm, planted, tmp_path_factory):
+    with working_in(tmp_path_factory.mktemp("text_head")):
+        yield prepare(store_settings(tiny_llm, planted, **TOWER))
+
+
+@pytest.fixture(scope="module")
+def tokenized(prepared, tmp_path_factory):
+    """Model and trainer after stage 1, validated by the probe."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECBOLE_STORE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        model = make_model(prepared, semantic_ids=False)
+        trainer = make_trainer(prepared, model)
+        trainer.tokenize_items(prepared.train.dataset, prepared.valid)
+        return model, trainer
+
+
+def test_the_tower_beats_words_where_what_follows_is_another_text(tokenized):
+    """The next item has another shape: words in common say the colour, the tower the successor."""
+    model, _ = tokenized
+    probe = model.tokenizer_report["probe"]
+    assert model.item_tokenizer.reads == TOWER_VECTOR
+    assert set(probe) == {"words", "tower", "points", "codes"}
+    assert model.tokenizer_report["tower_loss"] < 0.7 * model.tokenizer_report["chance_loss"]
+
+
+def test_texts_lead_to_the_items_codes(tokenized):
+    tokenizer = tokenized[0].item_tokenizer
+    assert torch.equal(tokenizer.tokenize(tokenizer.texts[1:]), tokenizer.semantic_ids[1:, :-1])
+    assert_close(
+        tokenizer.features(tokenizer.texts[1:4]), tokenizer.points[1:4], rtol=1e-3, atol=1e-3
+    )
+
+
+def test_the_text_head_starts_as_the_tower(tokenized):
+    model, _ = tokenized
+    model.eval()
+    item_seq = torch.tensor([[3, 8, 5]])
+    pooled = model.text_head.pooled(model.points, item_seq)[:, -1]
+    states = torch.randn(1, model.backbone.hidden_size)
+    tower = model.item_tokenizer.tower
+    expected = tower.logits(tower.queries(pooled), tower.items(model.points))
+    found = model._by_text(states, pooled)
+    assert found[0, 0] == -torch.inf
+    assert_close(found[:, 1:], expected[:, 1:])
+
+
+def test_heads_and_gains_are_weighed_as_the_settings_say(prepared, tokenized):
+    model, _ = tokenized
+    model.eval()
+    batch = first_rows(prepared.valid, 4)
+    decoder = model.decoder(batch)
+    states = decoder.history_end[:, 0]
+    histories, _ = histories_of(prepared.valid, 4)
+    pooled = torch.stack(
+        [model.text_head.pooled(model.points, torch.tensor([h]))[0, -1] for h in histories]
+    )
+    by_id = model._by_item(states).log_softmax(-1)
+    by_text = model._by_text(states, pooled).log_softmax(-1)
+    company = model.company(batch["item_id_list"], batch["item_length"])
+    alike = likeness_to_history(model.text_vectors(), batch["item_id_list"], batch["item_length"])
+    total = 0.5 * by_id + 0.5 * by_text + 2 * company + alike
+    with torch.no_grad():
+        found = model._at_history_end(decoder)
+    assert_close(found[:, 1:], total.log_softmax(-1)[:, 1:], rtol=1e-4, atol=1e-4)
+
+
+def test_both_heads_learn(prepared, tokenized):
+    model, trainer = tokenized
+    trainer._begin_recommender(prepared.train)
+    model.train()
+    loss = model.next_item_loss(first_rows(prepared.train, 16))
+    loss.backward()
+    for part in (model.text_head, model.item_head, model.item_vectors):
+        assert any(w.grad is not None and w.grad.abs().max() > 0 for w in part.parameters())
+    assert all(w.grad is None for w in model.item_tokenizer.tower.parameters())
+    model.zero_grad()
+
+
+def test_a_cached_stage_is_the_same(prepared, tokenized, tmp_path, monkeypatch):
+    monkeypatch.setenv("RECBOLE_STORE_CACHE", str(tmp_path))
+    found = []
+    for _ in range(2):
+        model = make_model(prepared, semantic_ids=False)
+        make_trainer(prepared, model).tokenize_items(prepared.train.dataset)
+        found.append(model)
+    first, again = found
+    assert again.tokenizer_report["tokenizer_cached"]
+    for name, tensor in first.item_tokenizer.state_dict().items():
+        assert torch.equal(tensor, again.item_tokenizer.state_dict()[name]), name
+    for name, tensor in first.text_head.state_dict().items():
+        assert torch.equal(tensor, again.text_head.state_dict()[name]), name
