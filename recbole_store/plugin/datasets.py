@@ -93,6 +93,10 @@ class TokenizedDataset(TextDataset):
         self.semantic_ids = torch.zeros(self.item_num, config["n_levels"] + 1, dtype=torch.long)
 
 
+class TextWindowDataset(WindowDataset, TextDataset):
+    """Windows of items that have texts."""
+
+
 class STOREDataset(WindowDataset, TokenizedDataset):
     """Windows of items that have texts and semantic IDs."""
 

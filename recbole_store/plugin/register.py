@@ -18,6 +18,7 @@ from recbole.utils import argument_list
 from recbole_store.plugin.datasets import (
     STOREDataset,
     TextDataset,
+    TextWindowDataset,
     TIGERDataset,
     WindowDataset,
 )
@@ -34,7 +35,12 @@ DATASETS = {
     "SASRecAll": WindowDataset,
     "TIGER": TIGERDataset,
     "Neighbours": TextDataset,
+    "TextTower": TextWindowDataset,
 }
+
+
+# Model name -> its module, where that is not the name in lower case.
+MODULES = {"TextTower": "text_tower"}
 
 
 class SemanticIdTransform:
@@ -68,7 +74,7 @@ def register() -> None:
         setattr(recbole_dataset, f"{name}Dataset", dataset)
     # These import RecBole's model package, so they come after the parts it reads are in place.
     for name in PLUGIN_MODELS:
-        model = importlib.import_module(f"recbole_store.model.{name.lower()}")
+        model = importlib.import_module(f"recbole_store.model.{MODULES.get(name, name.lower())}")
         sys.modules[f"recbole.model.sequential_recommender.{name.lower()}"] = model
     trainers = importlib.import_module("recbole_store.plugin.trainer")
     for name in PLUGIN_MODELS:

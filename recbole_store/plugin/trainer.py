@@ -55,6 +55,19 @@ class NeighboursTrainer(Trainer):
         return 0.0
 
 
+class TextTowerTrainer(Trainer):
+    """RecBole's trainer on windows, once the texts are read."""
+
+    def fit(self, train_data, *args, **kwargs):
+        self.model.read_texts()
+        init_seed(self.config["seed"], self.config["reproducibility"])
+        return super().fit(train_data, *args, **kwargs)
+
+    def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
+        windows = training_batches(train_data, self.config, self.model)
+        return super()._train_epoch(windows, epoch_idx, loss_func, show_progress)
+
+
 class SemanticIdTrainer(Trainer):
     """RecBole's trainer for models of semantic IDs, with the tokenizer stage before it.
 

@@ -15,7 +15,7 @@ import yaml
 
 from recbole_store.errors import SettingsError
 
-PLUGIN_MODELS = ("STORE", "SASRecAll", "TIGER", "Neighbours")
+PLUGIN_MODELS = ("STORE", "SASRecAll", "TIGER", "Neighbours", "TextTower")
 TOKENIZED_MODELS = ("STORE", "TIGER")  # those that read items' texts and generate semantic IDs
 
 
