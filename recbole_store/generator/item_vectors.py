@@ -61,17 +61,29 @@ class ItemVectors(nn.Module):
     def take_from_nearest(self, points: Tensor, new: Tensor, known: Tensor) -> None:
         """Give items that no history had own vectors: those of the items with the nearest texts.
 
-        Nothing is trained. A new item gets the direction of its neighbours' mean, at their mean
-        length: the mean itself is shorter, and known items would nearly always be preferred.
-
         Args:
             points: what is known of all items' texts, [n_items, P].
             new: their item_ids, int64 [N].
             known: item_ids of those to learn from, int64 [M].
         """
-        own, unit = self.own.weight, F.normalize(points, dim=-1)
+        unit = F.normalize(points, dim=-1)
         for part in new.split(max(1, _CHUNK // len(known))):
-            cosines = unit[part] @ unit[known].T
-            nearest = own[known[cosines.topk(min(NEIGHBOURS, len(known))).indices]]
-            length = nearest.norm(dim=-1).mean(1, keepdim=True)
-            own[part] = F.normalize(nearest.mean(1), dim=-1) * length
+            from_nearest(self.own.weight, part, known, unit[part] @ unit[known].T)
+
+
+@torch.no_grad()
+def from_nearest(vectors: Tensor, new: Tensor, known: Tensor, cosines: Tensor) -> None:
+    """Give items that no history had vectors, in place; nothing is trained.
+
+    A new item gets the direction of its neighbours' mean, at their mean length: the mean itself is
+    shorter, and known items would nearly always be preferred.
+
+    Args:
+        vectors: of all items, [n_items, D].
+        new: item_ids, int64 [N].
+        known: item_ids of those to learn from, int64 [M].
+        cosines: of their texts, [N, M].
+    """
+    nearest = vectors[known[cosines.topk(min(NEIGHBOURS, len(known))).indices]]
+    length = nearest.norm(dim=-1).mean(1, keepdim=True)
+    vectors[new] = F.normalize(nearest.mean(1), dim=-1) * length

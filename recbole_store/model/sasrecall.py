@@ -14,8 +14,13 @@ import torch.nn.functional as F
 from recbole.model.sequential_recommender.sasrec import SASRec
 from torch import Tensor
 
+from recbole_store.data.item_texts import join_pieces
+from recbole_store.generator.company import DECAY, Company
+from recbole_store.generator.item_vectors import from_nearest
 from recbole_store.generator.windows import with_targets
 from recbole_store.model.window_targets import WindowTargets, filters_training
+from recbole_store.tokenizer.co_occurrence import training_co_occurrence
+from recbole_store.tokenizer.nearest import bags_of_words, decayed, likeness
 from recbole_store.tokenizer.text_tower import without_seen
 
 
@@ -29,6 +34,14 @@ class SASRecAll(WindowTargets, SASRec):
         super().__init__(config, dataset)
         self.learn_windows(config, dataset)
         self.cold_items = dataset.cold_items  # there are none while it trains
+        self.text_weight = config["text_weight"]
+        self.together_weight = config["together_weight"]
+        self.words = None
+        if dataset.item_texts is not None:
+            self.words = bags_of_words([join_pieces(fields) for fields in dataset.item_texts])
+        self.company: Company | None = None
+        if self.together_weight:
+            self.company = Company(training_co_occurrence(dataset, self.n_items))
         self.filter_training = filters_training(config)
 
     def states(self, item_seq: Tensor) -> Tensor:
@@ -52,3 +65,31 @@ class SASRecAll(WindowTargets, SASRec):
             logits = without_seen(logits, items, wanted)
         loss = F.cross_entropy(logits, items[:, 1:][wanted], reduction="sum")
         return loss / self.usual_targets(wanted)
+
+    def full_sort_predict(self, interaction):
+        """Logits of all items, [B, n_items], with the gains of likeness and of company."""
+        scores = super().full_sort_predict(interaction)
+        item_seq, lengths = interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
+        if self.text_weight:
+            histories = (item_seq.cpu().numpy(), lengths.cpu().numpy())
+            alike = likeness(decayed(*histories, DECAY, self.n_items), self.words)
+            scores = scores + self.text_weight * torch.from_numpy(alike).to(scores)
+        if self.company is not None:
+            scores = scores + self.together_weight * self.company(item_seq, lengths)
+        return scores
+
+    def join(self) -> None:
+        """Let cold items into the catalogue: their vectors are those of like texts' items."""
+        if self.words is None:
+            return
+        is_known = torch.ones(self.n_items, dtype=torch.bool)
+        is_known[0] = is_known[self.cold_items] = False
+        known = is_known.nonzero().squeeze(1)
+        cosines = (self.words[self.cold_items.numpy()] @ self.words[known.numpy()].T).toarray()
+        vectors = self.item_embedding.weight.data
+        from_nearest(
+            vectors,
+            self.cold_items.to(vectors.device),
+            known.to(vectors.device),
+            torch.from_numpy(cosines).to(vectors),
+        )

@@ -49,6 +49,20 @@ class WindowDataset(SequentialDataset):
         return super().__getitem__(rows, join)
 
 
+class SASRecAllDataset(WindowDataset):
+    """Windows of items, with texts where something asks for them.
+
+    Attributes:
+        item_texts: as a :class:`TextDataset`'s; None where they are not read.
+    """
+
+    def __init__(self, config):
+        super().__init__(config)
+        # Without texts cold items can still be withheld; nothing then says what they are like.
+        reads_texts = config["text_weight"] or (config["cold_items"] and config["item_text"])
+        self.item_texts = texts_of(self, config) if reads_texts else None
+
+
 class TextDataset(SequentialDataset):
     """RecBole's rows, one a target, of items that have texts.
 
@@ -58,15 +72,24 @@ class TextDataset(SequentialDataset):
 
     def __init__(self, config):
         super().__init__(config)
-        self.item_texts = read_item_texts(
-            config["data_path"],
-            config["dataset"],
-            self.field2id_token[self.iid_field],
-            id_column=self.iid_field,
-            pieces=config["item_text"],
-            separator=config["field_separator"],
-            encoding=config["encoding"] or "utf-8",
-        )
+        self.item_texts = texts_of(self, config)
+
+
+def texts_of(dataset, config) -> list[list[str]]:
+    """Per item_id of RecBole's data set the fields of its text.
+
+    Raises:
+        ItemTextError: they cannot be read.
+    """
+    return read_item_texts(
+        config["data_path"],
+        config["dataset"],
+        dataset.field2id_token[dataset.iid_field],
+        id_column=dataset.iid_field,
+        pieces=config["item_text"],
+        separator=config["field_separator"],
+        encoding=config["encoding"] or "utf-8",
+    )
 
 
 class TokenizedDataset(TextDataset):

@@ -16,11 +16,11 @@ from recbole.data.interaction import Interaction
 from recbole.utils import argument_list
 
 from recbole_store.plugin.datasets import (
+    SASRecAllDataset,
     STOREDataset,
     TextDataset,
     TextWindowDataset,
     TIGERDataset,
-    WindowDataset,
 )
 from recbole_store.plugin.patches import mend_recbole
 from recbole_store.settings.defaults import plugin_defaults, shipped_defaults
@@ -32,7 +32,7 @@ DATASET_KEYS = ("exact_time_order", "item_text", "n_levels", "cold_items", "vali
 # Model name -> its data set.
 DATASETS = {
     "STORE": STOREDataset,
-    "SASRecAll": WindowDataset,
+    "SASRecAll": SASRecAllDataset,
     "TIGER": TIGERDataset,
     "Neighbours": TextDataset,
     "TextTower": TextWindowDataset,

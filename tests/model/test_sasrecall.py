@@ -64,3 +64,44 @@ def test_it_learns_what_follows_what(planted, tmp_path):
     )
     result = run_model("SASRecAll", "planted", short, tmp_path / "run")
     assert result["test"]["recall@1"] > 0.5  # chance is 1 in 60
+
+
+def with_texts(planted, **changes):
+    """A model that reads texts, and some rows of validation."""
+    texts = {"item_text": '{colour: "{}", shape: "{}"}'}
+    model, (_, valid, _) = prepared(planted, **texts, **changes)
+    return model.eval(), valid.dataset[torch.arange(5)]
+
+
+def test_words_and_company_are_added_to_the_logits(planted):
+    plain, rows = with_texts(planted, text_weight=1e-9)
+    both, _ = with_texts(planted, text_weight=3.0, together_weight=2.0)
+    with torch.no_grad():
+        gain = both.full_sort_predict(rows) - plain.full_sort_predict(rows)
+    seq, lengths = rows["item_id_list"], rows["item_length"]
+    words = torch.from_numpy(both.words.toarray())
+    unit = F.normalize(words, dim=-1)
+    for row in range(5):
+        history = seq[row, : lengths[row]].flip(0)
+        alike = sum(0.5**age * unit @ unit[item] for age, item in enumerate(history.tolist()))
+        expected = 3 * alike + 2 * both.company(seq[[row]], lengths[[row]])[0]
+        torch.testing.assert_close(gain[row], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_new_items_take_the_vectors_of_like_texts(planted):
+    """Five items of sixty; the five nearest texts have the colour or the shape in common."""
+    model, _ = with_texts(planted, cold_items=0.1, filter_history=False)
+    before = model.item_embedding.weight.detach().clone()
+    model.join()
+    after = model.item_embedding.weight.detach()
+    cold = model.cold_items
+    known = [i for i in range(1, model.n_items) if i not in set(cold.tolist())]
+    assert torch.equal(after[known], before[known])
+    likeness = torch.from_numpy((model.words @ model.words.T).toarray())
+    for item in cold.tolist():
+        nearest = torch.tensor(known)[likeness[item, known].topk(5).indices]
+        mean = before[nearest].mean(0)
+        assert F.cosine_similarity(after[item], mean, dim=0) > 0.999
+        assert after[item].norm().item() == pytest.approx(
+            before[nearest].norm(dim=-1).mean().item()
+        )
