@@ -126,14 +126,17 @@ def refusals(what: str, source: str, wanted: str):
         raise BackboneError(f"Cannot load {what}: {wanted} ({said}).") from error
 
 
+_OBJECTS = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
+
+
 def _damaged_file(source: str) -> Path | None:
-    """The first of a folder's files that is not what its ending says."""
+    """The first of a folder's files that is not what its name says."""
     for file in sorted(Path(source).glob("*")):
         try:
             if file.suffix == ".safetensors":
                 with safe_open(file, "pt"):
                     pass
-            elif file.suffix == ".json" and not isinstance(json.loads(file.read_bytes()), dict):
+            elif file.name in _OBJECTS and not isinstance(json.loads(file.read_bytes()), dict):
                 return file
         except (SafetensorError, ValueError, RecursionError, OSError):
             return file

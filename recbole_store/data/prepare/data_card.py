@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recbole_store.data.checksums import sha256
 from recbole_store.data.prepare.interactions import Interactions, Span
-from recbole_store.data.prepare.raw_files import sha256
 from recbole_store.data.prepare.times import as_date, as_number
 
 

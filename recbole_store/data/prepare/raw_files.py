@@ -6,7 +6,6 @@ Whoever reads also says where it is, so that a fault can be named by file and li
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import sys
 import zipfile
@@ -220,9 +219,3 @@ def _unpacked(name: str, stream) -> Iterator[io.BufferedIOBase]:
             yield buffered
     else:
         yield stream
-
-
-def sha256(path: Path) -> str:
-    """Checksum of a file, read in pieces."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
