@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import csv
 import json
+import math
 import warnings
 from collections.abc import Iterator
 
 import duckdb
 
+from recbole_store.data.prepare.atomic_text import is_missing
 from recbole_store.data.prepare.database import database
 from recbole_store.data.prepare.raw_files import RawFile, RawReader
 from recbole_store.errors import BadValue, DataError
@@ -161,17 +163,17 @@ def value_of(row: dict, key: str):
 
 
 def number_text(value) -> str:
-    """A number as text, "" for a missing one.
+    """A number as text, "" for a missing one, NaN or an infinite one.
 
     Raises:
         BadValue: it is no number.
     """
-    text = "" if value is None else str(value).strip()
+    text = "" if is_missing(value) else str(value).strip()
     try:
-        float(text or 0)
+        is_number = math.isfinite(float(text or 0))
     except ValueError as error:
         raise BadValue(f"{value!r} is not a number") from error
-    return text
+    return text if is_number else ""
 
 
 def _object(row) -> dict:

@@ -2,7 +2,7 @@
 
 A time is ``(seconds, fraction)``: seconds since 1970 (UTC) and units of 1e-18 s above them, so
 epoch numbers, floats and ISO dates are held exactly. Times order as these pairs do. A missing
-value, None or an empty text, is no time: None.
+value (None, NaN, an empty text) is no time: None.
 """
 
 from __future__ import annotations
@@ -130,8 +130,13 @@ def as_date(time: Time) -> str | None:
         return None
 
 
+_NO_TIMES = ("", "NaN", "nan", "NaT", "None", "null")
+
+
 def _is_missing(value) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+    if isinstance(value, str):
+        return value.strip() in _NO_TIMES
+    return value is None or value != value  # NaN is the number that is not itself
 
 
 def _checked(time: Time) -> Time:
