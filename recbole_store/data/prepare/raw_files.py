@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import sys
 import zipfile
 import zlib
@@ -14,13 +15,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
 from tqdm import tqdm
 
 from recbole_store.errors import BadValue, DataError
 
 CHUNK = 1 << 20
+LONGEST = 1 << 26  # bytes of a line; a file without line ends would fill the memory
+# What systems put beside one's own files, and hidden files.
+_PASSED_OVER = ("__macosx", "thumbs.db", "desktop.ini")
+
+
+# What the standard library raises over damaged archives.
+_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -57,11 +65,15 @@ class Role:
 def raw_files_in(path: Path) -> list[RawFile]:
     """All that a path holds: a folder's files, a zip archive's members, or the file itself.
 
+    Hidden files and folders, and what macOS and Windows leave there, are passed over.
+
     Raises:
         DataError: there is no such path, or a zip archive is broken.
     """
     if path.is_dir():
-        inside = sorted(p for p in path.rglob("*") if p.is_file())
+        inside = sorted(
+            p for p in path.rglob("*") if p.is_file() and not _is_passed_over(p.relative_to(path))
+        )
         return [raw for p in inside for raw in raw_files_in(p)]
     if not path.is_file():
         raise DataError(f"There are no raw files at {path}.")
@@ -72,10 +84,15 @@ def raw_files_in(path: Path) -> list[RawFile]:
             return [
                 RawFile(path, member.filename)
                 for member in archive.infolist()
-                if not member.is_dir() and not member.filename.startswith("__MACOSX/")
+                if not member.is_dir() and not _is_passed_over(PurePosixPath(member.filename))
             ]
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"{path} is not a whole zip archive: {error}") from error
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        raise DataError(f"{path} is not a whole zip archive: {error}.") from error
+
+
+def _is_passed_over(path: PurePath) -> bool:
+    """Example: __MACOSX/._a.csv, .DS_Store, x/.git/config"""
+    return any(part.startswith(".") or part.lower() in _PASSED_OVER for part in path.parts)
 
 
 def find_files(paths: list[Path], roles: dict[str, Role]) -> dict[str, RawFile]:
@@ -151,7 +168,7 @@ class RawReader:
         """
         try:
             separates_lines = "\n".encode(encoding) == b"\n"
-        except LookupError as error:
+        except (LookupError, UnicodeError) as error:
             raise DataError(f"There is no encoding {encoding!r}.") from error
         if not separates_lines:
             raise DataError(f"{file}: {encoding} is not read; convert the file to UTF-8.")
@@ -159,8 +176,13 @@ class RawReader:
         with self.progress(file) as bar:
             try:
                 with _opened(file, bar) as stream:
-                    for line in stream:
+                    while line := stream.readline(LONGEST + 1):
                         self.number += 1
+                        if len(line) > LONGEST:
+                            raise DataError(
+                                f"{self.place} is longer than {LONGEST >> 20} MB, so this is no "
+                                "table: it must have one row, or one JSON object, a line."
+                            )
                         if self.number == 1:
                             line = line.removeprefix(b"\xef\xbb\xbf")
                         yield line.decode(encoding)
@@ -170,9 +192,14 @@ class RawReader:
                     f"{self.place}: byte 0x{byte:02x} is not {encoding}; convert the file to "
                     "UTF-8, or name its encoding where the source has --encoding."
                 ) from error
-            except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+            except _DAMAGED as error:
                 raise DataError(
                     f"{file} is broken after line {self.number}: {error}; fetch it again."
+                ) from error
+            except RuntimeError as error:  # of an archive: encrypted, or packed in another way
+                raise DataError(
+                    f"{file} cannot be read from its archive ({str(error).rstrip('.')}); unpack it "
+                    "and name the files that it holds."
                 ) from error
             except OSError as error:
                 raise DataError(f"Cannot read {file}: {error.strerror or error}.") from error

@@ -13,7 +13,7 @@ import duckdb
 
 from recbole_store.data.prepare.atomic_text import is_missing
 from recbole_store.data.prepare.database import database
-from recbole_store.data.prepare.raw_files import RawFile, RawReader
+from recbole_store.data.prepare.raw_files import LONGEST, RawFile, RawReader
 from recbole_store.errors import BadValue, DataError
 
 ROWS_AT_ONCE = 10_000
@@ -99,7 +99,7 @@ def delimited_rows(
 
 
 def _quoted(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
-    csv.field_size_limit(1 << 30)  # descriptions may be longer than csv's 128 KB
+    csv.field_size_limit(LONGEST)  # descriptions may be longer than csv's 128 KB
     try:
         yield from csv.reader(lines, delimiter=delimiter, strict=True)
     except csv.Error as error:

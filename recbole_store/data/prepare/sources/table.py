@@ -159,7 +159,7 @@ class Table(Source):
             known = ", ".join([*DELIMITERS, *JSON_LINES, ".parquet"])
             raise DataError(
                 f"{file}: the kind of table is told by the name's ending ({known}, also with .gz), "
-                "or by --delimiter."
+                "or by --delimiter; save a spreadsheet as CSV."
             )
 
     def property_text(self):
