@@ -40,8 +40,8 @@ def from_epoch(value: int | float | str | None, unit: str = "s") -> Time | None:
     try:
         if shift == 0 and not isinstance(value, float):
             return _checked((int(value), 0))
-    except ValueError:
-        pass  # not whole: Decimal reads it
+    except (ValueError, TypeError):
+        pass  # not whole, which Decimal reads, or a list
     try:
         number = Decimal(repr(value) if isinstance(value, float) else str(value).strip())
         if not number.is_finite():
@@ -106,7 +106,7 @@ def from_any(value: int | float | str | None, unit: str = "s") -> Time | None:
     try:
         return from_epoch(value, unit)
     except BadValue as error:
-        if "decimals" in str(error):
+        if " too " in str(error) or "decimals" in str(error):
             raise
         raise BadValue(
             f"the time {value!r} is neither a number nor an ISO date such as 2014-07-23 10:30:00"

@@ -9,14 +9,8 @@ import zipfile
 import pytest
 
 from recbole_store.data.prepare import raw_rows
-from recbole_store.data.prepare.raw_files import (
-    LONGEST,
-    RawFile,
-    RawReader,
-    Role,
-    find_files,
-    raw_files_in,
-)
+from recbole_store.data.prepare.raw_files import RawFile, Role, find_files, raw_files_in
+from recbole_store.data.prepare.raw_reader import LONGEST, RawReader
 from recbole_store.data.prepare.raw_rows import delimited_rows, json_rows, literal_rows
 from recbole_store.errors import BadValue, DataError
 
@@ -232,7 +226,7 @@ def test_long_separators_and_plain_quotes(write_raw):
         ("a,b\n1\n", "line 2: 1 fields where 2 were expected"),
         ("a,b\n1,2\n1,2,3\n", "line 3: 3 fields where 2"),
         ('a,b\n1,"x\n2,y\n', "line 3: not a CSV row .*--no_quotes"),
-        ("a,a\n1,2\n", "line 1: the header names a column twice"),
+        ("a,a\n1,2\n", "line 1: the header names the column `a` twice"),
         ("", "is empty"),
     ],
 )

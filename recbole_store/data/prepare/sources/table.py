@@ -9,7 +9,8 @@ import yaml
 
 from recbole_store.data.prepare.atomic_text import clean_value, safe_id
 from recbole_store.data.prepare.interactions import Interaction
-from recbole_store.data.prepare.raw_files import RawFile, RawReader, Role, raw_files_in
+from recbole_store.data.prepare.raw_files import RawFile, Role, raw_files_in
+from recbole_store.data.prepare.raw_reader import RawReader
 from recbole_store.data.prepare.raw_rows import (
     check_columns,
     delimited_rows,
@@ -103,13 +104,15 @@ class Table(Source):
     def interactions(self, reader, files):
         wanted = self.arguments
         columns = [wanted.user, wanted.item, *filter(None, [wanted.time]), *self.more_columns]
-        for row in self._rows(reader, files["interactions"], columns):
-            yield Interaction(
+        return reader.read(
+            self._rows(reader, files["interactions"], columns),
+            lambda row: Interaction(
                 table_id(row[wanted.user]),
                 table_id(row[wanted.item]),
                 self._time(row[wanted.time]) if wanted.time else (reader.number, 0),
                 tuple(_inter_value(row[name], kind) for name, kind in self.more_columns.items()),
-            )
+            ),
+        )
 
     def _time(self, value):
         if self.arguments.time_format:
@@ -123,8 +126,10 @@ class Table(Source):
         id_column = self.arguments.items_id if own and self.arguments.items_id else None
         id_column = id_column or self.arguments.item
         columns = [id_column, *self.item_columns]
-        for row in self._rows(reader, files["items" if own else "interactions"], columns):
-            yield table_id(row[id_column]), {c: known(row[c]) for c in self.item_columns}
+        yield from reader.read(
+            self._rows(reader, files["items" if own else "interactions"], columns),
+            lambda row: (table_id(row[id_column]), {c: known(row[c]) for c in self.item_columns}),
+        )
 
     def _rows(self, reader: RawReader, file: RawFile, columns: list[str]):
         """Rows that have at least these columns."""
