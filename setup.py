@@ -48,6 +48,7 @@ setup(
         "setuptools<82",  # RecBole's ray needs pkg_resources
         "pyyaml",
         "plotly",  # the report; RecBole brings it too
+        "filelock",  # of the cache: one process makes what several want
         "jinja2",
         "tqdm",
     ],

@@ -6,7 +6,6 @@ its word pieces, brought to length 1, is its embedding, as sentence-transformers
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 
@@ -17,13 +16,14 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils import cached_file
 
 from recbole_store.errors import BackboneError
-from recbole_store.llm.loading import convert_gguf, quiet
+from recbole_store.llm.loading import SAFELY, WEIGHTS_SAFELY, convert_gguf, quiet, refusals
 from recbole_store.llm.model_files import (
     DEFAULT_BACKBONE,
     MINILM,
     locate,
     locate_encoder,
 )
+from recbole_store.llm.weight_checks import check_weights
 
 TEXTS_PER_PASS = 64
 
@@ -37,17 +37,29 @@ class TextEncoder:
         device: to read on.
 
     Raises:
-        BackboneError: the name leads to no encoder, or to one that is not pooled by the mean.
+        BackboneError: the name leads to no encoder, to one that is not pooled by the mean, or to
+            one whose weights do not fit.
     """
 
     def __init__(self, name: str | None, device="cpu"):
         source, self.device = _source(name), device
-        with quiet(), _refusals(name):
+        with quiet(), refusals(f"the text encoder `{name}`", source, _WANTED):
             _check_pooling(source, name)
-            model = AutoModel.from_pretrained(source, dtype=torch.float32)
-            self.tokenizer = AutoTokenizer.from_pretrained(source)
-        # Of an encoder-decoder such as T5 the encoder alone.
-        self.model = model.get_encoder() if model.config.is_encoder_decoder else model
+            model, info = AutoModel.from_pretrained(source, dtype=torch.float32, **WEIGHTS_SAFELY)
+            self.tokenizer = AutoTokenizer.from_pretrained(source, **SAFELY)
+            if getattr(model, "pooler", None) is not None:
+                model.pooler = None  # the mean is taken here, and many files lack its weights
+            # Of an encoder-decoder such as T5 the encoder alone; its decoder may lack in the files.
+            is_pair = hasattr(model, "encoder") and hasattr(model, "decoder")
+            self.model = model.get_encoder() if is_pair else model
+            check_weights(f"the text encoder `{name}`", self.model, model, info, _is_head_of(model))
+            n_words = self.model.get_input_embeddings().num_embeddings
+            if len(self.tokenizer) > n_words:
+                raise BackboneError(
+                    f"The tokenizer of the text encoder `{name}` has {len(self.tokenizer)} word "
+                    f"pieces, but the model has vectors for {n_words}: name a model that has its "
+                    "own tokenizer."
+                )
         self.model.requires_grad_(False).eval().to(device)
         if self.tokenizer.pad_token is None:  # an LLM's; what is padded is masked
             self.tokenizer.pad_token = self.tokenizer.eos_token
@@ -85,15 +97,11 @@ class TextEncoder:
 
 
 def weights_digest(model: torch.nn.Module) -> str:
-    """Hash of a model's names, shapes and a sample of its numbers.
-
-    A sample tells one model from another without hashing every byte of it; a sum would differ with
-    the number of threads.
-    """
+    """Hash of a model's names, shapes and numbers, every one of them: a damaged file is another."""
     weights = hashlib.sha256()
     for name, weight in model.state_dict().items():
         weights.update(f"{name}{tuple(weight.shape)}".encode())
-        weights.update(weight.detach().flatten()[::997].cpu().contiguous().numpy().tobytes())
+        weights.update(weight.detach().cpu().numpy().reshape(-1))
     return weights.hexdigest()
 
 
@@ -104,8 +112,8 @@ def text_width(name: str | None) -> int:
         BackboneError: as :class:`TextEncoder`.
     """
     source = _source(name)
-    with quiet(), _refusals(name):
-        config = AutoConfig.from_pretrained(source)
+    with quiet(), refusals(f"the text encoder `{name}`", source, _WANTED):
+        config = AutoConfig.from_pretrained(source, **SAFELY)
         _check_pooling(source, name)
     return config.hidden_size
 
@@ -133,16 +141,18 @@ def _check_pooling(source: str, name: str | None) -> None:
         )
 
 
-@contextlib.contextmanager
-def _refusals(name: str | None):
-    """Turn what transformers raises over a name into one sentence."""
-    try:
-        yield
-    except BackboneError:
-        raise
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BackboneError(
-            f"Cannot load the text encoder `{name}`: `text_encoder` must be a transformer by hub "
-            f"name or local folder, {MINILM}, or null for the default LLM ({said})."
-        ) from error
+_WANTED = (
+    "`text_encoder` must be a transformer with its weights as safetensors, by hub name or local "
+    f"folder, {MINILM}, or null for the default LLM"
+)
+
+
+def _is_head_of(model):
+    """Whether a weight that is left over stands on top of an encoder, by its name.
+
+    Encoders are often published with the head that they were trained with.
+
+    Example: of BERT "cls.predictions.bias" does, "encoder.layer.12.output.dense.bias" does not
+    """
+    own = {name for name, _ in model.named_children()} | {model.base_model_prefix}
+    return lambda weight: weight.split(".")[0] not in own

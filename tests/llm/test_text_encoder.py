@@ -8,8 +8,19 @@ import shutil
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
-from transformers import AutoModel, AutoTokenizer, T5Config, T5Model
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    BertModel,
+    T5Config,
+    T5EncoderModel,
+    T5Model,
+)
 
 from recbole_store.errors import BackboneError
 from recbole_store.llm import text_encoder
@@ -98,3 +109,75 @@ def test_none_is_the_default_llm(tiny_llm, monkeypatch):
 
     monkeypatch.setattr(text_encoder, "locate", locate)
     assert text_width(None) == 32 and asked == ["smollm2-135m"]
+
+
+# Weights
+
+
+def bert(tiny_llm, folder, kind, change=None):
+    """A small BERT saved as ``kind`` does, with changed weights."""
+    config = BertConfig(
+        vocab_size=60,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+    )
+    kind(config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tiny_llm).save_pretrained(folder)
+    if change:
+        file = folder / "model.safetensors"
+        save_file(change(load_file(file)), file, {"format": "pt"})
+    return str(folder)
+
+
+@pytest.mark.parametrize("kind", [BertModel, BertForMaskedLM, BertForSequenceClassification])
+def test_an_encoder_may_come_with_a_head_or_without_a_pooler(tiny_llm, tmp_path, kind):
+    """And what is not read changes nothing: not the embeddings, nor the encoder's digest."""
+    folder = bert(tiny_llm, tmp_path, kind)
+    first, second = TextEncoder(folder), TextEncoder(folder)
+    assert torch.equal(first(TEXTS, 64), second(TEXTS, 64))
+    assert first.digest() == second.digest()
+
+
+@pytest.mark.parametrize("kind", [BertModel, BertForMaskedLM])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda w: {n: v for n, v in w.items() if "layer.1." not in n}, "16 missing"),
+        (lambda w: {f"net.{n}": v for n, v in w.items()}, "missing"),
+        (
+            lambda w: {**w, **{n.replace("layer.1", "layer.2"): v + 0 for n, v in w.items()}},
+            "16 left over",
+        ),
+        (
+            lambda w: {n: v[:, :16].clone() if "query.weight" in n else v for n, v in w.items()},
+            "2 misshaped",
+        ),
+    ],
+)
+def test_encoders_whose_weights_do_not_fit_are_refused(tiny_llm, tmp_path, kind, change, words):
+    with pytest.raises(BackboneError, match=f"do not fit its config.json: .*{words}") as error:
+        TextEncoder(bert(tiny_llm, tmp_path, kind, change))
+    assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_of_an_encoder_decoder_the_decoder_may_lack(tiny_llm, tmp_path):
+    """As sentence-transformers saves T5."""
+    config = T5Config(vocab_size=60, d_model=16, d_kv=4, d_ff=32, num_layers=1, num_heads=2)
+    T5EncoderModel(config).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(tiny_llm).save_pretrained(tmp_path)
+    assert TextEncoder(str(tmp_path)).digest() == TextEncoder(str(tmp_path)).digest()
+    file = tmp_path / "model.safetensors"
+    lacking = {n: w for n, w in load_file(file).items() if "SelfAttention.q" not in n}
+    save_file(lacking, file, {"format": "pt"})
+    with pytest.raises(BackboneError, match="1 missing"):
+        TextEncoder(str(tmp_path))
+
+
+def test_every_weight_is_in_the_digest(tiny_llm):
+    encoder = TextEncoder(str(tiny_llm))
+    before, weight = encoder.digest(), encoder.model.embed_tokens.weight
+    with torch.no_grad():
+        weight.view(-1)[weight.numel() // 2 + 1] += 1
+    assert encoder.digest() != before

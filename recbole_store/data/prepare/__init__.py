@@ -2,7 +2,8 @@
 
 The flow, module by module::
 
-    raw files, gzip and zip in place       raw_files.py, raw_rows.py
+    raw files, gzip and zip in place       raw_files.py, raw_reader.py, raw_rows.py
+    rows that cannot be read               rejected_rows.py
     one layout -> interactions, items      sources/
     ids, texts and times that survive      atomic_text.py, times.py
     filters, time order, figures           interactions.py, database.py (DuckDB, on disk)

@@ -10,7 +10,8 @@ from pathlib import Path
 from recbole_store.data.prepare.database import MEMORY
 from recbole_store.data.prepare.dataset_folder import check_target
 from recbole_store.data.prepare.interactions import DUPLICATES
-from recbole_store.data.prepare.prepare_dataset import Filters, prepare
+from recbole_store.data.prepare.prepare_dataset import Choices, Filters, prepare
+from recbole_store.data.prepare.rejected_rows import BAD_ROWS
 from recbole_store.data.prepare.sources import SOURCES
 from recbole_store.data.prepare.times import from_any
 from recbole_store.errors import BadValue, DataError, SettingsError
@@ -85,7 +86,14 @@ def _add_filters(p: argparse.ArgumentParser, k_core: int) -> None:
         metavar="N",
         help="drop users with fewer than N as well",
     )
-    group = p.add_argument_group("writing")
+    group = p.add_argument_group("reading and writing")
+    group.add_argument(
+        "--bad_rows",
+        choices=BAD_ROWS,
+        default="stop",
+        help="rows that cannot be read: stop at the first, or skip them all and list them, with "
+        "line and reason, in NAME.rejected.tsv (stop)",
+    )
     group.add_argument("--force", action="store_true", help="replace a data set prepared earlier")
     group.add_argument(
         "--memory",
@@ -111,17 +119,20 @@ def main(argv: list[str]) -> int:
             source,
             source.find(arguments.raw),
             arguments.out,
-            Filters(
-                _time("--since", arguments.since),
-                _time("--until", arguments.until),
-                arguments.duplicates,
-                arguments.max_history,
-                arguments.k_core,
-                arguments.min_history,
+            Choices(
+                Filters(
+                    _time("--since", arguments.since),
+                    _time("--until", arguments.until),
+                    arguments.duplicates,
+                    arguments.max_history,
+                    arguments.k_core,
+                    arguments.min_history,
+                ),
+                bad_rows=arguments.bad_rows,
+                memory=arguments.memory,
+                command=shlex.join(["recbole-store", "prepare", *argv]),
             ),
-            command=shlex.join(["recbole-store", "prepare", *argv]),
             force=arguments.force,
-            memory=arguments.memory,
             say=lambda line: print(line, flush=True),
         )
     except (DataError, SettingsError) as error:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recbole_store.data.checksums import sha256
 from recbole_store.data.prepare.interactions import Interactions, Span
-from recbole_store.data.prepare.raw_files import sha256
 from recbole_store.data.prepare.times import as_date, as_number
 
 
@@ -95,6 +95,8 @@ def as_markdown(card: dict) -> str:
     lines += ["", "| filter | rows dropped |", "| --- | ---: |"]
     lines += [f"| {key} | {n:,} |" for key, n in dropped[1:] if n]
     lines += [f"| all of them, of {rows['raw']:,} rows | {rows['raw'] - card['interactions']:,} |"]
+    if rows["rejected"]:
+        lines += ["", f"{rows['rejected']:,} rows could not be read: {card['name']}.rejected.tsv."]
     lines += ["", "| file | bytes | SHA-256 |", "| --- | ---: | --- |"]
     lines += [f"| {_file(name, facts)}" for name, facts in card["files"].items()]
     lines += [f"| raw: {_file(facts['name'], facts)}" for facts in card["raw_files"]]

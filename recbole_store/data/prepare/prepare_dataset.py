@@ -18,7 +18,9 @@ from recbole_store.data.prepare.data_card import as_markdown, figures_of, file_f
 from recbole_store.data.prepare.database import MEMORY, database_faults
 from recbole_store.data.prepare.dataset_folder import CARD, appearing_folder
 from recbole_store.data.prepare.interactions import Interactions
-from recbole_store.data.prepare.raw_files import RawFile, RawReader
+from recbole_store.data.prepare.raw_files import RawFile
+from recbole_store.data.prepare.raw_reader import RawReader
+from recbole_store.data.prepare.rejected_rows import RejectedRows
 from recbole_store.data.prepare.sources.source import Source
 from recbole_store.data.prepare.times import Time, as_number
 from recbole_store.errors import DataError
@@ -45,14 +47,29 @@ class Filters:
     min_history: int = 1
 
 
+@dataclass(frozen=True)
+class Choices:
+    """What may be chosen beside the source's own arguments.
+
+    Attributes:
+        bad_rows: ``stop`` at the first row that cannot be read, or ``skip`` such rows and list them
+            in ``NAME.rejected.tsv``.
+        memory: limit of DuckDB's working memory.
+        command: what the user typed, for the card.
+    """
+
+    filters: Filters = Filters()
+    bad_rows: str = "stop"
+    memory: str = MEMORY
+    command: str = ""
+
+
 def prepare(
     source: Source,
     files: dict[str, RawFile],
     out: Path,
-    filters: Filters,
-    command: str,
+    choices: Choices,
     force: bool = False,
-    memory: str = MEMORY,
     show_progress: bool | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> dict:
@@ -60,8 +77,6 @@ def prepare(
 
     Args:
         files: role -> file, as :func:`raw_files.find_files` found them.
-        command: what the user typed, for the card.
-        memory: limit of DuckDB's working memory.
         say: takes one line about each step.
 
     Returns:
@@ -71,107 +86,117 @@ def prepare(
         DataError: raw data that cannot be read, or nothing left of them.
     """
     check_column_names([*source.item_columns, *source.more_columns])
-    reader = RawReader(show_progress)
-    name = out.resolve().name
-    with appearing_folder(out, force) as folder, reader.naming_faults(), database_faults():
-        rows, figures, wanted = _interactions(
-            source, reader, files, filters, folder / f"{name}.inter", memory, say
+    with appearing_folder(out, force) as folder:
+        return _Preparation(
+            source, files, folder, out.resolve().name, choices, show_progress, say
+        ).run()
+
+
+class _Preparation:
+    """One data set in the making, in a folder of its own."""
+
+    def __init__(self, source, files, folder, name, choices, show_progress, say):
+        self.source, self.files, self.folder, self.name = source, files, folder, name
+        self.choices, self.say = choices, say
+        self.rejected = RejectedRows(self._file("rejected.tsv"))
+        skips = choices.bad_rows == "skip"
+        self.reader = RawReader(show_progress, self.rejected if skips else None)
+
+    def _file(self, ending: str) -> Path:
+        return self.folder / f"{self.name}.{ending}"
+
+    def run(self) -> dict:
+        """All steps in their order; returns the card."""
+        with self.reader.naming_faults(), database_faults():
+            card = self._interactions()
+            card["text"] = self._items(card.pop("occurring"))
+            more = self.source.write_more(self.reader, self.files, self.folder, self.name)
+            if more:
+                card["more"] = more
+        card["rows"]["rejected"] = self.rejected.n
+        if self.rejected.n:
+            self.say(f"{self.rejected.n:,} rows rejected, see {self.rejected.path.name}")
+        self._file("yaml").write_text(
+            f"# Properties of {self.name}, which every run on it takes; written by preparation "
+            f"from\n# the defaults of the source {self.source.name}.\n"
+            f"{self.source.property_text()}",
+            encoding="utf-8",
         )
-        figures["text"] = _items(source, reader, files, folder, name, wanted)
-        say(f"{figures['text']['with_text']:,} of {figures['text']['items']:,} items with text")
-        if more := source.write_more(reader, files, folder, name):
-            figures["more"] = more
-        properties = (
-            f"# Properties of {name}, which every run on it takes; written by preparation from\n"
-            f"# the defaults of the source {source.name}.\n{source.property_text()}"
+        return self._write_card(card)
+
+    def _interactions(self) -> dict:
+        """Write ``NAME.inter``: rows read and dropped, figures of those kept, their items' ids."""
+        working = self.folder / "working"
+        working.mkdir()
+        interactions = Interactions(working, self.source.more_columns, self.choices.memory)
+        try:
+            n_raw = interactions.load(self.source.interactions(self.reader, self.files))
+            first = next(iter(self.files.values()))
+            if not n_raw:
+                others = f": all rows were rejected ({self.rejected.first})" * bool(self.rejected.n)
+                raise DataError(f"{first} holds no interactions{others}.")
+            if not len(interactions):
+                raise DataError(f"No row of {first} has user, item and time.")
+            self.say(f"{n_raw:,} interactions read")
+            rows = {"raw": n_raw, "incomplete": interactions.incomplete}
+            rows |= apply_filters(interactions, self.choices.filters)
+            if not len(interactions):
+                raise DataError(
+                    f"No interactions are left of {n_raw:,} ({_in_words(rows)}): the filters are "
+                    "too strict, see --k_core, --min_history, --since and --until."
+                )
+            self.say(f"{len(interactions):,} interactions kept ({_in_words(rows)})")
+            more = self.source.more_columns
+            write_interactions(self._file("inter"), interactions.in_time_order(), more)
+            figures = figures_of(interactions)
+            return {"rows": rows, **figures, "occurring": interactions.items()}
+        finally:
+            interactions.close()
+            shutil.rmtree(working)
+
+    def _items(self, occurring: set[str]) -> dict:
+        """Write ``NAME.text.jsonl`` and ``NAME.item``; returns figures of the texts."""
+        texts, features = self._file("text.jsonl"), self._file("item")
+        found = write_texts(
+            texts,
+            self.source.items(self.reader, self.files),
+            self.source.item_columns,
+            self.source.text_columns(),
+            None if self.source.keeps_all_items else occurring,
         )
-        (folder / f"{name}.yaml").write_text(properties, encoding="utf-8")
-        card = {
-            "name": name,
-            "source": source.name,
-            "command": command,
-            "remark": source.remark,
-            "filters": _as_plain(filters),
-            "rows": rows,
-            **figures,
-            "raw_files": [file_facts(raw.path, str(raw)) for raw in files.values()],
-            "files": {path.name: file_facts(path) for path in sorted(folder.iterdir())},
+        kinds = {column: kind for column, kind in self.source.item_columns.items() if kind}
+        write_features(features, texts, kinds)
+        if not found.with_row:  # no files are better than files without a line
+            texts.unlink()
+            features.unlink()
+        n_items = max(len(occurring), found.with_row)
+        self.say(f"{found.with_text:,} of {n_items:,} items with text")
+        return {
+            "items": n_items,
+            "described": found.with_row,
+            "with_text": found.with_text,
+            "without_text": n_items - found.with_text,
+            "filled": found.filled,
+            "words": found.spread(),
         }
-        (folder / f"{name}.card.md").write_text(as_markdown(card), encoding="utf-8")
-        card["files"][f"{name}.card.md"] = file_facts(folder / f"{name}.card.md")
-        (folder / CARD.format(name)).write_text(
-            json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-    return card
 
-
-def _interactions(
-    source: Source,
-    reader: RawReader,
-    files: dict[str, RawFile],
-    filters: Filters,
-    path: Path,
-    memory: str,
-    say: Callable[[str], None],
-) -> tuple[dict[str, int], dict, set[str]]:
-    """Write ``NAME.inter``: rows read and dropped, figures of those kept, ids of their items."""
-    working = path.parent / "working"
-    working.mkdir()
-    interactions = Interactions(working, source.more_columns, memory)
-    try:
-        n_raw = interactions.load(source.interactions(reader, files))
-        first = next(iter(files.values()))
-        if not n_raw:
-            raise DataError(f"{first} holds no interactions.")
-        if not len(interactions):
-            raise DataError(f"No row of {first} has user, item and time.")
-        say(f"{n_raw:,} interactions read")
-        rows = {"raw": n_raw, "incomplete": interactions.incomplete}
-        rows |= apply_filters(interactions, filters)
-        if not len(interactions):
-            raise DataError(
-                f"No interactions are left of {n_raw:,} ({_in_words(rows)}): the filters are too "
-                "strict, see --k_core, --min_history, --since and --until."
-            )
-        say(f"{len(interactions):,} interactions kept ({_in_words(rows)})")
-        write_interactions(path, interactions.in_time_order(), source.more_columns)
-        return rows, figures_of(interactions), interactions.items()
-    finally:
-        interactions.close()
-        shutil.rmtree(working)
-
-
-def _items(
-    source: Source,
-    reader: RawReader,
-    files: dict[str, RawFile],
-    folder: Path,
-    name: str,
-    wanted: set[str],
-) -> dict:
-    """Write ``NAME.text.jsonl`` and ``NAME.item``; returns figures of the texts."""
-    texts, features = folder / f"{name}.text.jsonl", folder / f"{name}.item"
-    found = write_texts(
-        texts,
-        source.items(reader, files),
-        source.item_columns,
-        source.text_columns(),
-        None if source.keeps_all_items else wanted,
-    )
-    kinds = {column: kind for column, kind in source.item_columns.items() if kind}
-    write_features(features, texts, kinds)
-    if not found.with_row:  # no files are better than files without a line
-        texts.unlink()
-        features.unlink()
-    n_items = max(len(wanted), found.with_row)
-    return {
-        "items": n_items,
-        "described": found.with_row,
-        "with_text": found.with_text,
-        "without_text": n_items - found.with_text,
-        "filled": found.filled,
-        "words": found.spread(),
-    }
+    def _write_card(self, figures: dict) -> dict:
+        card = {
+            "name": self.name,
+            "source": self.source.name,
+            "command": self.choices.command,
+            "remark": self.source.remark,
+            "filters": _as_plain(self.choices.filters),
+            **figures,
+            "raw_files": [file_facts(raw.path, str(raw)) for raw in self.files.values()],
+            "files": {path.name: file_facts(path) for path in sorted(self.folder.iterdir())},
+        }
+        page = self._file("card.md")
+        page.write_text(as_markdown(card), encoding="utf-8")
+        card["files"][page.name] = file_facts(page)
+        text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+        (self.folder / CARD.format(self.name)).write_text(text, encoding="utf-8")
+        return card
 
 
 def apply_filters(interactions: Interactions, filters: Filters) -> dict[str, int]:

@@ -5,55 +5,60 @@ from __future__ import annotations
 import ast
 import csv
 import json
+import math
 import warnings
 from collections.abc import Iterator
 
 import duckdb
 
+from recbole_store.data.prepare.atomic_text import is_missing
 from recbole_store.data.prepare.database import database
-from recbole_store.data.prepare.raw_files import RawFile, RawReader
+from recbole_store.data.prepare.raw_files import RawFile
+from recbole_store.data.prepare.raw_reader import LONGEST, RawReader
 from recbole_store.errors import BadValue, DataError
 
 ROWS_AT_ONCE = 10_000
 
 
 def json_rows(reader: RawReader, file: RawFile, encoding: str = "utf-8") -> Iterator[dict]:
-    """One JSON object a line.
-
-    Raises:
-        BadValue: a line that is not one.
-    """
-    for line in reader.lines(file, encoding):
-        if not line.isspace():
-            try:
-                row = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise BadValue(f"not a JSON object ({_short(error)})") from error
-            yield _object(row)
+    """One JSON object a line; lines that are none are rejected."""
+    return _line_rows(reader, file, encoding, _json)
 
 
 def literal_rows(reader: RawReader, file: RawFile, encoding: str = "utf-8") -> Iterator[dict]:
     """One Python dict literal or JSON object a line; nothing is evaluated.
 
-    Raises:
-        BadValue: a line that is neither.
+    Lines that are neither are rejected.
     """
-    for line in reader.lines(file, encoding):
-        if line.isspace():
-            continue
-        try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
-            row = _literal(line.strip())
-        yield _object(row)
+    return _line_rows(reader, file, encoding, _json_or_literal)
 
 
-def _literal(text: str):
+def _line_rows(reader: RawReader, file: RawFile, encoding: str, parse) -> Iterator[dict]:
+    lines = (line for line in reader.lines(file, encoding) if not line.isspace())
+    return reader.read(lines, lambda line: _object(parse(line)))
+
+
+# What Python's parsers raise over lines that somebody has crafted: too deep, too many digits.
+_UNREADABLE = (ValueError, SyntaxError, RecursionError, MemoryError)
+
+
+def _json(line: str):
+    try:
+        return json.loads(line)
+    except _UNREADABLE as error:
+        raise BadValue(f"not a JSON object ({_short(error)})") from error
+
+
+def _json_or_literal(line: str):
+    try:
+        return json.loads(line)
+    except _UNREADABLE:
+        pass
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # "\d" in somebody's description
-            return ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+            return ast.literal_eval(line.strip())
+    except (*_UNREADABLE, TypeError) as error:  # TypeError: a list as a key
         raise BadValue("neither JSON nor a Python literal") from error
 
 
@@ -67,41 +72,58 @@ def delimited_rows(
 ) -> Iterator[dict[str, str]]:
     """CSV, TSV and files with longer separators such as ``::``.
 
+    Rows with too few or too many fields, or with a quote that is never closed, are rejected.
+    Columns without a name, as spreadsheets leave them, are passed over.
+
     Args:
         columns: names of the columns; None takes them from the first line.
         quotes: fields in double quotes may hold separators and line ends, as in RFC 4180; without,
             a quote is a character like any other.
 
     Raises:
-        BadValue: a row with too few or too many fields, or with a quote that is never closed.
-        DataError: no line at all.
+        DataError: no line at all, or a header that names a column twice.
     """
     lines = reader.lines(file, encoding)
     if quotes and len(delimiter) == 1:
-        rows = _quoted(lines, delimiter)
+        rows = _quoted(reader, lines, delimiter)
     else:
         rows = (line.rstrip("\r\n").split(delimiter) for line in lines)
-    for row in rows:
-        if not row or row == [""]:
-            continue
-        if columns is None:
-            columns = [name.strip() for name in row]
-            if len(set(columns)) < len(columns):
-                raise BadValue("the header names a column twice")
-            continue
-        if len(row) != len(columns):
-            raise BadValue(f"{len(row)} fields where {len(columns)} were expected")
-        yield dict(zip(columns, row, strict=True))
+    rows = (row for row in rows if row and row != [""])
     if columns is None:
-        raise DataError(f"{file} is empty.")
+        n_before = reader.n_rejected
+        header = next(rows, None)
+        if reader.n_rejected > n_before:
+            raise DataError(f"The header of {file} cannot be read.")
+        if header is None:
+            raise DataError(f"{file} is empty.")
+        columns = [name.strip() for name in header]
+        twice = [name for name in columns if name and columns.count(name) > 1]
+        if twice:
+            raise DataError(f"{reader.place}: the header names the column `{twice[0]}` twice.")
+    n_columns = len(columns)
+    named = [(place, name) for place, name in enumerate(columns) if name]
+
+    def as_dict(row: list[str]) -> dict[str, str]:
+        if len(row) != n_columns:
+            raise BadValue(f"{len(row)} fields where {n_columns} were expected")
+        return {name: row[place] for place, name in named}
+
+    yield from reader.read(rows, as_dict)
 
 
-def _quoted(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
-    csv.field_size_limit(1 << 30)  # descriptions may be longer than csv's 128 KB
-    try:
-        yield from csv.reader(lines, delimiter=delimiter, strict=True)
-    except csv.Error as error:
-        raise BadValue(f"not a CSV row ({error}); `--no_quotes` takes quotes as text") from error
+def _quoted(reader: RawReader, lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
+    csv.field_size_limit(LONGEST)  # descriptions may be longer than csv's 128 KB
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            reason = f"not a CSV row ({error}); `--no_quotes` takes quotes as text"
+            reader.reject(BadValue(reason), "")
+        else:
+            yield row
 
 
 def parquet_rows(reader: RawReader, file: RawFile, columns: list[str]) -> Iterator[dict]:
@@ -161,17 +183,17 @@ def value_of(row: dict, key: str):
 
 
 def number_text(value) -> str:
-    """A number as text, "" for a missing one.
+    """A number as text, "" for a missing one, NaN or an infinite one.
 
     Raises:
         BadValue: it is no number.
     """
-    text = "" if value is None else str(value).strip()
+    text = "" if is_missing(value) else str(value).strip()
     try:
-        float(text or 0)
+        is_number = math.isfinite(float(text or 0))
     except ValueError as error:
         raise BadValue(f"{value!r} is not a number") from error
-    return text
+    return text if is_number else ""
 
 
 def _object(row) -> dict:

@@ -2,7 +2,7 @@
 
 A time is ``(seconds, fraction)``: seconds since 1970 (UTC) and units of 1e-18 s above them, so
 epoch numbers, floats and ISO dates are held exactly. Times order as these pairs do. A missing
-value, None or an empty text, is no time: None.
+value (None, NaN, an empty text) is no time: None.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def from_epoch(value: int | float | str | None, unit: str = "s") -> Time | None:
     try:
         if shift == 0 and not isinstance(value, float):
             return _checked((int(value), 0))
-    except ValueError:
-        pass  # not whole: Decimal reads it
+    except (ValueError, TypeError):
+        pass  # not whole, which Decimal reads, or a list
     try:
         number = Decimal(repr(value) if isinstance(value, float) else str(value).strip())
         if not number.is_finite():
@@ -106,7 +106,7 @@ def from_any(value: int | float | str | None, unit: str = "s") -> Time | None:
     try:
         return from_epoch(value, unit)
     except BadValue as error:
-        if "decimals" in str(error):
+        if " too " in str(error) or "decimals" in str(error):
             raise
         raise BadValue(
             f"the time {value!r} is neither a number nor an ISO date such as 2014-07-23 10:30:00"
@@ -130,8 +130,13 @@ def as_date(time: Time) -> str | None:
         return None
 
 
+_NO_TIMES = ("", "NaN", "nan", "NaT", "None", "null")
+
+
 def _is_missing(value) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+    if isinstance(value, str):
+        return value.strip() in _NO_TIMES
+    return value is None or value != value  # NaN is the number that is not itself
 
 
 def _checked(time: Time) -> Time:

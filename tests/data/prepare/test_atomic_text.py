@@ -15,6 +15,7 @@ from recbole_store.data.prepare.atomic_text import (
     feature,
     safe_id,
 )
+from recbole_store.errors import BadValue
 
 ANY_TEXT = st.text(st.characters())  # lone surrogates included
 
@@ -39,22 +40,50 @@ ANY_TEXT = st.text(st.characters())  # lone surrogates included
         ("\N{FAMILY}\N{ZERO WIDTH JOINER}\N{GIRL}", "\N{FAMILY}\N{ZERO WIDTH JOINER}\N{GIRL}"),
         ("half a pair \ud83d", "half a pair \N{REPLACEMENT CHARACTER}"),
         ("\x7f\x85 ", ""),
+        ("<p>A <b>new</b>\nlamp</p>\n<p>&lt; 5 W</p>", "A new lamp < 5 W"),
+        ("one<br/>two<BR>three", "one two three"),
+        ("&lt;p&gt;escaped&lt;/p&gt;", "escaped"),
+        ("&amp;lt;i&amp;gt;twice&amp;lt;/i&amp;gt;", "twice"),
+        ('<a href="x" class=y>link</a>s', "links"),
+        ("<!-- a note <b>x</b> --><!DOCTYPE html>shown", "shown"),
+        ("<style>p { color: red }</style><script src=x>f(1)</script>shown", "shown"),
+        ("I <3 you, a < b > c, List<int>, <unknown>", "I <3 you, a < b > c, List<int>, <unknown>"),
+        ("<ul><li>one</li>\n<li>two</li></ul>", "one two"),
+        ("<p never closed", "<p never closed"),
+        ("&#99999999999; &#" + "9" * 5000 + ";", "&#99999999999; &#" + "9" * 5000 + ";"),
+        ("&" + "amp;" * 50 + "lt;", "<"),
     ],
 )
 def test_clean_text(raw, clean):
     assert clean_text(raw) == clean
 
 
-@given(ANY_TEXT)
+PIECES = st.sampled_from(
+    ["<", ">", "&", "amp;", "lt;", "gt;", "<b>", "</b>", "<p>", "<br/>", "<!--", "-->", "#60;", " "]
+)
+
+
+@given(ANY_TEXT | st.lists(PIECES | ANY_TEXT, max_size=12).map("".join))
 def test_cleaning_twice_changes_nothing(text):
     once = clean_text(text)
     assert clean_text(once) == once == once.strip()
     once.encode()
 
 
+@pytest.mark.parametrize(
+    "piece",
+    ["&amp;", "amp;", "&#38;", "<b", "<b ", "<!--", "<", "<p>", " ", "<script>", "&#9", "]"],
+)
+def test_a_megabyte_of_anything_is_read_at_once(piece):
+    """A pattern that starts anew at every character would take hours."""
+    clean_text("<i>&lt;" + piece * (2**20 // len(piece)) + "&gt;</i>")
+
+
 def test_clean_value():
     assert clean_value(["a&lt;b", None, " ", ["c", 5]]) == ["a<b", "c", "5"]
-    assert [clean_value(value) for value in (None, 1984, 0.5, True)] == ["", "1984", "0.5", "True"]
+    values = (None, 1984, 0.5, True, 7.0, float("nan"), float("inf"))
+    assert [clean_value(v) for v in values] == ["", "1984", "0.5", "True", "7", "", ""]
+    assert clean_value([float("nan"), "x"]) == ["x"]
 
 
 @pytest.mark.parametrize(
@@ -75,10 +104,24 @@ def test_clean_value():
         ("été", "été"),
         (None, ""),
         ("", ""),
+        (7.0, "7"),
+        (-0.0, "0"),
+        (1e20, "100000000000000000000"),
+        (7.5, "7.5"),
+        ("7.0", "7.0"),
+        (float("nan"), ""),
+        (float("inf"), ""),
+        ("nan", "%6Ean"),
     ],
 )
 def test_safe_id(raw, safe):
     assert safe_id(raw) == safe
+
+
+@pytest.mark.parametrize("value", [[1], {"$oid": "5"}, (1, 2)])
+def test_what_is_no_id(value):
+    with pytest.raises(BadValue, match="is no id"):
+        safe_id(value)
 
 
 @given(ANY_TEXT, ANY_TEXT)

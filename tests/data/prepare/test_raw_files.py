@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
+import zipfile
 
 import pytest
 
-from recbole_store.data.prepare.raw_files import RawFile, RawReader, Role, find_files, raw_files_in
+from recbole_store.data.prepare import raw_rows
+from recbole_store.data.prepare.raw_files import RawFile, Role, find_files, raw_files_in
+from recbole_store.data.prepare.raw_reader import LONGEST, RawReader
 from recbole_store.data.prepare.raw_rows import delimited_rows, json_rows, literal_rows
 from recbole_store.errors import BadValue, DataError
 
@@ -94,6 +98,77 @@ def test_a_damaged_archive_is_named(write_raw):
         list(RawReader().lines(file))
 
 
+def test_what_systems_leave_beside_files_is_passed_over(write_raw):
+    junk = ["__MACOSX/._a.csv", ".DS_Store", "in/.DS_Store", "in/Thumbs.db", ".git/x.csv"]
+    root = write_raw({f"z.zip/{name}": "x" for name in ["in/a.csv", *junk]})
+    assert [raw.name for raw in raw_files_in(root / "z.zip")] == ["a.csv"]
+    root = write_raw({f"folder/{name}": "x" for name in ["b.csv", *junk]})
+    assert [raw.name for raw in raw_files_in(root / "folder")] == ["b.csv"]
+    assert raw_files_in(root / "folder" / ".DS_Store"), "unless it is named itself"
+
+
+def changed_zip(root, change) -> RawFile:
+    """An archive of one file whose headers, local and central, are changed in place."""
+    path = root / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.csv", "u,i,t\n" * 200)
+    content = bytearray(path.read_bytes())
+    change(content, content.index(b"PK\x03\x04"), content.index(b"PK\x01\x02"))
+    path.write_bytes(content)
+    (file,) = raw_files_in(path)
+    return file
+
+
+def encrypted(content, local, central):
+    content[local + 6] |= 1
+    content[central + 8] |= 1
+
+
+def method(number):
+    def change(content, local, central):
+        content[local + 8] = content[central + 10] = number
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (encrypted, "a.zip/a.csv cannot be read from its archive .*encrypted.*; unpack it"),
+        (method(99), "cannot be read from its archive .*compression.*; unpack it"),
+        (method(9), "cannot be read from its archive .*; unpack it"),
+        (method(8), "is broken after line 0"),
+        (method(14), "a.csv (is broken|cannot be read)"),
+        (method(12), "a.csv (is broken|cannot be read)|Cannot read"),
+    ],
+)
+def test_encrypted_and_unusual_archives(tmp_path, change, words):
+    file = changed_zip(tmp_path, change)
+    with pytest.raises(DataError, match=words) as error:
+        list(RawReader().lines(file))
+    assert "\n" not in str(error.value)
+
+
+def test_a_line_without_end_does_not_fill_the_memory(tmp_path):
+    """A few MB of gzip may be one line of gigabytes."""
+    path = tmp_path / "long.csv.gz"
+    with gzip.open(path, "wb", compresslevel=1) as stream:
+        for _ in range(3):
+            stream.write(b"x" * (LONGEST // 2))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"long\.csv\.gz, line 1 is longer than 64 MB"):
+        list(RawReader().lines(RawFile(path)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * LONGEST
+
+
+def test_a_quote_that_is_never_closed_does_not_fill_the_memory(write_raw, monkeypatch):
+    monkeypatch.setattr(raw_rows, "LONGEST", 1000)
+    with pytest.raises(DataError, match="not a CSV row .*limit.*--no_quotes"):
+        rows_of(write_raw, delimited_rows, ["u,i", 'a,"b', *("x" * 50 for _ in range(100))], ",")
+
+
 def test_utf_16_is_refused(write_raw):
     (file,) = raw_files_in(write_raw({"a.txt": "a"}))
     with pytest.raises(DataError, match="utf-16 is not read; convert"):
@@ -151,7 +226,7 @@ def test_long_separators_and_plain_quotes(write_raw):
         ("a,b\n1\n", "line 2: 1 fields where 2 were expected"),
         ("a,b\n1,2\n1,2,3\n", "line 3: 3 fields where 2"),
         ('a,b\n1,"x\n2,y\n', "line 3: not a CSV row .*--no_quotes"),
-        ("a,a\n1,2\n", "line 1: the header names a column twice"),
+        ("a,a\n1,2\n", "line 1: the header names the column `a` twice"),
         ("", "is empty"),
     ],
 )

@@ -71,14 +71,14 @@ def test_format():
 
 @pytest.mark.parametrize(
     "value",
-    ["soon", "nan", "inf", "2015-13-01", "2015-02-30", "1e99", "2" * 30, "1e-19", "1e-99", "--"],
+    ["soon", "nano", "inf", "2015-13-01", "2015-02-30", "1e99", "2" * 30, "1e-19", "1e-99", "--"],
 )
 def test_no_times(value):
     with pytest.raises(BadValue, match="time"):
         from_any(value)
 
 
-@pytest.mark.parametrize("value", [None, "", " "])
+@pytest.mark.parametrize("value", [None, "", " ", float("nan"), "nan", "NaN", "NaT", "None"])
 def test_missing_times(value):
     assert from_any(value) is from_epoch(value, "ms") is from_iso(value) is None
     assert from_format(value, "%Y") is None

@@ -27,16 +27,20 @@ class Amazon2014(Source):
     remark = "Times are whole days: reviews of one user and day stand in the file's order."
 
     def interactions(self, reader, files):
-        for row in literal_rows(reader, files["reviews"]):
-            yield Interaction(
+        return reader.read(
+            literal_rows(reader, files["reviews"]),
+            lambda row: Interaction(
                 safe_id(value_of(row, "reviewerID")),
                 safe_id(value_of(row, "asin")),
                 from_epoch(value_of(row, "unixReviewTime")),
                 (number_text(row.get("overall")),),
-            )
+            ),
+        )
 
     def items(self, reader, files):
+        def item(row):
+            row["categories"] = flat(row.get("categories"))
+            return safe_id(value_of(row, "asin")), row
+
         if "metadata" in files:
-            for row in literal_rows(reader, files["metadata"]):
-                row["categories"] = flat(row.get("categories"))
-                yield safe_id(value_of(row, "asin")), row
+            yield from reader.read(literal_rows(reader, files["metadata"]), item)

@@ -30,15 +30,19 @@ class Amazon2023(Source):
     remark = "Times are seconds with the milliseconds of the raw data behind the point."
 
     def interactions(self, reader, files):
-        for row in json_rows(reader, files["reviews"]):
-            yield Interaction(
+        return reader.read(
+            json_rows(reader, files["reviews"]),
+            lambda row: Interaction(
                 safe_id(value_of(row, "user_id")),
                 safe_id(value_of(row, "parent_asin")),
                 from_epoch(value_of(row, "timestamp"), "ms"),
                 (number_text(row.get("rating")),),
-            )
+            ),
+        )
 
     def items(self, reader, files):
         if "metadata" in files:
-            for row in json_rows(reader, files["metadata"]):
-                yield safe_id(value_of(row, "parent_asin")), row
+            yield from reader.read(
+                json_rows(reader, files["metadata"]),
+                lambda row: (safe_id(value_of(row, "parent_asin")), row),
+            )

@@ -33,14 +33,19 @@ class HM(Source):
     )
 
     def interactions(self, reader, files):
-        for row in delimited_rows(reader, files["transactions"], ","):
-            yield Interaction(
+        return reader.read(
+            delimited_rows(reader, files["transactions"], ","),
+            lambda row: Interaction(
                 safe_id(value_of(row, "customer_id")),
                 safe_id(value_of(row, "article_id")),
                 from_iso(value_of(row, "t_dat")),
                 (number_text(row.get("price")),),
-            )
+            ),
+        )
 
     def items(self, reader, files):
-        for row in delimited_rows(reader, files["articles"], ","):
-            yield safe_id(value_of(row, "article_id")), row
+        def article(row):
+            value_of(row, "prod_name")
+            return safe_id(value_of(row, "article_id")), row
+
+        return reader.read(delimited_rows(reader, files["articles"], ","), article)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
+from itertools import count
 
 from recbole_store.data.prepare.atomic_text import safe_id
 from recbole_store.data.prepare.interactions import Interaction
-from recbole_store.data.prepare.raw_files import RawFile, RawReader, Role, raw_files_in
+from recbole_store.data.prepare.raw_files import RawFile, Role, raw_files_in
+from recbole_store.data.prepare.raw_reader import RawReader
 from recbole_store.data.prepare.raw_rows import delimited_rows
 from recbole_store.data.prepare.sources.impressions import Impression, write_impressions
 from recbole_store.data.prepare.sources.source import Source
@@ -94,8 +97,7 @@ class MIND(Source):
         for role in ("news", "dev news"):
             if role in files:
                 rows = delimited_rows(reader, files[role], "\t", NEWS_COLUMNS, quotes=False)
-                for row in rows:
-                    yield safe_id(row["item_id"]), row
+                yield from reader.read(rows, lambda row: (safe_id(row["item_id"]), row))
 
     def write_more(self, reader, files, folder, name):
         path = properties_folder() / "dataset" / "source" / "mind-impressions.yaml"
@@ -121,27 +123,28 @@ def first_times(rows: Iterator[Impression]) -> dict[str, tuple[Time, int]]:
 
 
 def _behaviors(reader: RawReader, files: dict[str, RawFile]) -> Iterator[Impression]:
-    number = 0
+    numbers = count(1)
     for role in ("behaviors", "dev behaviors"):
-        if role not in files:
-            continue
-        rows = delimited_rows(reader, files[role], "\t", BEHAVIOR_COLUMNS, quotes=False)
-        for row in rows:
-            shown = []
-            for word in row["impressions"].split():
-                item, _, label = word.rpartition("-")
-                if not item or label not in ("0", "1"):
-                    raise BadValue(f"the impression {word!r} is not NEWS-0 or NEWS-1")
-                shown.append((safe_id(item), label))
-            number += 1
-            yield Impression(
-                number,
-                role == "dev behaviors",
-                safe_id(row["user_id"]),
-                from_format(row["time"], "%m/%d/%Y %I:%M:%S %p"),
-                [safe_id(item) for item in row["history"].split()],
-                shown,
-            )
+        if role in files:
+            rows = delimited_rows(reader, files[role], "\t", BEHAVIOR_COLUMNS, quotes=False)
+            as_impression = partial(_impression, is_dev=role == "dev behaviors")
+            for row in reader.read(rows, as_impression):
+                yield row._replace(number=next(numbers))
+
+
+def _impression(row: dict[str, str], is_dev: bool) -> Impression:
+    """One row of behaviors.tsv, not numbered yet."""
+    shown = []
+    for word in row["impressions"].split():
+        item, _, label = word.rpartition("-")
+        if not item or label not in ("0", "1"):
+            raise BadValue(f"the impression {word!r} is not NEWS-0 or NEWS-1")
+        shown.append((safe_id(item), label))
+    user, time = safe_id(row["user_id"]), from_format(row["time"], "%m/%d/%Y %I:%M:%S %p")
+    if not user or time is None:
+        raise BadValue("an impression without user or time")
+    history = [safe_id(item) for item in row["history"].split()]
+    return Impression(0, is_dev, user, time, history, shown)
 
 
 def _own_folder(raw: RawFile) -> str:

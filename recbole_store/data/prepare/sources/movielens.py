@@ -32,25 +32,32 @@ class MovieLens(Source):
     more_columns = {"rating": "float"}
 
     def interactions(self, reader, files):
-        for row in _rows(reader, files["ratings"], RATING_COLUMNS):
-            yield Interaction(
+        return reader.read(
+            _rows(reader, files["ratings"], RATING_COLUMNS),
+            lambda row: Interaction(
                 safe_id(value_of(row, "userId")),
                 safe_id(value_of(row, "movieId")),
                 from_epoch(value_of(row, "timestamp")),
                 (number_text(row.get("rating")),),
-            )
+            ),
+        )
 
     def items(self, reader, files):
         file = files["movies"]
         is_100k = file.name == "u.item"
-        for row in _rows(reader, file, ITEM_COLUMNS_100K if is_100k else MOVIE_COLUMNS):
+
+        def movie(row):
             title, year = title_and_year(value_of(row, "title"))
             if is_100k:
                 genres = [genre for genre in GENRES_100K if row[genre] == "1"]
             else:
-                genres = row["genres"].split("|") if row["genres"] != NO_GENRES else []
+                named = value_of(row, "genres")
+                genres = named.split("|") if named != NO_GENRES else []
             item = {"title": title, "release_year": year, "genres": genres}
-            yield safe_id(value_of(row, "movieId")), item
+            return safe_id(value_of(row, "movieId")), item
+
+        columns = ITEM_COLUMNS_100K if is_100k else MOVIE_COLUMNS
+        return reader.read(_rows(reader, file, columns), movie)
 
 
 def _rows(reader, file, columns):

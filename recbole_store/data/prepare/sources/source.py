@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recbole_store.data.prepare.interactions import Interaction
-from recbole_store.data.prepare.raw_files import RawFile, RawReader, Role, find_files
+from recbole_store.data.prepare.raw_files import RawFile, Role, find_files
+from recbole_store.data.prepare.raw_reader import RawReader
 from recbole_store.settings.property_files import properties_folder, read_properties
 
 Item = tuple[str, dict[str, object]]  # safe id, column -> raw value (text, number, list or None)

@@ -28,14 +28,18 @@ class Steam(Source):
     remark = "Times are whole days: reviews of one user and day stand in the file's order."
 
     def interactions(self, reader, files):
-        for row in literal_rows(reader, files["reviews"]):
-            yield Interaction(
+        return reader.read(
+            literal_rows(reader, files["reviews"]),
+            lambda row: Interaction(
                 safe_id(value_of(row, "username")),
                 safe_id(value_of(row, "product_id")),
                 from_iso(value_of(row, "date")),
-            )
+            ),
+        )
 
     def items(self, reader, files):
-        for row in literal_rows(reader, files["games"]):
+        def game(row):
             row["title"] = row.get("app_name") or row.get("title")
-            yield safe_id(row.get("id")), row  # a few games have none, nor any review
+            return safe_id(row.get("id")), row  # a few games have none, nor any review
+
+        return reader.read(literal_rows(reader, files["games"]), game)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import yaml
 
-from recbole_store.data.prepare.atomic_text import safe_id
+from recbole_store.data.prepare.atomic_text import clean_value, safe_id
 from recbole_store.data.prepare.interactions import Interaction
-from recbole_store.data.prepare.raw_files import RawFile, RawReader, Role, raw_files_in
+from recbole_store.data.prepare.raw_files import RawFile, Role, raw_files_in
+from recbole_store.data.prepare.raw_reader import RawReader
 from recbole_store.data.prepare.raw_rows import (
     check_columns,
     delimited_rows,
@@ -102,13 +104,15 @@ class Table(Source):
     def interactions(self, reader, files):
         wanted = self.arguments
         columns = [wanted.user, wanted.item, *filter(None, [wanted.time]), *self.more_columns]
-        for row in self._rows(reader, files["interactions"], columns):
-            yield Interaction(
-                safe_id(row[wanted.user]),
-                safe_id(row[wanted.item]),
+        return reader.read(
+            self._rows(reader, files["interactions"], columns),
+            lambda row: Interaction(
+                table_id(row[wanted.user]),
+                table_id(row[wanted.item]),
                 self._time(row[wanted.time]) if wanted.time else (reader.number, 0),
                 tuple(_inter_value(row[name], kind) for name, kind in self.more_columns.items()),
-            )
+            ),
+        )
 
     def _time(self, value):
         if self.arguments.time_format:
@@ -122,8 +126,10 @@ class Table(Source):
         id_column = self.arguments.items_id if own and self.arguments.items_id else None
         id_column = id_column or self.arguments.item
         columns = [id_column, *self.item_columns]
-        for row in self._rows(reader, files["items" if own else "interactions"], columns):
-            yield safe_id(row[id_column]), row
+        yield from reader.read(
+            self._rows(reader, files["items" if own else "interactions"], columns),
+            lambda row: (table_id(row[id_column]), {c: known(row[c]) for c in self.item_columns}),
+        )
 
     def _rows(self, reader: RawReader, file: RawFile, columns: list[str]):
         """Rows that have at least these columns."""
@@ -158,7 +164,7 @@ class Table(Source):
             known = ", ".join([*DELIMITERS, *JSON_LINES, ".parquet"])
             raise DataError(
                 f"{file}: the kind of table is told by the name's ending ({known}, also with .gz), "
-                "or by --delimiter."
+                "or by --delimiter; save a spreadsheet as CSV."
             )
 
     def property_text(self):
@@ -202,11 +208,34 @@ def _typed(words: list[str]) -> dict[str, str]:
     return typed
 
 
+_WHOLE = re.compile(r"(-?\d+)\.0+")
+
+
+def known(value):
+    """A value of a table; None for one that pandas wrote because there was none.
+
+    Example: known("nan") -> None; known("NA") -> "NA"
+    """
+    return None if value in ("nan", "NaN", "NaT") else value
+
+
+def table_id(value) -> str:
+    """An id of a table, as ``safe_id``; in CSV, too, numbers that are whole are integers.
+
+    A column of integers that lacks one is a column of floats to pandas, and is written as such.
+
+    Example: table_id("7.0") -> "7"; table_id("nan") -> ""; table_id("1.10") -> "1.10"
+    """
+    whole = _WHOLE.fullmatch(value.strip()) if isinstance(value, str) else None
+    return safe_id(whole[1] if whole else known(value))
+
+
 def _inter_value(value, kind: str) -> str:
+    value = known(value)
     if kind == "float":
         return number_text(value)
     if kind == "token_seq":
-        words = value if isinstance(value, list) else str(value or "").split()
+        words = value if isinstance(value, list) else clean_value(value).split()
         return " ".join(safe_id(word) for word in words)
     return safe_id(value)
 

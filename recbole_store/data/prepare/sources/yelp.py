@@ -25,15 +25,20 @@ class Yelp(Source):
     more_columns = {"rating": "float"}
 
     def interactions(self, reader, files):
-        for row in json_rows(reader, files["reviews"]):
-            yield Interaction(
+        return reader.read(
+            json_rows(reader, files["reviews"]),
+            lambda row: Interaction(
                 safe_id(value_of(row, "user_id")),
                 safe_id(value_of(row, "business_id")),
                 from_iso(value_of(row, "date")),
                 (number_text(row.get("stars")),),
-            )
+            ),
+        )
 
     def items(self, reader, files):
-        for row in json_rows(reader, files["businesses"]):
-            row["categories"] = (row.get("categories") or "").split(", ")
-            yield safe_id(value_of(row, "business_id")), row
+        def business(row):
+            if isinstance(row.get("categories"), str):
+                row["categories"] = row["categories"].split(", ")
+            return safe_id(value_of(row, "business_id")), row
+
+        return reader.read(json_rows(reader, files["businesses"]), business)

@@ -113,6 +113,59 @@ def test_other_encodings_and_delimiters(prepare):
     }
 
 
+NAN = float("nan")
+
+
+def test_ids_of_whole_floats_meet_integers(prepare, tmp_path):
+    """As pandas writes a column of integers that lacks one."""
+    rows = [{"who": u, "what": i, "when": n} for n, (u, i) in enumerate([(1.0, 2.0), (1, 3.0)])]
+    (tmp_path / "items.csv").write_text("what,title\n2,Two\n3.0,Three\n4,Four\n")
+    items = ("--items", str(tmp_path / "items.csv"))
+    prepared = prepare("table", {"t.jsonl": rows}, *COLUMNS, *items)
+    assert prepared.lines("inter")[1:] == ["1\t2\t0", "1\t3\t1"]
+    assert {i: text["title"] for i, text in prepared.texts.items()}.items() >= {
+        ("2", "Two"),
+        ("3", "Three"),
+    }
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_nan_is_missing(prepare, tmp_path, capsys, kind):
+    """No user `nan` with thousands of purchases, no product of that title."""
+    rows = [
+        (1.0, 5.0, 10.0, "Lamp"),
+        (NAN, 5.0, 11.0, "Lamp"),
+        (1.0, NAN, 12.0, "?"),
+        (1.0, 6.0, NAN, "?"),
+        (2.0, 7.0, 13.0, NAN),
+    ]
+    if kind == "jsonl":
+        content = [dict(zip(NAMES, row, strict=False)) for row in rows]
+    elif kind == "csv":
+        content = [",".join(NAMES[:4]), *(",".join(map(str, row)) for row in rows)]
+    else:
+        values = ", ".join(str(tuple(str(v) for v in row)) for row in rows)
+        duckdb.sql(
+            f'COPY (SELECT who::DOUBLE who, what::DOUBLE what, "when"::DOUBLE "when", '
+            f"nullif(title, 'nan') title FROM (VALUES {values}) AS t(who, what, \"when\", title)) "
+            f"TO '{tmp_path / 'made.parquet'}'"
+        )
+        content = (tmp_path / "made.parquet").read_bytes()
+    prepared = prepare("table", {f"t.{kind}": content}, *COLUMNS)
+    assert [line.split("\t")[:2] for line in prepared.lines("inter")[1:]] == [
+        ["1", "5"],
+        ["2", "7"],
+    ]
+    assert prepared.texts["5"] == {"title": "Lamp"} and prepared.texts["7"] == {"title": ""}
+    assert "3 without user, item or time" in capsys.readouterr().out
+    assert prepared.card["rows"]["incomplete"] == 3
+
+
+def test_html_is_stripped_from_texts(prepare):
+    rows = [dict(zip(NAMES, ("u", "i", 1, "<p>Salt &amp; <b>Pepper</b></p>"), strict=False))]
+    assert prepare("table", {"t.jsonl": rows}, *COLUMNS).texts["i"]["title"] == "Salt & Pepper"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "options", "words"),
     [
