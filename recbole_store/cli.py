@@ -127,11 +127,11 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.seeds < 1:
         p.error(f"--seeds={arguments.seeds}, but must be at least 1")
 
-    # Imported late: --help and wrong arguments answer at once, without torch.
-    from recbole_store.experiments.comparison.plan import parse_datasets, parse_labels
-    from recbole_store.experiments.request import Request, run_compared, run_single
-
     try:
+        # Imported late: --help and wrong arguments answer at once, without torch.
+        from recbole_store.experiments.comparison.plan import parse_datasets, parse_labels
+        from recbole_store.experiments.request import Request, run_compared, run_single
+
         request = Request(
             labels=parse_labels(arguments.model),
             datasets=parse_datasets(arguments.dataset),

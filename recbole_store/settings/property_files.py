@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from recbole_store.errors import SettingsError
+from recbole_store.errors import RecBoleMissing, SettingsError
 
 PLUGIN_MODELS = ("STORE", "SASRecAll", "TIGER", "Neighbours")
 TOKENIZED_MODELS = ("STORE", "TIGER")  # those that read items' texts and generate semantic IDs
@@ -44,10 +44,15 @@ def properties_folder() -> Path:
 
 @lru_cache
 def recbole_folder() -> Path:
-    """RecBole's package folder, found without importing it."""
+    """RecBole's package folder, found without importing it.
+
+    Raises:
+        RecBoleMissing: there is none.
+    """
     spec = importlib.util.find_spec("recbole")
     if spec is None or not spec.submodule_search_locations:
-        raise SettingsError("RecBole is not installed: run `pip install recbole==1.2.1`.")
+        # Its dependencies are this package's own, but for its ray, which has no wheel everywhere.
+        raise RecBoleMissing("RecBole is not installed: `pip install --no-deps recbole==1.2.1`.")
     return Path(spec.submodule_search_locations[0])
 
 
