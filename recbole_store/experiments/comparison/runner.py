@@ -255,7 +255,10 @@ def _stop(process: subprocess.Popen) -> None:
             process.wait(seconds)
             return
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
+            if sys.platform == "win32":  # which has no such signal; its Ctrl-C went to both
+                process.terminate()
+            else:
+                process.send_signal(signal.SIGINT)
 
 
 def _reason(status: int, run_dir: Path) -> str:
