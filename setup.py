@@ -1,4 +1,8 @@
-"""Package metadata; property files travel inside the wheel as recbole_store/properties."""
+"""Where the packages lie; everything else stands in pyproject.toml.
+
+Property files travel inside the wheel as recbole_store/properties, the pages on data sets as
+recbole_store/dataset_pages.
+"""
 
 from pathlib import Path
 
@@ -10,6 +14,7 @@ PROPERTY_FOLDERS = [
     for path in [ROOT / "properties", *(ROOT / "properties").rglob("*")]
     if path.is_dir()
 ]
+PAGES = "recbole_store.dataset_pages"
 
 
 def package_of(folder: Path) -> str:
@@ -17,40 +22,14 @@ def package_of(folder: Path) -> str:
 
 
 setup(
-    name="recbole-store",
-    version="0.1.0",
-    description="STORE in RecBole: one LLM tokenizes items and recommends them",
-    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
-    long_description_content_type="text/markdown",
-    license="MIT",
-    python_requires=">=3.11,<3.12",  # recbole's ray has no wheels for 3.12
     packages=find_packages(include=["recbole_store", "recbole_store.*"])
-    + [package_of(folder) for folder in PROPERTY_FOLDERS],
+    + [package_of(folder) for folder in PROPERTY_FOLDERS]
+    + [PAGES],
     package_dir={
-        package_of(folder): str(Path("properties") / folder) for folder in PROPERTY_FOLDERS
-    },
+        package_of(folder): (Path("properties") / folder).as_posix() for folder in PROPERTY_FOLDERS
+    }
+    | {PAGES: "dataset"},
     package_data={package_of(folder): ["*.yaml"] for folder in PROPERTY_FOLDERS}
-    | {"recbole_store.experiments.report.page": ["page.*"]},
+    | {PAGES: ["*.md"], "recbole_store.experiments.report.page": ["page.*"]},
     py_modules=["run_recbole_store"],
-    entry_points={"console_scripts": ["recbole-store = run_recbole_store:main"]},
-    install_requires=[
-        "recbole==1.2.1",
-        "torch>=2.6",
-        "transformers>=5,<6",
-        "peft",
-        "accelerate",  # transformers needs both to read a GGUF file
-        "gguf",
-        "scikit-learn",
-        "pandas>=2,<3",
-        "numpy>=1.26,<2",
-        "duckdb>=2,<3",  # groups and sorts more interactions than fit into memory
-        "scipy<1.13",  # RecBole's LightGCN and its kin
-        "setuptools<82",  # RecBole's ray needs pkg_resources
-        "pyyaml",
-        "plotly",  # the report; RecBole brings it too
-        "filelock",  # of the cache: one process makes what several want
-        "jinja2",
-        "tqdm",
-    ],
-    extras_require={"test": ["pytest", "hypothesis", "selenium"], "bench": ["matplotlib"]},
 )

@@ -21,7 +21,7 @@ Any RecBole or STORE property can be set as --key=value (a YAML value, never eva
 Several models, data sets or seeds are a comparison: every run in its own process, under one
 protocol, kept in --results, where a finished run is recognised and not run again:
   %(prog)s --model=STORE,SASRec:tuned,Pop --dataset=ml-100k --seeds=3
-Variants, as MODEL:VARIANT:
+Variants, as MODEL:VARIANT, or MODEL:FILE.yaml for a property file of your own:
   {variants}
 Commands, each with its own --help:
   %(prog)s results [DIR] [--readme FILE]                  tables of a results folder
@@ -37,6 +37,7 @@ COMMANDS = {
     "report": "recbole_store.experiments.report.page.command",
     "prepare": "recbole_store.data.prepare.command",
     "check": "recbole_store.data.check.command",
+    "trials": "recbole_store.experiments.trials",
 }
 
 
@@ -77,7 +78,9 @@ def parser() -> Parser:
         metavar="FILE",
         help="RecBole property files",
     )
-    p.add_argument("--profile", help="a property file of properties/profile/ (full: a GPU's)")
+    p.add_argument(
+        "--profile", metavar="NAME", help="full, for a GPU, or a property file of your own"
+    )
     p.add_argument("--run_dir", type=Path, help="folder of a single run (saved/MODEL-DATASET-...)")
     p.add_argument("--beside", type=Path, help="folder of result files to show in the table")
     p.add_argument(
@@ -127,11 +130,11 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.seeds < 1:
         p.error(f"--seeds={arguments.seeds}, but must be at least 1")
 
-    # Imported late: --help and wrong arguments answer at once, without torch.
-    from recbole_store.experiments.comparison.plan import parse_datasets, parse_labels
-    from recbole_store.experiments.request import Request, run_compared, run_single
-
     try:
+        # Imported late: --help and wrong arguments answer at once, without torch.
+        from recbole_store.experiments.comparison.plan import parse_datasets, parse_labels
+        from recbole_store.experiments.request import Request, run_compared, run_single
+
         request = Request(
             labels=parse_labels(arguments.model),
             datasets=parse_datasets(arguments.dataset),

@@ -14,6 +14,10 @@ class SettingsError(InputError):
     """Settings, or the data under them, cannot lead to a run."""
 
 
+class RecBoleMissing(SettingsError, ImportError):
+    """RecBole is not installed; the message says how it is."""
+
+
 class BackboneError(InputError):
     """A language model or text encoder cannot be had; the message says what to do."""
 

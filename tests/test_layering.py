@@ -128,6 +128,13 @@ def test_light_parts_start_at_once(place):
         assert not imports_any(path, HEAVY, only_at_import=True), path
 
 
+def test_nothing_that_one_system_alone_has_is_imported_at_the_top():
+    """Windows lacks the first ones."""
+    of_one_system = ("fcntl", "resource", "pwd", "grp", "termios", "msvcrt", "winreg")
+    for path in SOURCES:
+        assert not imports_any(path, of_one_system, only_at_import=True), path
+
+
 @pytest.mark.parametrize(
     ("library", "users"),
     [

@@ -2,12 +2,14 @@
 
 import re
 import shlex
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from recbole_store import cli
+from recbole_store.errors import RecBoleMissing
 from recbole_store.experiments.comparison.plan import parse_datasets, parse_labels
 from recbole_store.experiments.report.tables.readme import MARKS, TRIAL_MARKS, readme_text
 from recbole_store.experiments.report.tables.tables import tables
@@ -20,9 +22,11 @@ from recbole_store.experiments.run.fingerprint import (
     model_checksums,
     result_version,
 )
+from recbole_store.settings import property_files
 from recbole_store.settings import resolve as settings_of
 
 ROOT = Path(__file__).resolve().parent.parent
+RECBOLE = "recbole==1.2.1"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
@@ -34,12 +38,27 @@ RUNS = [words for words in WORDS if words and words not in COMMANDS]
 
 def test_the_make_targets_exist():
     named = [line.split()[1] for line in LINES if line.startswith("make ")]
-    targets = re.findall(r"^(\w+):", MAKEFILE, re.MULTILINE)
+    targets = re.findall(r"^([\w-]+):", MAKEFILE, re.MULTILINE)
+    assert set(re.findall(r"`make ([\w-]+)`", README)) <= set(targets)
     assert {"run", "test"} <= set(named) <= set(targets)
 
 
 def test_ci_runs_the_test_command_of_readme():
-    assert "make test" in (ROOT / ".ci" / "run").read_text()
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert {"make check", "make test"} <= set(lines)
+
+
+def test_the_installation_is_the_same_everywhere(monkeypatch):
+    """README, Makefile, metadata and what is said without RecBole name one RecBole."""
+    line = f"pip install --no-deps {RECBOLE}"
+    assert f".venv/bin/python -m {line}" in LINES
+    assert f"--no-deps {RECBOLE}\n" in MAKEFILE
+    monkeypatch.setattr(property_files.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(RecBoleMissing, match=line):
+        property_files.recbole_folder.__wrapped__()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert f"{RECBOLE}; python_version < '3.12'" in project["project"]["dependencies"]
+    assert RECBOLE in project["tool"]["uv"]["override-dependencies"]
 
 
 @pytest.mark.parametrize("words", RUNS, ids=" ".join)

@@ -398,7 +398,8 @@ options = dict(word[2:].split("=", 1) for word in sys.argv[1:] if "=" in word)
 if options["model"] == "SASRec":
     sys.exit("no memory left, say")
 result = {
-    "model": options["model"],
+    "model": options["model"].partition(":")[0],
+    "variant": options["model"].partition(":")[2].removesuffix(".yaml"),
     "dataset": options["dataset"],
     "seed": int(options["seed"]),
     "valid_metric": "NDCG@10",
@@ -418,16 +419,18 @@ def test_what_the_processes_of_a_comparison_are_told(command, capfd, monkeypatch
     stand_in = tmp_path / "stand_in.py"
     stand_in.write_text(STAND_IN)
     monkeypatch.setattr(runner, "PROGRAM", [sys.executable, str(stand_in)])
-    words = command("--results=kept", "--topk=[1,10]", "--seed=9", model="Pop,SASRec,BPR")
+    (tmp_path / "own.yaml").write_text("learning_rate: 0.5\n")
+    labels = "Pop,SASRec,BPR:own.yaml"
+    words = command("--results=kept", "--topk=[1,10]", "--seed=9", model=labels)
     assert exit_status([*words, "--seeds=2"]) == 1
     captured = capfd.readouterr()
     for seed in (9, 10):
         assert f"SASRec on planted, seed {seed} failed: exit status 1" in captured.err
-    assert table_of(captured.out)[0] == ["Pop", "BPR"]
+    assert table_of(captured.out)[0] == ["Pop", "BPR:own"]
     results = results_of("kept")
-    assert results.keys() == {"Pop-seed9", "BPR-seed9", "Pop-seed10", "BPR-seed10"}
-    told = results["BPR-seed10"]["arguments"]
-    assert {"--model=BPR", "--dataset=planted", "--topk=[1,10]", "--seed=10"} <= set(told)
+    assert results.keys() == {"Pop-seed9", "BPR-own-seed9", "Pop-seed10", "BPR-own-seed10"}
+    told = results["BPR-own-seed10"]["arguments"]
+    assert {"--model=BPR:own.yaml", "--dataset=planted", "--topk=[1,10]", "--seed=10"} <= set(told)
     assert f"--config_files={tmp_path / 'tiny.yaml'}" in told
     assert "--compared_with=Pop,SASRec,BPR" in told and "--seed=9" not in told
     assert not [w for w in told if w.startswith(("--results", "--seeds"))]

@@ -19,7 +19,7 @@ from recbole_store.experiments.results.results_folder import (
     read_runs,
     result_path,
 )
-from recbole_store.experiments.results.run_key import Run
+from recbole_store.experiments.results.run_key import Run, label_of
 from recbole_store.experiments.run.build import check_start
 from recbole_store.experiments.run.fingerprint import identity
 from recbole_store.experiments.run.run import run_model
@@ -28,6 +28,7 @@ from recbole_store.settings.property_files import (
     profile_file,
     read_properties,
     variant_file,
+    variant_name,
 )
 from recbole_store.settings.resolve import resolve
 
@@ -76,16 +77,16 @@ def resolve_all(request: Request) -> dict[Run, dict]:
     """
     profile = profile_file(request.profile) if request.profile else None
     resolved = {
-        (dataset, label): resolve(
-            label[0], dataset, request.files, request.typed, request.models, profile, label[1]
+        (dataset, model, variant_name(model, variant)): resolve(
+            model, dataset, request.files, request.typed, request.models, profile, variant
         )
         for dataset in request.datasets
-        for label in request.labels
+        for model, variant in request.labels
     }
     seed = next(iter(resolved.values())).get("seed", SEED)
     runs = plan(request.labels, request.datasets, seed, request.n_seeds)
     return {
-        run: {**resolved[run.dataset, (run.model, run.variant)], "seed": run.seed} for run in runs
+        run: {**resolved[run.dataset, run.model, run.variant], "seed": run.seed} for run in runs
     }
 
 
@@ -195,7 +196,8 @@ def _passed_on(request: Request) -> list[str]:
 
 def _overruled(run: Run, settings: dict) -> list[str]:
     """Sentences about keys of a variant that the user's own settings changed."""
-    variant = read_properties(variant_file(run.model, run.variant)) if run.variant else {}
+    name = run.variant_file or run.variant
+    variant = read_properties(variant_file(run.model, name)) if name else {}
     return [
         f"{run.label} on {run.dataset}: your `{key}` is {settings[key]!r}, the variant's {value!r}."
         for key, value in variant.items()
@@ -209,7 +211,7 @@ def _beside(request: Request) -> list[KeptRun]:
         return []
     if not request.beside.is_dir():
         raise SettingsError(f"--beside={request.beside}: there is no such folder.")
-    labels = {f"{model}:{variant}" if variant else model for model, variant in request.labels}
+    labels = {label_of(model, variant_name(model, v)) for model, v in request.labels}
     runs = _kept_runs(request.beside)
     return [r for r in runs if r.label not in labels and r.run.dataset in request.datasets]
 

@@ -25,7 +25,12 @@ from recbole_store.experiments.comparison.plan import parse_labels
 from recbole_store.experiments.comparison.runner import PROGRAM, environment
 from recbole_store.experiments.report.tables.trial_table import read_trials, score
 from recbole_store.experiments.results.results_folder import replace_file
-from recbole_store.settings.property_files import profile_file, properties_folder, read_list
+from recbole_store.settings.property_files import (
+    profile_file,
+    properties_folder,
+    read_list,
+    variant_name,
+)
 
 # What changes how a trained model's scores rank items, and in training only which epoch is best.
 RANKING_KEYS = {"fusion", "last_item_weight", "num_beams", "normalize_over", "decoding"}
@@ -174,7 +179,9 @@ def chosen(listed: list[dict], only: str | None) -> dict[int, dict]:
 
 
 def stem_of(label: str) -> str:
-    """What a label's files are called: ``TIGER:small`` -> ``TIGER-small``.
+    """What a label's files are called.
+
+    Example: ``TIGER:small`` -> ``TIGER-small``, ``TIGER:my/wide.yaml`` -> ``TIGER-wide``
 
     Raises:
         SettingsError: it is not one label.
@@ -182,7 +189,8 @@ def stem_of(label: str) -> str:
     labels = parse_labels(label)
     if len(labels) > 1:
         raise SettingsError(f"--model={label}: trials are of one model.")
-    return "-".join(filter(None, labels[0]))
+    model, variant = labels[0]
+    return "-".join(filter(None, (model, variant_name(model, variant))))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -194,11 +202,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--trained", type=Path, help="folder of a run; judges the listed rankings on its checkpoint"
     )
+    parser.add_argument(
+        "--list",
+        type=Path,
+        metavar="FILE",
+        help="a YAML list of settings of your own (properties/trials/MODEL-VARIANT.yaml)",
+    )
     parser.add_argument("--only", help="numbers in the list, from 1 (all): --only=1,3")
     arguments, passed_on = parser.parse_known_args(argv)
     try:
         stem = stem_of(arguments.model)
-        path = properties_folder() / "trials" / f"{stem}.yaml"
+        path = arguments.list or properties_folder() / "trials" / f"{stem}.yaml"
         listed = chosen(read_list(path), arguments.only)
         if arguments.trained:
             listed = {n: keys for n, keys in listed.items() if keys.keys() <= RANKING_KEYS}

@@ -1,4 +1,8 @@
-"""Where RecBole 1.2.1 is mended, for every model alike."""
+"""Where RecBole 1.2.1 is mended, for every model alike.
+
+Numbers are those of RecBole's issues; where none stands, the fault was found here. Versions newer
+than RecBole knows are the affair of compatibility.py.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +47,7 @@ def _sort_by_exact_time() -> None:
     """Keep interactions in the file's time order, for every model.
 
     RecBole sorts by time only after it was rounded to float32, 64 seconds or more for times since
-    1970. Its sort is stable, so rows that are in order before the rounding stay in order.
+    1970 (2204). Its sort is stable, so rows that are in order before the rounding stay in order.
     """
     load = Dataset._load_inter_feat
 
@@ -61,7 +65,8 @@ def _sort_by_exact_time() -> None:
 def _choose_what_is_ranked() -> None:
     """Let ``filter_history`` say, for every model, whether a user's earlier items are ranked.
 
-    Where it is not set, RecBole decides: general models hide them, sequential ones do not. Also,
+    Where it is not set, RecBole decides: general models hide them, sequential ones do not (1449,
+    where this is called intended). Also,
     let ``cold_items`` take some of the test's items out of all that comes before it, and
     ``validation_gap`` each user's last targets out of training.
     """
@@ -102,7 +107,7 @@ def _choose_what_is_ranked() -> None:
 
 
 def _mend_collector() -> None:
-    """Let coverage, popularity, Gini, entropy and tail metrics run.
+    """Let coverage, popularity, Gini, entropy and tail metrics run (2191).
 
     The collector moves all it holds to the CPU, also the plain numbers and counters that these
     metrics need, which cannot be moved.
@@ -122,7 +127,7 @@ def _mend_collector() -> None:
 
 
 def _mend_pop() -> None:
-    """Let Pop count interactions.
+    """Let Pop count interactions (2198).
 
     RecBole's counts, per item, the batches that it is in, sampled negatives included: with 2,048
     rows a batch all items of some popularity tie, and the baseline is weaker than popularity is.

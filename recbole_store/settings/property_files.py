@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from recbole_store.errors import SettingsError
+from recbole_store.errors import RecBoleMissing, SettingsError
 
 PLUGIN_MODELS = ("STORE", "SASRecAll", "TIGER", "Neighbours", "TextTower")
 TOKENIZED_MODELS = ("STORE", "TIGER")  # those that read items' texts and generate semantic IDs
@@ -44,10 +44,15 @@ def properties_folder() -> Path:
 
 @lru_cache
 def recbole_folder() -> Path:
-    """RecBole's package folder, found without importing it."""
+    """RecBole's package folder, found without importing it.
+
+    Raises:
+        RecBoleMissing: there is none.
+    """
     spec = importlib.util.find_spec("recbole")
     if spec is None or not spec.submodule_search_locations:
-        raise SettingsError("RecBole is not installed: run `pip install recbole==1.2.1`.")
+        # Its dependencies are this package's own, but for its ray, which has no wheel everywhere.
+        raise RecBoleMissing("RecBole is not installed: `pip install --no-deps recbole==1.2.1`.")
     return Path(spec.submodule_search_locations[0])
 
 
@@ -115,27 +120,51 @@ def variants_of(model: str) -> list[str]:
     return sorted(file.stem.removeprefix(f"{model}-") for file in files)
 
 
+def is_path(name: str) -> bool:
+    """Whether a variant or profile is given as a property file instead of by its name."""
+    return name.lower().endswith((".yaml", ".yml"))
+
+
+def variant_name(model: str, variant: str) -> str:
+    """What a variant is called that may be given as a property file.
+
+    Example: STORE, ``my/STORE-wide.yaml`` -> ``wide``; STORE, ``amazon`` -> ``amazon``
+    """
+    return Path(variant).stem.removeprefix(f"{model}-") if is_path(variant) else variant
+
+
 def variant_file(model: str, variant: str) -> Path:
-    """The property file of a model's variant: ``properties/variant/MODEL-VARIANT.yaml``.
+    """The property file of a model's variant: ``properties/variant/MODEL-VARIANT.yaml``, or its own
+    path.
 
     Raises:
         SettingsError: there is no such variant; the message lists those there are.
     """
+    if is_path(variant):
+        return Path(variant)
     known = variants_of(model)
     if variant not in known:
         has = f"there are {', '.join(known)}" if known else f"{model} has none"
-        raise SettingsError(f"Unknown variant `{model}:{variant}`{nearest(variant, known)}; {has}.")
+        raise SettingsError(
+            f"Unknown variant `{model}:{variant}`{nearest(variant, known)}; {has}. A property file "
+            f"of your own is `{model}:FILE.yaml`."
+        )
     return properties_folder() / "variant" / f"{model}-{variant}.yaml"
 
 
 def profile_file(name: str) -> Path:
-    """The property file of a named profile, e.g. ``full``."""
+    """The property file of a named profile, e.g. ``full``, or its own path.
+
+    Raises:
+        SettingsError: there is no such profile.
+    """
     folder = properties_folder() / "profile"
-    path = folder / f"{name}.yaml"
+    path = Path(name) if is_path(name) else folder / f"{name}.yaml"
     if not path.is_file():
         known = sorted(file.stem for file in folder.glob("*.yaml"))
         raise SettingsError(
-            f"Unknown profile `{name}`{nearest(name, known)}; known: {', '.join(known)}."
+            f"Unknown profile `{name}`{nearest(name, known)}; known: {', '.join(known)}, or a "
+            "property file of your own, FILE.yaml."
         )
     return path
 

@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 import torch
-from machine import THREADS, figures_to_file, peak_memory_gb
+from machine import THREADS, figures_to_file
 from prepared import prepare
+
+from recbole_store.experiments.run.machine import peak_memory_gb
 
 N_ITEMS, N_USERS, CODEBOOK = 1_000_000, 256, 256
 METRICS = {"topk": ["Recall", "NDCG"], "dense": ["Recall", "NDCG", "GAUC"]}

@@ -13,8 +13,10 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
-from machine import figures_to_file, peak_memory_gb
+from machine import figures_to_file
 from prepared import Prepared, ml_100k_of, prepare, random_semantic_ids, start_training
+
+from recbole_store.experiments.run.machine import peak_memory_gb
 
 SHARES = {1: 150, 2: 300, 4: 600}  # times the data: users
 PLOT = Path(__file__).resolve().parent.parent.parent / "results" / "bench_growth.svg"

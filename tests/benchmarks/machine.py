@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
-import resource
 import statistics
 import sys
 import time
@@ -16,7 +15,8 @@ import torch
 
 from recbole_store.experiments.run.machine import hardware, keep_freed_memory
 
-THREADS = len(os.sched_getaffinity(0))
+IS_BOUND = hasattr(os, "sched_getaffinity")  # to some of the cores; Linux alone can tell
+THREADS = len(os.sched_getaffinity(0)) if IS_BOUND else os.cpu_count()
 
 
 def describe() -> dict[str, str | int]:
@@ -56,11 +56,6 @@ def peak_gflops(dtype: torch.dtype) -> float:
         (seconds,) = alternate(products, rounds=7)
         best = max(best, 20 * 2 * rows * inner * columns / seconds / 1e9)
     return best
-
-
-def peak_memory_gb() -> float:
-    """Largest resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def figures_to_file(measure: Callable[[], dict[str, float]]) -> None:

@@ -79,6 +79,24 @@ def test_what_is_kept_is_not_run_again(listed, planted, tmp_path, monkeypatch):
     assert len(ran) == 7 and len(kept(tmp_path)) == 4  # other data: run again, in their places
 
 
+def test_a_list_of_one_s_own(planted, tmp_path, monkeypatch):
+    """And a variant of one's own under it."""
+    ran = []
+
+    def run_trial(model, dataset, settings, passed_on):
+        ran.append((model, settings))
+        return outcome(model, dataset, settings, passed_on)
+
+    monkeypatch.setattr(trials, "run_trial", run_trial)
+    (tmp_path / "list.yaml").write_text("- {hidden_size: 4}\n")
+    (tmp_path / "wide.yaml").write_text("n_layers: 1\n")
+    label = "SASRecAll:wide.yaml"
+    words = [f"--model={label}", "--dataset=planted", f"--data_path={planted}"]
+    assert trials.main([*words, "--list=list.yaml"]) == 0
+    assert ran == [(label, {"hidden_size": 4})]
+    assert (tmp_path / "results" / "trials" / "planted" / "SASRecAll-wide.json").is_file()
+
+
 def test_trials_of_a_model_with_other_settings_are_run_again(
     listed, planted, tmp_path, monkeypatch
 ):

@@ -12,6 +12,7 @@ from recbole_store.settings.property_files import (
     profile_file,
     properties_folder,
     read_properties,
+    variant_name,
 )
 from recbole_store.settings.resolve import resolve
 
@@ -408,9 +409,27 @@ def test_unknown_profile():
 
 def test_unknown_variant_lists_those_there_are():
     message = message_of("SASRec", "ml-100k", [], {}, variant="tunde")
-    assert message == ("Unknown variant `SASRec:tunde` (did you mean `tuned`?); there are tuned.")
+    assert message == (
+        "Unknown variant `SASRec:tunde` (did you mean `tuned`?); there are tuned. A property file "
+        "of your own is `SASRec:FILE.yaml`."
+    )
     assert "STORE:nothing" in message_of("STORE", "ml-100k", [], {}, variant="nothing")
-    assert message_of("Pop", "ml-100k", [], {}, variant="x").endswith("; Pop has none.")
+    assert "; Pop has none." in message_of("Pop", "ml-100k", [], {}, variant="x")
+
+
+def test_variants_and_profiles_of_one_s_own(tmp_path, monkeypatch):
+    """A property file, from whatever folder; its name is the variant's."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "STORE-wide.yaml").write_text("num_beams: 33\n")
+    own = "own/STORE-wide.yaml"
+    assert resolve("STORE", "ml-100k", [], {}, variant=own)["num_beams"] == 33
+    assert resolve("STORE", "ml-100k", [], {}, profile=profile_file(own))["num_beams"] == 33
+    assert variant_name("STORE", own) == variant_name("STORE", "wide") == "wide"
+    assert variant_name("TIGER", own) == "STORE-wide"
+    assert "no.yaml" in message_of("STORE", "ml-100k", [], {}, variant="no.yaml")
+    with pytest.raises(SettingsError, match=r"Unknown profile `own/no\.yaml`"):
+        profile_file("own/no.yaml")
 
 
 def test_unknown_dataset_names_the_nearest(write_dataset):

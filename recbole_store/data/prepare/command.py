@@ -22,9 +22,16 @@ EPILOG = """\
 Then, with NAME the name of the folder:
   recbole-store check NAME
   recbole-store --model=STORE --dataset=NAME
-dataset/README.md has a page for every source: where to get the raw files, and what to expect.
+{pages} has a page for every source: where to get the raw files, and what to expect.
 `recbole-store prepare SOURCE --help` lists all arguments of a source.
 """
+
+
+def pages_folder() -> Path:
+    """The pages on data sets: in an installed wheel, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parents[2]
+    installed = package / "dataset_pages"
+    return installed if installed.is_dir() else package.parent / "dataset"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     p = Parser(
         prog="recbole-store prepare",
         description="Turn raw data into RecBole atomic files with item texts and a data card.",
-        epilog=EPILOG,
+        epilog=EPILOG.format(pages=pages_folder()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

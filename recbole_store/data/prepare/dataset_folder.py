@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from recbole_store.data.file_lock import hold
 from recbole_store.errors import DataError
 
 CARD = "{}.card.json"
+CAN_OPEN_FOLDERS = sys.platform != "win32"
 
 
 def check_target(target: Path, force: bool) -> None:
@@ -62,10 +64,14 @@ def appearing_folder(target: Path, force: bool = False) -> Iterator[Path]:
         partial.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"Cannot make the folder {partial}: {error.strerror}.") from error
-    lock = os.open(partial, os.O_RDONLY)
+    beside = target.with_name(f".{target.name}.lock")
+    if CAN_OPEN_FOLDERS:
+        lock = os.open(partial, os.O_RDONLY)
+    else:
+        lock = os.open(beside, os.O_RDWR | os.O_CREAT)
     try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            hold(lock)
         except OSError as error:
             raise DataError(f"Another process is preparing {target}.") from error
         if not partial.is_dir():  # it got its final name while this process waited
@@ -88,6 +94,9 @@ def appearing_folder(target: Path, force: bool = False) -> Iterator[Path]:
             raise
     finally:
         os.close(lock)
+        if not CAN_OPEN_FOLDERS:
+            with suppress(OSError):  # another process holds it by now
+                beside.unlink()
 
 
 def _empty(folder: Path) -> None:
@@ -97,12 +106,14 @@ def _empty(folder: Path) -> None:
 
 def _sync(folder: Path) -> None:
     for path in folder.iterdir():
-        with path.open("rb") as stream:
+        with path.open("r+b") as stream:  # Windows writes out only what it may write to
             os.fsync(stream.fileno())
     _sync_folder(folder)
 
 
 def _sync_folder(folder: Path) -> None:
+    if not CAN_OPEN_FOLDERS:
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -7,23 +7,26 @@ from pathlib import Path
 
 from recbole_store.errors import SettingsError
 from recbole_store.experiments.results.run_key import Run
+from recbole_store.settings.property_files import is_path, variant_name
 
 
 def parse_labels(text: str) -> list[tuple[str, str]]:
     """Example: ``"STORE,SASRec:tuned"`` -> [("STORE", ""), ("SASRec", "tuned")]
 
+    A variant may be a property file, ``STORE:my/wide.yaml``; it is called ``wide``.
+
     Raises:
         SettingsError: no label, one twice, or one without a name on either side of its colon.
     """
-    labels = [name.strip() for name in text.split(",") if name.strip()]
-    if not labels or len(set(labels)) < len(labels):
-        raise SettingsError(f"--model={text}: name each model, or MODEL:variant, once.")
     pairs = []
-    for label in labels:
+    for label in filter(None, map(str.strip, text.split(","))):
         model, colon, variant = label.partition(":")
         if not model or (colon and not variant):
             raise SettingsError(f"--model={text}: `{label}` is neither MODEL nor MODEL:variant.")
         pairs.append((model, variant))
+    named = {(model, variant_name(model, variant)) for model, variant in pairs}
+    if not pairs or len(named) < len(pairs):
+        raise SettingsError(f"--model={text}: name each model, or MODEL:variant, once.")
     return pairs
 
 
@@ -43,7 +46,13 @@ def plan(
     So a comparison that is cut short is one of all labels with fewer seeds.
     """
     return [
-        Run(dataset, model, variant, seed)
+        Run(
+            dataset,
+            model,
+            variant_name(model, variant),
+            seed,
+            variant if is_path(variant) else "",
+        )
         for seed in range(first_seed, first_seed + n_seeds)
         for dataset in datasets
         for model, variant in labels

@@ -213,7 +213,7 @@ def run_all(
         spent = time.monotonic() - started
         print(f"\n=== {progress(place, runs, spent, seconds | own)} ===", flush=True)
         run_dir = new_run_dir(parent, run)
-        words = [f"--model={run.label}", f"--dataset={run.dataset}", f"--seed={run.seed}"]
+        words = [f"--model={run.typed}", f"--dataset={run.dataset}", f"--seed={run.seed}"]
         run_started = time.monotonic()
         try:
             status = _run_process([*command, *words, f"--run_dir={run_dir}", "--no_table"])
@@ -255,7 +255,10 @@ def _stop(process: subprocess.Popen) -> None:
             process.wait(seconds)
             return
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
+            if sys.platform == "win32":  # which has no such signal; its Ctrl-C went to both
+                process.terminate()
+            else:
+                process.send_signal(signal.SIGINT)
 
 
 def _reason(status: int, run_dir: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 def label_of(model: str, variant: str) -> str:
@@ -12,16 +12,26 @@ def label_of(model: str, variant: str) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """One model, its variant ("" for the defaults) and a seed on a data set."""
+    """One model, its variant ("" for the defaults) and a seed on a data set.
+
+    Attributes:
+        variant_file: the variant's property file, where it is not one of the package's own.
+    """
 
     dataset: str
     model: str
     variant: str
     seed: int
+    variant_file: str = field(default="", compare=False)
 
     @property
     def label(self) -> str:
         return label_of(self.model, self.variant)
+
+    @property
+    def typed(self) -> str:
+        """How the label is typed."""
+        return label_of(self.model, self.variant_file or self.variant)
 
     @property
     def stem(self) -> str:

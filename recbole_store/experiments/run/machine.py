@@ -30,6 +30,18 @@ def keep_freed_memory() -> None:
             libc.mallopt(m_top_pad, 2**26)
 
 
+def peak_memory_gb() -> float:
+    """The most memory that this process has held so far, in GB."""
+    if sys.platform == "win32":
+        import psutil  # RecBole brings it
+
+        return psutil.Process().memory_info().peak_wset / 2**30
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 2**10  # bytes there, KB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
 def versions() -> dict[str, str]:
     """Python's and the packages' versions that figures may depend on."""
     found = {"python": platform.python_version()}
@@ -45,7 +57,7 @@ def hardware(device: torch.device) -> dict:
         info = Path("/proc/cpuinfo")
         models = [
             line.split(":", 1)[1].strip()
-            for line in (info.read_text().splitlines() if info.is_file() else [])
+            for line in (info.read_text(encoding="utf-8").splitlines() if info.is_file() else [])
             if line.startswith("model name")
         ]
         name = models[0] if models else name

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import resource
 import sys
 import time
 from pathlib import Path
@@ -24,7 +23,13 @@ from recbole_store.experiments.run.evaluate import test_model
 from recbole_store.experiments.run.evaluate_cold import test_cold
 from recbole_store.experiments.run.fingerprint import identity
 from recbole_store.experiments.run.fit import converged, fit
-from recbole_store.experiments.run.machine import git_commit, hardware, keep_freed_memory, versions
+from recbole_store.experiments.run.machine import (
+    git_commit,
+    hardware,
+    keep_freed_memory,
+    peak_memory_gb,
+    versions,
+)
 from recbole_store.experiments.run.ranked_lists import (
     Popularity,
     example_histories,
@@ -135,7 +140,7 @@ def run_model(
             "parameters": sum(p.numel() for p in parameters),
             "trained_parameters": getattr(model, "trained_parameters", None)
             or sum(p.numel() for p in parameters if p.requires_grad),
-            "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+            "peak_memory_gb": peak_memory_gb(),
         },
         "curve": epochs.epochs,
         # Where the data lie is the machine's own affair; their checksums say which they are.

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from planted_data import ROOT
 
+from recbole_store.data.prepare import dataset_folder
 from recbole_store.data.prepare.dataset_folder import appearing_folder
 from recbole_store.errors import DataError
 
@@ -22,6 +23,14 @@ def write(target: Path, text: str, force: bool = False) -> None:
         (folder / "toy.card.json").write_text(json.dumps({"files": {"toy.inter": {}}}))
 
 
+@pytest.fixture(params=[True, False], ids=["folder", "file beside it"])
+def lock_on(request, monkeypatch):
+    """What is locked: the unfinished folder or, where folders cannot be opened, as on Windows, a
+    file."""
+    monkeypatch.setattr(dataset_folder, "CAN_OPEN_FOLDERS", request.param)
+
+
+@pytest.mark.usefixtures("lock_on")
 def test_it_appears_at_the_end(tmp_path):
     target = tmp_path / "dataset" / "toy"
     with appearing_folder(target) as folder:
@@ -31,6 +40,7 @@ def test_it_appears_at_the_end(tmp_path):
     assert (target / "toy.inter").read_text() == "x"
 
 
+@pytest.mark.usefixtures("lock_on")
 @pytest.mark.parametrize("error", [DataError("bad"), KeyboardInterrupt(), OSError("disk full")])
 def test_nothing_is_left_after_an_error(tmp_path, error):
     with pytest.raises(type(error)), appearing_folder(tmp_path / "toy") as folder:
@@ -39,6 +49,7 @@ def test_nothing_is_left_after_an_error(tmp_path, error):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("lock_on")
 def test_force_replaces_only_what_was_prepared(tmp_path):
     target = tmp_path / "toy"
     write(target, "old")
@@ -79,12 +90,14 @@ def test_a_replacement_that_died_halfway_is_undone(tmp_path):
     assert (tmp_path / "toy" / "toy.inter").read_text() == "old"
 
 
+@pytest.mark.usefixtures("lock_on")
 def test_two_at_once(tmp_path):
     with appearing_folder(tmp_path / "toy") as folder:
         (folder / "toy.inter").write_text("first")
         with pytest.raises(DataError, match="Another process is preparing"):
             write(tmp_path / "toy", "second")
     assert (tmp_path / "toy" / "toy.inter").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["toy"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

@@ -28,7 +28,18 @@ def test_labels():
     assert parse_labels("STORE,STORE:tuned") == [("STORE", ""), ("STORE", "tuned")]
 
 
-@pytest.mark.parametrize("text", ["", ",", "STORE,STORE", "STORE:", ":tuned", "A:b,A:b"])
+def test_a_variant_that_is_a_file_is_known_by_its_name():
+    labels = parse_labels("STORE:own/STORE-wide.yaml,Pop")
+    assert labels == [("STORE", "own/STORE-wide.yaml"), ("Pop", "")]
+    wide, pop = plan(labels, ["ml-100k"], 2020, 1)
+    assert wide == Run("ml-100k", "STORE", "wide", 2020)
+    assert (wide.label, wide.stem) == ("STORE:wide", "STORE-wide-seed2020")
+    assert (wide.typed, pop.typed) == ("STORE:own/STORE-wide.yaml", "Pop")
+
+
+@pytest.mark.parametrize(
+    "text", ["", ",", "STORE,STORE", "STORE:", ":tuned", "A:b,A:b", "A:b,A:own/A-b.yaml"]
+)
 def test_bad_labels(text):
     with pytest.raises(SettingsError, match=f"--model={text}"):
         parse_labels(text)

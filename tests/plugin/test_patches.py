@@ -1,0 +1,59 @@
+"""What patches.py mends is broken in RecBole.
+
+A test here fails on the day RecBole has mended it: then its patch can go. What the patches do is
+tested beside what needs them. Of the order of times (2204), test_register.py shows both.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from data_with_holes import config_of, write_holes
+from pristine import pristine
+from recbole.data import create_dataset, data_preparation
+
+import recbole_store  # noqa: F401 - RecBole under newer versions
+
+
+@pytest.fixture
+def data(tmp_path):
+    """``data(case)`` -> config and loaders of RecBole's."""
+    write_holes(tmp_path / "data")
+
+    def load(case: str, **more):
+        config = config_of(case, tmp_path / "data", **more)
+        return config, data_preparation(config, create_dataset(config))
+
+    return load
+
+
+def test_sine_switches_anomaly_mode_on():
+    assert not torch.is_anomaly_enabled()
+    try:
+        pristine("recbole.model.sequential_recommender.sine")
+        assert torch.is_anomaly_enabled()
+    finally:
+        torch.autograd.set_detect_anomaly(False)
+
+
+def test_plain_numbers_cannot_be_collected(data):
+    """2191"""
+    config, _ = data("plain", metrics=["ItemCoverage"], valid_metric="ItemCoverage@10")
+    collector = pristine("recbole.evaluator.collector").Collector(config)
+    collector.data_struct.set("data.num_items", 5)
+    with pytest.raises(AttributeError, match="cpu"):
+        collector.get_data_struct()
+
+
+def test_an_item_twice_in_a_batch_counts_once(data):
+    """2198"""
+    config, (train, *_) = data("plain")
+    pop = pristine("recbole.model.general_recommender.pop").Pop(config, train.dataset)
+    pop.calculate_loss({pop.ITEM_ID: torch.tensor([3, 3, 3, 5])})
+    assert pop.item_cnt[[3, 5], 0].tolist() == [1, 1]
+
+
+def test_sequential_models_cannot_hide_what_a_user_had(data):
+    """1449: RecBole's own key refuses it."""
+    with pytest.raises(ValueError, match="only support repeatable"):
+        data("histories", repeatable=False)
