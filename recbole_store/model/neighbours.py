@@ -36,6 +36,9 @@ class Neighbours(SequentialRecommender):
         self.register_buffer("tie", TIE * counts / counts.max().clamp(min=1), persistent=False)
         self.nothing = nn.Parameter(torch.zeros(1))  # RecBole's optimizer wants something
 
+    def join(self) -> None:
+        """Let cold items into the catalogue: their texts are known, and nothing was trained."""
+
     def forward(self, item_seq: Tensor, item_seq_len: Tensor) -> Tensor:
         """Scores of all items, [B, n_items]."""
         scores = self.tie + self.together_weight * self.company(item_seq, item_seq_len)

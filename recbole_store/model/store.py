@@ -100,6 +100,8 @@ class STORE(WindowTargets, SemanticIdModel):
             self.item_input = nn.Linear(width, hidden_size, bias=False)
         if self.item_weight > 0:
             self.item_head = ItemHead(hidden_size, width)
+            if self.fusion > 0:
+                self.new_item_bias = 0.0  # of log-probabilities, once new items have joined
         self.text_head: TextTower | None = None
         if self.text_head_weight > 0:
             n_features = self.points.size(1)
@@ -312,6 +314,8 @@ class STORE(WindowTargets, SemanticIdModel):
         if self.likeness_weight:
             alike = likeness_to_history(self.text_vectors(), item_seq, decoder.lengths)
             logits = logits + self.likeness_weight * alike
+        if self.has_joined:
+            logits[:, self.cold_items] += self.new_item_bias
         return logits.log_softmax(-1)
 
     def fused(self, decoder: CodeDecoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:

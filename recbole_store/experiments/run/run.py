@@ -96,7 +96,7 @@ def run_model(
     epochs = EpochLog(trainer)
 
     fit_s = fit(trainer, train_data, valid_data, config)
-    cold = test_cold(trainer, test_data, config) if config["cold_items"] else None
+    cold = test_cold(trainer, valid_data, test_data, config) if config["cold_items"] else None
     tested = test_model(trainer, test_data, config, best=cold is None)
     if tested.lists:
         popularity.take_off(valid_data._dataset, test_data._dataset)
