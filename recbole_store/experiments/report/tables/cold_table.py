@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from recbole_store.experiments.report.tables.layout import Table
+from recbole_store.experiments.results.glossary import metric_name
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.summary import Figure, standard_error, summaries
 
@@ -57,7 +58,8 @@ def _table(runs: list[KeptRun], title: str, metric: str) -> Table:
     if any("±" in cell for row in rows for cell in row):
         notes.append("± is the standard error over the users of a draw.")
     filtered = ", items of the history filtered" if runs[0].is_filtered else ""
-    return Table(f"{title}: cold items, {metric}{filtered}", header, rows, notes, n_text_columns=2)
+    said = f"{title}: cold items, {metric_name(metric)}{filtered}"
+    return Table(said, header, rows, notes, n_text_columns=2)
 
 
 def _metrics(kept: KeptRun) -> list[str]:
@@ -65,11 +67,10 @@ def _metrics(kept: KeptRun) -> list[str]:
 
     The valid metric itself where neither Recall nor NDCG was asked for.
     """
-    valid_metric = kept.result["valid_metric"].lower()
     known = {m for own in kept.result["cold"]["metrics"].values() for m in own}
-    highest = max((int(m.partition("@")[2]) for m in known if "@" in m), default=10)
-    cutoff = valid_metric.partition("@")[2] or highest
-    return [m for m in (f"recall@{cutoff}", f"ndcg@{cutoff}") if m in known] or [valid_metric]
+    cutoffs = [int(k) for m in known if (k := m.partition("@")[2]).isdigit()]
+    cutoff = kept.valid_metric.partition("@")[2] or max(cutoffs, default=10)
+    return [m for m in (f"recall@{cutoff}", f"ndcg@{cutoff}") if m in known] or [kept.valid_metric]
 
 
 def _n_users(kept: KeptRun) -> dict[str, int]:

@@ -1,11 +1,10 @@
-"""What the models are: a line for each label."""
+"""Models and their variants in a line each: the first sentence of a property file's comment."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from recbole_store.errors import SettingsError
-from recbole_store.experiments.report.page.blocks import Facts, Section
 from recbole_store.settings.property_files import (
     PLUGIN_MODELS,
     model_folders,
@@ -13,6 +12,7 @@ from recbole_store.settings.property_files import (
     variant_file,
 )
 
+LONGEST = 160  # characters; of a longer sentence what stands before its colon is enough
 # What no comment of a property file says, because it stands in their papers.
 PAPERS = {
     "STORE": (
@@ -25,20 +25,18 @@ PAPERS = {
     ),
 }
 
-LONGEST = 160  # characters; of a longer sentence what stands before its colon is enough
 
-
-def models(labels: list[str]) -> Section:
-    """Every label; a model before its variants, in the order in which they are met."""
+def described(labels: list[str]) -> list[tuple[str, str]]:
+    """Every label with a line on it; a model before its variants, in the order they are met."""
     names = [label.partition(":")[0] for label in labels]
     ordered = sorted(labels, key=lambda label: (names.index(label.partition(":")[0]), ":" in label))
-    facts, explained = [], set()
+    found, explained = [], set()
     for label in ordered:
         model, _, variant = label.partition(":")
         what = "" if model in explained else PAPERS.get(model, "")
         explained.add(model)
-        facts.append((label, f"{what} {line_of(model, variant)}".strip()))
-    return Section("models", "Models", [Facts(facts)])
+        found.append((label, f"{what} {line_of(model, variant)}".strip()))
+    return found
 
 
 def line_of(model: str, variant: str) -> str:
