@@ -13,9 +13,9 @@ from markupsafe import Markup
 
 from recbole_store.experiments.report.tables.layout import breakable
 
-# Of a chart, in units of which its letters are 11 high and about 6 wide.
+# Of a chart, in units of which its letters are 12 high and less than 7 wide.
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 400, 280, 44, 8, 18, 36
-LETTER, LINE = 6.1, 12
+LETTER, LINE = 6.6, 13
 
 
 class Dot(NamedTuple):
@@ -123,18 +123,20 @@ def _text(x: float, y: float, text: str, anchor: str = "start") -> Markup:
 def _name(text: str, place: tuple[float, float], taken: list[tuple]) -> Markup:
     """Beside a point, as near as nothing else stands, with a line to it from further away."""
     (x, y), width = place, LETTER * len(text)
-    for step, is_left in product(sorted(range(-80, 81), key=abs), (False, True)):
-        start, line = x - 9 - width if is_left else x + 9, y + 4 + step * LINE / 4
-        fits = start >= LEFT and start + width <= WIDTH and TOP <= line <= HEIGHT - BOTTOM - 2
+    across = max(0.0, min(x - width / 2, WIDTH - width))  # above or below, if not beside
+    for step, start in product(sorted(range(-80, 81), key=abs), (x + 9, x - 9 - width, across)):
+        line = y + 4 + step * LINE / 4
+        fits = 0 <= start <= WIDTH - width and TOP <= line <= HEIGHT - BOTTOM - 2
         if fits and all(
             start >= right or start + width <= left or abs(line - other) >= LINE
             for left, right, other in taken
         ):
             break
     taken.append((start, start + width, line))
-    end = x - 9 if is_left else x + 9
-    leader = _line((x, y), (end, line - 4)) if abs(step) > 2 else ""
-    return leader + _text(end, line, text, "end" if is_left else "start")
+    is_left = start == x - 9 - width
+    end = x - 9 if is_left else start
+    leader = _line((x, y), (max(end, min(x, start + width)), line - 4)) if abs(step) > 2 else ""
+    return leader + _text(round(end, 1), line, text, "end" if is_left else "start")
 
 
 def _steps(low: float, high: float) -> list[float]:

@@ -18,18 +18,11 @@ def parser() -> argparse.ArgumentParser:
     """The command line of the report."""
     p = Parser(
         prog="recbole-store report",
-        description="Make one HTML file of a comparison's results, to look at and to send on.",
+        description="Make one HTML file of a results folder, to look at and to send on.",
         allow_abbrev=False,
     )
-    p.add_argument(
-        "results",
-        nargs="?",
-        type=Path,
-        default=Path("results"),
-        metavar="RESULTS_DIR",
-        help="folder that a comparison wrote (results)",
-    )
-    p.add_argument("--out", type=Path, metavar="FILE", help="where to (RESULTS_DIR/report.html)")
+    p.add_argument("folder", nargs="?", type=Path, default=Path("results"), metavar="DIR")
+    p.add_argument("--out", type=Path, metavar="FILE", help="where to (DIR/report.html)")
     p.add_argument(
         "--data_path", type=Path, default=Path("dataset"), help="data sets with titles (dataset)"
     )
@@ -42,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit status: 0 done, 2 bad input."""
     arguments = parser().parse_args(argv)
-    folder, broken = arguments.results, []
+    folder, broken = arguments.folder, []
     out = arguments.out or folder / "report.html"
     try:
         runs = read_folder(folder, broken)

@@ -32,15 +32,12 @@ def _table(runs: list[KeptRun], title: str, metric: str) -> Table:
     """A row for each label and way of recommending."""
     rows = []
     for summary in summaries(runs):
-        n_users = _n_users(next(kept for kept in runs if kept.label == summary.label))
+        first = next(kept for kept in runs if kept.label == summary.label)
+        n_users = _n_users(first) if metric.startswith("recall@") else {}
         for way, said in WAYS.items():
             figures = {name: summary.get(name + way, metric) for name in COLUMNS}
             if any(figures.values()):
-                is_share = metric.startswith("recall@")
-                cells = [
-                    _cell(found, n_users[name] if is_share else None)
-                    for name, found in figures.items()
-                ]
+                cells = [_cell(found, n_users.get(name)) for name, found in figures.items()]
                 rows.append([summary.label, said, str(summary.n_seeds), *cells])
     header = ["model", "by", "draws", *COLUMNS.values()]
     cold = {kept.run.seed: kept.result["cold"] for kept in runs}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from recbole_store.experiments.report.tables.label_table import marked, named
-from recbole_store.experiments.report.tables.layout import Cell, Table
+from recbole_store.experiments.report.tables.layout import Table
 from recbole_store.experiments.results.glossary import LISTS, SEMANTIC_IDS, metric_name
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.protocol_file import slice_bounds
 from recbole_store.experiments.results.summary import Figure, Summary, summaries
 
-_WHOLE = ("items", "distinct", "largest_group", "dead_codes", "items_without_text")
-_ONE_DECIMAL = ("averagepopularity", "peak_memory_gb")
+_COUNTS = ("items", "distinct", "largest_group", "dead_codes", "items_without_text")
 
 
 def detail_tables(runs: list[KeptRun], title: str) -> list[Table]:
@@ -43,13 +42,9 @@ def _slices(runs: list[KeptRun], every: list[Summary], title: str) -> Table | No
     header = ["model"]
     header += [f"{part.partition('=')[2]} ({ranked.masks[part].sum():,} users)" for part in parts]
     bounds = [f"{part.partition('=')[2]}: {said}" for part, said in slice_bounds(ranked).items()]
-    note = f"By the training interactions of the target, and the items before it: {_joined(bounds)}"
+    note = f"By the target's training interactions and the items before it: {'; '.join(bounds)}."
     said = f"{title}: {metric_name(metric)}, {own}, by slices of the users"
     return Table(said, header, rows, [note])
-
-
-def _joined(parts: list[str]) -> str:
-    return "; ".join(parts) + "."
 
 
 def _figures(every: list[Summary], title: str, columns: dict) -> Table | None:
@@ -63,10 +58,10 @@ def _figures(every: list[Summary], title: str, columns: dict) -> Table | None:
     return Table(title, ["model", *map(metric_name, columns)], rows) if rows else None
 
 
-def _cell(metric: str, figure: Figure | None) -> Cell:
+def _cell(metric: str, figure: Figure | None) -> str:
     if figure is None:
-        return Cell("-")
+        return "-"
     name = metric.partition("@")[0]
-    if name in _WHOLE:  # means over seeds
-        return Cell(f"{figure.mean:,.1f}".removesuffix(".0"))
-    return Cell(f"{figure.mean:,.1f}" if name in _ONE_DECIMAL else f"{figure.mean:.4f}")
+    if name in _COUNTS:  # means over seeds
+        return f"{figure.mean:,.1f}".removesuffix(".0")
+    return f"{figure.mean:,.1f}" if name == "averagepopularity" else f"{figure.mean:.4f}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup, escape
 
 CONSOLE_WIDTH = 120
-LONGEST_CELL = 48  # characters of a line in a console's cell
+LONGEST_CELL = 40  # characters of a line in a console's cell
 _MARKDOWN = {"": "{}", "best": "**{}**", "second": "*{}*"}
 _HTML = {"": "{}", "best": "<strong>{}</strong>", "second": "<u>{}</u>"}
 _LEGENDS = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from recbole_store.experiments.report.tables.label_table import RISING_SAID, named
 from recbole_store.experiments.report.tables.layout import Table
 from recbole_store.experiments.results.glossary import metric_name
@@ -10,13 +12,20 @@ from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.significance import METRIC, Pair, family_pairs
 
 _AGAINST = {"baselines": "the other models", "variants": "its variants"}
+_METHOD = (
+    "Paired t-test over test users, each user's value averaged over the seeds that both have (over "
+    "all where they share none). Undecided is not equal: the interval says how large a difference "
+    "there may be. All pairs are in pairs.csv."
+)
 
 
 def pair_tables(runs: list[KeptRun], title: str) -> list[Table]:
     """A table for each family, best on validation first; none where no two labels have ranks."""
     found = family_pairs(runs)
     families = [[pair for pair in found if pair.family == name] for name in _AGAINST]
-    return [_table(family, runs, title) for family in families if family]
+    tables = [_table(family, runs, title) for family in families if family]
+    first = [replace(table, notes=[*table.notes, _METHOD]) for table in tables[:1]]
+    return first + tables[1:]  # the method is told once for both
 
 
 def marked(pair: Pair, label: str) -> str:
@@ -26,12 +35,8 @@ def marked(pair: Pair, label: str) -> str:
 
 def _table(family: list[Pair], runs: list[KeptRun], title: str) -> Table:
     first = family[0]
-    notes = [
-        "Paired t-test over test users, each user's value averaged over the seeds that both have "
-        f"(over all where they share none). The interval covers 95%, each by itself; p is Holm's "
-        f"for {len(family)} test{'s' if len(family) > 1 else ''}. Undecided is not equal: the "
-        "interval says how large a difference there may be. All pairs are in pairs.csv."
-    ]
+    tests = f"{len(family)} test{'s' if len(family) > 1 else ''}"
+    notes = [f"The interval covers 95%, each by itself; p is Holm's for {tests}."]
     if any(pair.still_rising for pair in family):
         notes.append(RISING_SAID)
     notes += [

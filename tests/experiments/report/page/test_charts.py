@@ -65,6 +65,16 @@ def test_names_do_not_stand_on_each_other():
             assert left >= other_right or right <= other_left or abs(y - other_y) >= charts.LINE
 
 
+@pytest.mark.parametrize("place", [1, 3, 10, 30, 100])
+def test_a_long_name_finds_its_place_wherever_its_point_is(place):
+    ends = [Series("a", [(1.0, 0.1)]), Series("b", [(100.0, 0.2)])]
+    svg = str(chart([*ends, Series("M" * 40, [(place, 0.15)])], "T", "x", "y"))
+    x, y, anchor = re.search(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="(\w+)">M', svg).groups()
+    start = float(x) - (40 * charts.LETTER if anchor == "end" else 0)
+    assert -0.1 <= start <= charts.WIDTH - 40 * charts.LETTER + 0.1
+    assert charts.TOP <= float(y) <= charts.HEIGHT - charts.BOTTOM
+
+
 def test_no_name_is_markup():
     assert "<b>" not in chart([Series("<b>", [(1.0, 0.5)])], "<b>", "<b>", "<b>")
     assert "<b>" not in dots([Dot("<b>", 1.0, None, None)], "<b>")
