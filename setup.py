@@ -30,7 +30,7 @@ setup(
         package_of(folder): str(Path("properties") / folder) for folder in PROPERTY_FOLDERS
     },
     package_data={package_of(folder): ["*.yaml"] for folder in PROPERTY_FOLDERS}
-    | {"recbole_store.experiments.report.page": ["page.*"]},
+    | {"recbole_store.experiments.report.page": ["page.html", "page.css"]},
     py_modules=["run_recbole_store"],
     entry_points={"console_scripts": ["recbole-store = run_recbole_store:main"]},
     install_requires=[
@@ -47,7 +47,6 @@ setup(
         "scipy<1.13",  # RecBole's LightGCN and its kin
         "setuptools<82",  # RecBole's ray needs pkg_resources
         "pyyaml",
-        "plotly",  # the report; RecBole brings it too
         "jinja2",
         "tqdm",
     ],
