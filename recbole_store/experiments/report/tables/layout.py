@@ -58,13 +58,14 @@ def as_text(table: Table, width: int = CONSOLE_WIDTH) -> str:
         if sum(widths[n] + 2 for n in [*blocks[-1], column]) - 2 > width and blocks[-1] != [0]:
             blocks.append([0])
         blocks[-1].append(column)
-    parts = [textwrap.fill(table.title, width)]
+    parts = []
     for block in blocks:
         lines = [line for row in cells for line in _row_lines(row, block, widths, table)]
         n_heads = max(len(cells[0][column]) for column in block)
         rule = "  ".join("-" * widths[column] for column in block)
         parts.append("\n".join([*lines[:n_heads], rule, *lines[n_heads:]]))
-    return "\n".join([*parts, *(textwrap.fill(note, width) for note in table.notes)])
+    notes = [textwrap.fill(note, width) for note in table.notes]
+    return "\n".join([textwrap.fill(table.title, width), "\n\n".join(parts), *notes])
 
 
 def _lines(text: str) -> list[str]:

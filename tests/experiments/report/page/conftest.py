@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
-from planted_results import Planted
+from planted_results import Planted, page_of
 from read_page import Page
 
-from recbole_store.experiments.report.page.page import page
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.results_folder import read_runs
 
@@ -21,11 +20,6 @@ class Report(NamedTuple):
     runs: list[KeptRun]
     html: str
     page: Page
-
-
-def page_of(planted: Planted, **changes) -> str:
-    runs = read_runs(planted.results)
-    return page(runs, "2026-11-22", planted.results, planted.data_path, {}, **changes)
 
 
 @pytest.fixture(scope="session")

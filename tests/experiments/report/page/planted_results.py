@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from planted_runs import planted_result
 
-from recbole_store.experiments.results.results_folder import keep
+from recbole_store.experiments.report.page.page import page
+from recbole_store.experiments.results.results_folder import keep, read_runs
 
 UGLY_TITLES = ("<b>&\"' </script>", "שלום עולם (1999)", "Crème brûlée 🍮", "<img src=http://x.y/z>")
 FILTERS = ("unfiltered", "filtered")
@@ -148,3 +149,9 @@ class Planted:
         result |= self.changes
         (folder / "result.json").write_text(json.dumps(result))
         return folder
+
+
+def page_of(planted: Planted, **changes) -> str:
+    """The report of a planted folder."""
+    runs = read_runs(planted.results)
+    return page(runs, "2026-11-22", planted.results, planted.data_path, {}, **changes)

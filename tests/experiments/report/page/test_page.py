@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
-from conftest import page_of
-from planted_results import UGLY_TITLES, Planted
+from planted_results import UGLY_TITLES, Planted, page_of
 
 from recbole_store.experiments.report.page.page import chapters_of, page
 from recbole_store.experiments.report.tables.layout import Table
