@@ -30,6 +30,6 @@ setup(
     }
     | {PAGES: "dataset"},
     package_data={package_of(folder): ["*.yaml"] for folder in PROPERTY_FOLDERS}
-    | {PAGES: ["*.md"], "recbole_store.experiments.report.page": ["page.*"]},
+    | {PAGES: ["*.md"], "recbole_store.experiments.report.page": ["page.html", "page.css"]},
     py_modules=["run_recbole_store"],
 )

@@ -73,7 +73,7 @@ def table_of(stdout: str) -> tuple[list[str], dict[str, list[str]]]:
         if "  " not in line:
             break
         label, *cells = re.split("  +", line)
-        rows[label.removesuffix(" †")] = cells  # which had not converged
+        rows[label.removesuffix(" †")] = cells  # which was still rising
     return list(rows), rows
 
 

@@ -8,7 +8,7 @@ from recbole.data import data_preparation
 from recbole.utils import get_model, get_trainer
 
 from recbole_store.errors import SettingsError
-from recbole_store.experiments.results.kept_run import read_result
+from recbole_store.experiments.results.result_file import read_result
 from recbole_store.experiments.run.build import build
 from recbole_store.experiments.run.fingerprint import protocol_hash
 

@@ -23,8 +23,8 @@ import yaml
 from recbole_store.errors import InputError, SettingsError
 from recbole_store.experiments.comparison.plan import parse_labels
 from recbole_store.experiments.comparison.runner import PROGRAM, environment
-from recbole_store.experiments.report.tables.trial_table import read_trials, score
 from recbole_store.experiments.results.results_folder import replace_file
+from recbole_store.experiments.results.trial_file import read_trials, score
 from recbole_store.settings.property_files import (
     profile_file,
     properties_folder,

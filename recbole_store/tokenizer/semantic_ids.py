@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from recbole_store.data.formula_cells import harmless
 from recbole_store.errors import DisambiguationOverflow
 
 
@@ -87,9 +88,12 @@ def statistics(semantic_ids: Tensor, codebook_size: int) -> dict:
 
 
 def write_table(path: Path, raw_ids: list[str], semantic_ids: Tensor, texts: list[str]) -> None:
-    """Write raw item id, codes and text of every item, tab-separated, one item a line."""
+    """Write raw item id, codes and text of every item, tab-separated, one item a line.
+
+    What a spreadsheet would take for a formula gets an apostrophe before it.
+    """
     with Path(path).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(["item_id", "semantic_id", "text"])
         for raw_id, codes, text in zip(raw_ids, semantic_ids.tolist(), texts, strict=True):
-            writer.writerow([raw_id, " ".join(map(str, codes)), text])
+            writer.writerow([harmless(raw_id), " ".join(map(str, codes)), harmless(text)])

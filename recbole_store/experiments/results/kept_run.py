@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from recbole_store.errors import SettingsError
 from recbole_store.experiments.results import slices
 from recbole_store.experiments.results.list_metrics import recommended_counts
 from recbole_store.experiments.results.rank_metrics import is_by_rank, per_user
+from recbole_store.experiments.results.result_file import read_result
 from recbole_store.experiments.results.run_key import Run
 
 FILTERS = ("unfiltered", "filtered")  # items of the history stay candidates, or do not
@@ -22,7 +21,7 @@ CANDIDATES = "candidates"  # the test of an evaluation that does not rank the wh
 LISTED = 10  # length of the lists whose coverage, Gini index and popularity are computed
 _ARRAYS = {"users_digest", "depth", "target_counts", "history_lengths", "item_counts"}
 _ARRAYS |= {f"{name}_{filter_name}" for name in ("ranks", "recommended") for filter_name in FILTERS}
-_NEEDED = ("model", "dataset", "seed", "valid_metric", "valid", "test", "protocol", "times")
+SMALLER_IS_BETTER = ("rmse", "mae", "logloss")  # as RecBole has it
 
 
 def condense(ranked: dict) -> dict[str, np.ndarray] | None:
@@ -63,22 +62,6 @@ def _smallest(values: np.ndarray) -> np.ndarray:
     return np.asarray(values).astype(np.uint16 if fits else np.int32)
 
 
-def read_result(path: Path) -> dict:
-    """The content of one result file.
-
-    Raises:
-        SettingsError: it cannot be read, or is no result of a run.
-    """
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"Cannot read the result file {path}: {error}.") from error
-    missing = [key for key in _NEEDED if not isinstance(result, dict) or key not in result]
-    if missing:
-        raise SettingsError(f"The file {path} is no result of a run: it has no `{missing[0]}`.")
-    return result
-
-
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value
 class KeptRun:
     """``result.json`` of a run and its condensed arrays; ``None`` for runs without ranks."""
@@ -90,7 +73,11 @@ class KeptRun:
     def from_results(cls, path: Path) -> KeptRun:
         """Read ``<stem>.json`` and, where it is there, ``<stem>.npz`` of a results folder."""
         npz = path.with_suffix(".npz")
-        kept = cls(read_result(path), read_arrays(npz, _ARRAYS) if npz.is_file() else None)
+        arrays = None
+        if npz.is_file():
+            arrays = read_arrays(npz, _ARRAYS)
+            _check_lengths(arrays, npz)
+        kept = cls(read_result(path), arrays)
         if path.stem != kept.run.stem:
             raise SettingsError(f"{path} holds {kept.run}, whose file is {kept.run.stem}.json.")
         return kept
@@ -110,6 +97,46 @@ class KeptRun:
     @property
     def label(self) -> str:
         return self.run.label
+
+    @property
+    def valid_metric(self) -> str:
+        """The metric that chose the epoch, such as ``ndcg@10``."""
+        return self.result["valid_metric"].lower()
+
+    @property
+    def evaluations(self) -> list[tuple[int, float]]:
+        """(epoch from 1, valid metric) of each evaluation while training."""
+        rows = self.result.get("curve", [])
+        found = [(row["epoch"] + 1, row.get("valid_score")) for row in rows]
+        return [(epoch, score) for epoch, score in found if score is not None]
+
+    @property
+    def curve(self) -> list[tuple[float, float]]:
+        """(minutes since training began, valid metric) of each evaluation.
+
+        The minutes include evaluations and, first of all, the tokenizer's stage.
+        """
+        seconds = self.result.get("store", {}).get("tokenizer_s") or 0.0
+        points = []
+        for row in self.result.get("curve", []):
+            seconds += row.get("train_s", 0.0) + row.get("valid_s", 0.0)
+            if row.get("valid_score") is not None:
+                points.append((seconds / 60, row["valid_score"]))
+        return points
+
+    @property
+    def converged(self) -> bool | None:
+        """Whether training went on past its best evaluation, as with early stopping.
+
+        False: the best was the last one, so a larger budget of epochs or hours, or a longer
+        schedule, might have given a better one. None: the result does not say.
+        """
+        said = self.result.get("converged")
+        scores = [score for _, score in self.evaluations]
+        if said is not False or len(scores) < 2:
+            return said
+        smaller = self.valid_metric.partition("@")[0] in SMALLER_IS_BETTER
+        return scores[-1] != (min if smaller else max)(scores)
 
     @property
     def is_filtered(self) -> bool:
@@ -169,6 +196,22 @@ class KeptRun:
         return per_user(self.arrays[f"ranks_{filter_name}"][self.masks[part]], metric)
 
 
+def _check_lengths(arrays: dict[str, np.ndarray], path: Path) -> None:
+    """One entry a user, or one an item, whole numbers all of them."""
+    users = ("target_counts", "history_lengths", *(f"ranks_{name}" for name in FILTERS))
+    items = ("item_counts", *(f"recommended_{name}" for name in FILTERS))
+    for names in (users, items):
+        for name in names:
+            values, first = arrays[name], arrays[names[0]]
+            if values.ndim != 1 or values.shape != first.shape or values.dtype.kind not in "iu":
+                raise SettingsError(
+                    f"{path}: `{name}` must be {len(first)} whole numbers, as `{names[0]}` is, "
+                    f"not {values.dtype}{list(values.shape)}. Run that model again."
+                )
+    if arrays["depth"].shape or arrays["depth"].dtype.kind not in "iu":
+        raise SettingsError(f"{path}: `depth` is no whole number. Run that model again.")
+
+
 def read_arrays(path: Path, needed: set[str] = frozenset()) -> dict[str, np.ndarray]:
     """All arrays of a ``.npz`` file.
 
@@ -178,8 +221,9 @@ def read_arrays(path: Path, needed: set[str] = frozenset()) -> dict[str, np.ndar
     try:
         with np.load(path) as arrays:
             found = dict(arrays)
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise SettingsError(f"Cannot read {path}: {error}. Run that model again.") from error
+    except Exception as error:  # a flipped byte may break the zip, the packing or numpy's header
+        said = str(error) or type(error).__name__
+        raise SettingsError(f"Cannot read {path}: {said}. Run that model again.") from error
     if missing := needed - found.keys():
         raise SettingsError(f"{path} has no array `{min(missing)}`: run that model again.")
     return found

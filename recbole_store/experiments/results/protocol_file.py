@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recbole_store.experiments.results import slices
+from recbole_store.experiments.results import significance, slices
 from recbole_store.experiments.results.kept_run import KeptRun
 
 # What no setting changes.
@@ -19,12 +19,17 @@ FIXED = {
         "counted before that"
     ),
     "selection": "the epoch with the best valid metric is tested; test figures choose nothing",
+    "converged": (
+        "early stopping ended the training, or an evaluation after the best one was worse; if the "
+        "best was the last, it was still rising when its budget or its planned schedule ended"
+    ),
+    "families": significance.FAMILIES,
     "slices": slices.DEFINITIONS,
 }
 
 # Settings that belong to the protocol; what is not set is left out.
 _SETTINGS = ("cold_items", "max_hours", "filter_training")
-_OF_A_RUN = ("protocol_hash", "result_version", "git_commit", "versions", "hardware", "converged")
+_OF_A_RUN = ("protocol_hash", "result_version", "git_commit", "versions", "hardware")
 
 
 def conditions(runs: list[KeptRun]) -> dict:
@@ -46,6 +51,7 @@ def conditions(runs: list[KeptRun]) -> dict:
             run, result = kept.run, kept.result
             of_run = {"label": run.label, "seed": run.seed}
             of_run |= {key: result[key] for key in _OF_A_RUN if key in result}
+            of_run["converged"] = kept.converged
             of_run |= {key: value for key, value in own.items() if key not in shared}
             content["runs"][f"{dataset}/{run.stem}"] = of_run
     return content
@@ -60,17 +66,22 @@ def _terms(kept: KeptRun) -> dict:
         terms["data_sha256"] = result["data_sha256"]
     if kept.arrays is not None:
         terms["users_digest"] = kept.users_digest
-        head, mid = slices.popularity_bounds(kept.arrays["item_counts"])
-        short, medium = slices.history_bounds(kept.arrays["history_lengths"])
-        terms["slice_bounds"] = {
-            "target=head": f"at least {head} training interactions",
-            "target=mid": f"at least {mid}",
-            "target=tail": f"less than {mid}",
-            "history=short": f"at most {short} items",
-            "history=medium": f"at most {medium}",
-            "history=long": f"more than {medium}",
-        }
+        terms["slice_bounds"] = slice_bounds(kept)
     return terms
+
+
+def slice_bounds(kept: KeptRun) -> dict[str, str]:
+    """Slice -> which users of a run with ranks it holds."""
+    head, mid = slices.popularity_bounds(kept.arrays["item_counts"])
+    short, medium = slices.history_bounds(kept.arrays["history_lengths"])
+    return {
+        "target=head": f"at least {head} training interactions",
+        "target=mid": f"at least {mid}",
+        "target=tail": f"less than {mid}",
+        "history=short": f"at most {short} items",
+        "history=medium": f"at most {medium}",
+        "history=long": f"more than {medium}",
+    }
 
 
 def _shared(terms: list[dict]) -> dict:

@@ -4,8 +4,9 @@
 
     results/<dataset>/<stem>.json    the run's result.json, unchanged
     results/<dataset>/<stem>.npz     its ranks, condensed
+    results/<dataset>/<stem>.examples.npz    lists of a few users, codes of a few items
     results/results.csv              every figure: dataset,model,variant,seed,slice,metric,value
-    results/pairs.csv                paired tests between labels
+    results/pairs.csv                paired differences between labels
     results/protocol.json            what holds for all runs of a data set, and for each run
 
 The last three are remade whole after every run. Each file is written beside its place and moved
@@ -23,7 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
+from recbole_store.data.formula_cells import harmless
 from recbole_store.errors import SettingsError
+from recbole_store.experiments.results.examples import condense_examples, examples_path
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.protocol_file import conditions
 from recbole_store.experiments.results.run_key import Run
@@ -61,18 +64,23 @@ def keep(run_dir: Path, folder: Path) -> KeptRun:
     kept = KeptRun.from_run_dir(run_dir)
     check_ranks(kept)
     path = result_path(folder, kept.run)
-    npz = path.with_suffix(".npz")
+    files = {
+        path.with_suffix(".npz"): kept.arrays,
+        examples_path(path): condense_examples(run_dir, kept.is_filtered),
+    }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if kept.arrays is None:
-            npz.unlink(missing_ok=True)  # of an earlier run
-        else:
-            buffer = io.BytesIO()
-            np.savez_compressed(buffer, **kept.arrays)
-            replace_file(npz, buffer.getvalue())
+        for file, arrays in files.items():
+            if arrays is None:
+                file.unlink(missing_ok=True)  # of an earlier run
+            else:
+                buffer = io.BytesIO()
+                np.savez_compressed(buffer, **arrays)
+                replace_file(file, buffer.getvalue())
         # The JSON comes last: a run whose JSON is there is finished.
         replace_file(path, (run_dir / "result.json").read_bytes())
-        remake(folder, broken=[])  # other runs' files, which were told of before this one began
+        # Broken files of other runs were told of before this one began.
+        remake(folder, read_runs(folder, broken=[]))
     except OSError as error:
         raise SettingsError(f"Cannot write to {folder}: {error.strerror}.") from error
     return kept
@@ -90,7 +98,9 @@ def read_runs(folder: Path, broken: list[str] | None = None) -> list[KeptRun]:
     runs = []
     for path in sorted([*folder.glob("*/*-seed*.json"), *folder.glob("*-seed*.json")]):
         try:
-            runs.append(KeptRun.from_results(path))
+            kept = KeptRun.from_results(path)
+            check_ranks(kept)  # they may be those of another run
+            runs.append(kept)
         except SettingsError as error:
             if broken is None:
                 raise
@@ -98,16 +108,38 @@ def read_runs(folder: Path, broken: list[str] | None = None) -> list[KeptRun]:
     return runs
 
 
-def remake(folder: Path, broken: list[str] | None = None) -> list[KeptRun]:
+def read_folder(folder: Path, broken: list[str]) -> list[KeptRun]:
+    """The runs of a results folder, to show; ``broken`` as for :func:`read_runs`.
+
+    Raises:
+        SettingsError: there is no such folder, or no run in it that can be read.
+    """
+    if not folder.is_dir():
+        raise SettingsError(
+            f"There is no results folder {folder}: run a comparison first, or name its folder."
+        )
+    runs = read_runs(folder, broken)
+    if not runs:
+        raise SettingsError(
+            " ".join(broken)
+            or f"{folder} has no result file of a run, such as DATASET/MODEL-seed2020.json."
+        )
+    return runs
+
+
+def remake(folder: Path, runs: list[KeptRun] | None = None) -> list[KeptRun]:
     """Write results.csv, pairs.csv and protocol.json from the runs that the folder holds.
 
     Args:
-        broken: as for :func:`read_runs`.
+        runs: those of the folder, if they have been read.
 
     Returns:
         These runs.
+
+    Raises:
+        SettingsError: no ``runs``, and a file is no result of a run.
     """
-    runs = read_runs(folder, broken)
+    runs = read_runs(folder) if runs is None else runs
     replace_file(folder / "results.csv", _csv(COLUMNS, _tidy(runs)))
     replace_file(folder / "pairs.csv", _csv(PAIR_COLUMNS, pair_rows(runs)))
     text = json.dumps(conditions(runs), indent=1, default=str) + "\n"
@@ -126,7 +158,8 @@ def _tidy(runs: list[KeptRun]):
 def _csv(columns, rows) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([columns, *rows])
+    writer.writerow(columns)
+    writer.writerows([harmless(v) if isinstance(v, str) else v for v in row] for row in rows)
     return text.getvalue().encode()
 
 

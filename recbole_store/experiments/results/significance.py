@@ -5,14 +5,18 @@ have: a mean over several models is better than one, whatever the label. It asks
 difference, which is what the tables show, and over hundreds of users the mean is as good as normal.
 Wilcoxon's signed-rank test would ask another question, and drop the many users for whom both models
 give 0. It compares the trained models at hand: the spread over seeds is not in it, and stands
-beside it in the tables. p-values are Holm's over all pairs of a data set, for each metric and
-filter by itself: NDCG@10 is the one that tables show, the others say how far it speaks for them.
+beside it in the tables.
+
+What is tested is named beforehand, :data:`FAMILIES`; p-values are Holm's within a family, for each
+metric and filter by itself: NDCG@10 is the one that tables show, the others say how far it speaks
+for them. A verdict goes by them alone, and a loss is told as a win is. Of other pairs the
+difference and its interval are kept, and nothing is claimed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 import numpy as np
@@ -21,22 +25,35 @@ from scipy import stats
 from recbole_store.errors import SettingsError
 from recbole_store.experiments.results.groups import (
     by_label,
+    by_validation,
     comparable_groups,
     same_users,
-    unconverged,
+    still_rising,
 )
 from recbole_store.experiments.results.kept_run import FILTERS, KeptRun
 
+OURS = "STORE"
 METRIC = "ndcg@10"
 METRICS = (METRIC, "recall@10", "mrr@10")
 LEVEL = 0.05
-PAIR_COLUMNS = ("dataset", "slice", "metric", "a", "b", "difference", "standard_error", "p")
-PAIR_COLUMNS += ("n_users", "p_holm", "verdict")
+COVERED = 0.95  # by an interval
+FAMILIES = {
+    "baselines": f"{OURS} against each other model",
+    "variants": f"{OURS} against each variant of it",
+}
+PAIR_COLUMNS = ("dataset", "slice", "metric", "family", "a", "b", "difference", "low", "high", "p")
+PAIR_COLUMNS += ("n_users", "p_holm", "verdict", "still_rising")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Label ``a`` against label ``b``: mean difference a - b over the same users."""
+    """Label ``a`` against label ``b``: mean difference a - b over the same users.
+
+    Attributes:
+        family: a key of FAMILIES, seen from ``a``; "" for a pair that is in none.
+        p_holm, verdict: None and "" for such a pair.
+        still_rising: those of the two whose budget ended at their best evaluation.
+    """
 
     a: str
     b: str
@@ -44,8 +61,24 @@ class Pair:
     standard_error: float
     p: float
     n_users: int
-    p_holm: float = float("nan")
+    family: str = ""
+    p_holm: float | None = None
     verdict: str = ""
+    still_rising: tuple[str, ...] = ()
+
+    @property
+    def low(self) -> float:
+        """The lower end of the difference's 95% interval, by itself."""
+        return self.difference - self._half_width
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
+        return self.difference + self._half_width
+
+    @property
+    def _half_width(self) -> float:
+        return float(stats.t.ppf((1 + COVERED) / 2, self.n_users - 1) * self.standard_error)
 
 
 def paired_difference(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
@@ -77,18 +110,14 @@ def holm(p: list[float]) -> list[float]:
     return corrected
 
 
-def verdict(pair: Pair, unfinished: set[str]) -> str:
-    """What may be said of a pair.
+def verdict(difference: float, p_holm: float) -> str:
+    """What may be said of a pair of a family, seen from ``a``: ahead, behind or undecided.
 
-    ``tie``: the difference is below two of its standard errors. ``unclear``: it is not, but among
-    so many pairs one may be so by chance. None is called better than one that had not converged.
+    Undecided is not equal: the interval says how large a difference there may be, either way.
     """
-    if pair.difference == 0 or abs(pair.difference) < 2 * pair.standard_error:
-        return "tie"
-    if pair.p_holm >= LEVEL:
-        return "unclear"
-    better, worse = (pair.a, pair.b) if pair.difference > 0 else (pair.b, pair.a)
-    return f"no claim: {worse} had not converged" if worse in unfinished else f"{better} is better"
+    if p_holm >= LEVEL:
+        return "undecided"
+    return "ahead" if difference > 0 else "behind"
 
 
 def mean_over_seeds(runs: list[KeptRun], slice_name: str, metric: str) -> np.ndarray | None:
@@ -112,13 +141,33 @@ def _check_same_users(one: KeptRun, others: list[KeptRun]) -> None:
             )
 
 
+def reference(labels: list[str]) -> str:
+    """The label that the families are seen from, of labels best on validation first.
+
+    STORE where it is there, else its best variant; without any, the best label's model, or the best
+    label itself where that model is none.
+
+    Example: [A:x, STORE:y, STORE:z] -> STORE:y; [A:x, B, A] -> A; [A:x, A:y, B] -> A:x
+    """
+    model = OURS if any(_model(label) == OURS for label in labels) else _model(labels[0])
+    own = [label for label in labels if _model(label) == model]
+    return model if model in own else own[0]
+
+
+def _model(label: str) -> str:
+    return label.partition(":")[0]
+
+
 def pairs(runs: list[KeptRun], slice_name: str, metric: str = METRIC) -> list[Pair]:
-    """Every two labels among runs of one data set; those without ranks of two users are left out.
+    """Every two labels among runs of one data set, those of the families first.
+
+    Those without ranks of two users are left out.
 
     Raises:
         SettingsError: two runs were tested on different users.
     """
-    groups = by_label(runs)
+    groups, order = by_label(runs), by_validation(runs)
+    first = reference(order)
     means = {}  # by runs: most pairs of a label are of the same seeds
 
     def mean(own: list[KeptRun]) -> np.ndarray | None:
@@ -127,17 +176,37 @@ def pairs(runs: list[KeptRun], slice_name: str, metric: str = METRIC) -> list[Pa
             means[key] = mean_over_seeds(own, slice_name, metric)
         return means[key]
 
-    found = []
-    for a, b in combinations(groups, 2):
+    rising = still_rising(runs)
+    found: dict[str, list[Pair]] = {"baselines": [], "variants": [], "": []}
+    for a, b in combinations([first, *(label for label in order if label != first)], 2):
         values = [mean(own) for own in common_seeds(groups[a], groups[b])]
         if any(own is None or len(own) < 2 for own in values):
             continue
         _check_same_users(groups[a][0], groups[b][:1])
-        found.append(Pair(a, b, *paired_difference(*values), len(values[0])))
-    corrected = holm([pair.p for pair in found])
-    found = [replace(pair, p_holm=p) for pair, p in zip(found, corrected, strict=True)]
-    unfinished = unconverged(groups)
-    return [replace(pair, verdict=verdict(pair, unfinished)) for pair in found]
+        family = ("variants" if _model(a) == _model(b) else "baselines") if a == first else ""
+        pair = Pair(a, b, *paired_difference(*values), len(values[0]), family)
+        marked = tuple(label for label in (a, b) if label in rising)
+        found[family].append(replace(pair, still_rising=marked))
+    return [*_judged(found["baselines"]), *_judged(found["variants"]), *found[""]]
+
+
+def family_pairs(runs: list[KeptRun]) -> list[Pair]:
+    """Those that tables show: of the largest group of the same users, under the runs' own filter.
+
+    Args:
+        runs: of one data set and protocol.
+    """
+    groups = same_users(runs)
+    found = pairs(groups[0], runs[0].own_slice) if groups else []
+    return [pair for pair in found if pair.family]
+
+
+def _judged(family: list[Pair]) -> list[Pair]:
+    corrected = holm([pair.p for pair in family])
+    return [
+        replace(pair, p_holm=p, verdict=verdict(pair.difference, p))
+        for pair, p in zip(family, corrected, strict=True)
+    ]
 
 
 def common_seeds(a: list[KeptRun], b: list[KeptRun]) -> tuple[list[KeptRun], list[KeptRun]]:
@@ -148,27 +217,6 @@ def common_seeds(a: list[KeptRun], b: list[KeptRun]) -> tuple[list[KeptRun], lis
     return tuple([kept for kept in own if kept.run.seed in common] for own in (a, b))
 
 
-def of_label(found: list[Pair], label: str) -> list[Pair]:
-    """The pairs with a label, seen from it."""
-    return [
-        pair if pair.a == label else replace(pair, a=label, b=pair.a, difference=-pair.difference)
-        for pair in found
-        if label in (pair.a, pair.b)
-    ]
-
-
-def reference(labels: list[str]) -> str:
-    """The label whose pairs are shown where there are too many for all, of labels best first.
-
-    That of the best one's model without a variant, as variants are judged against it; the best one
-    itself where there is none.
-
-    Example: [A:x, B, A] -> A; [A:x, A:y, B] -> A:x
-    """
-    model = labels[0].partition(":")[0]
-    return model if model in labels else labels[0]
-
-
 def pair_rows(runs: list[KeptRun]) -> Iterator[list]:
     """The rows of pairs.csv: every pair that shares a protocol and its test users."""
     for group in comparable_groups(runs):
@@ -176,11 +224,10 @@ def pair_rows(runs: list[KeptRun]) -> Iterator[list]:
             for filter_name, metric in product(FILTERS, METRICS):
                 slice_name = f"{filter_name}/all"
                 for pair in pairs(tested_alike, slice_name, metric):
-                    values = {
-                        "dataset": tested_alike[0].run.dataset,
-                        "slice": slice_name,
-                        "metric": metric,
-                        **asdict(pair),
-                    }
-                    cells = (values[name] for name in PAIR_COLUMNS)
-                    yield [f"{v:.6g}" if isinstance(v, float) else v for v in cells]
+                    place = {"dataset": group[0].run.dataset, "slice": slice_name, "metric": metric}
+                    named = {"still_rising": " ".join(pair.still_rising)}
+                    values = [
+                        {**place, **named}.get(name, getattr(pair, name, None))
+                        for name in PAIR_COLUMNS
+                    ]
+                    yield [f"{v:.6g}" if isinstance(v, float) else v for v in values]

@@ -6,13 +6,11 @@ import math
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from recbole_store.experiments.results.groups import by_label, unconverged
+from recbole_store.experiments.results.groups import by_label, by_validation
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.rank_metrics import mean_and_error
 from recbole_store.experiments.results.significance import mean_over_seeds
 from recbole_store.experiments.results.tidy import figures
-
-SMALLER_IS_BETTER = ("rmse", "mae", "logloss")  # as RecBole has it
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Summary:
 
     label: str
     n_seeds: int
-    converged: bool | None  # None: the runs do not say
+    converged: bool | None  # of all its runs; None: they do not say
     figures: dict[tuple[str, str], Figure]
 
     def get(self, slice_name: str, metric: str) -> Figure | None:
@@ -55,10 +53,9 @@ def summarise(runs: list[KeptRun]) -> Summary:
         spread = stdev(values) if len(values) > 1 else None
         error = _error(runs, slice_name, metric, mean(values))
         found[slice_name, metric] = Figure(mean(values), spread, error)
-    label = runs[0].label
-    known = all("converged" in kept.result for kept in runs)
-    converged = label not in unconverged({label: runs}) if known else None
-    return Summary(label, len(runs), converged, found)
+    said = [kept.converged for kept in runs]
+    converged = False if False in said else None if None in said else True
+    return Summary(runs[0].label, len(runs), converged, found)
 
 
 def _error(runs: list[KeptRun], slice_name: str, metric: str, value: float) -> float | None:
@@ -74,13 +71,6 @@ def _error(runs: list[KeptRun], slice_name: str, metric: str, value: float) -> f
 
 
 def summaries(runs: list[KeptRun]) -> list[Summary]:
-    """Labels of runs under one protocol, best valid metric first: sorting by test is peeking."""
-    metric = runs[0].result["valid_metric"].lower()
-    sign = 1 if metric in SMALLER_IS_BETTER else -1
-    found = [summarise(own) for own in by_label(runs).values()]
-
-    def place(summary: Summary):
-        figure = summary.get("valid", metric)
-        return (figure is None, sign * figure.mean if figure else 0)
-
-    return sorted(found, key=place)
+    """Labels of runs under one protocol, best valid metric first."""
+    groups = by_label(runs)
+    return [summarise(groups[label]) for label in by_validation(runs)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from numbers import Real
 
@@ -23,6 +24,8 @@ def figures(kept: KeptRun) -> dict[tuple[str, str], float]:
     comes from the ranks and the lists where the run has them.
     """
     found = {("", name): value for name, value in _of_the_run(kept.result)}
+    if kept.converged is not None:
+        found["", "converged"] = int(kept.converged)
     found |= {("valid", name): value for name, value in kept.result["valid"].items()}
     for slice_name, metrics in recbole_figures(kept).items():
         found |= {(slice_name, name): value for name, value in metrics.items()}
@@ -31,7 +34,7 @@ def figures(kept: KeptRun) -> dict[tuple[str, str], float]:
         found |= {(f"{name}/all", f"certain_topk@{k}"): share for k, share in shares.items()}
     for slice_name, metrics in (kept.result.get("cold") or {}).get("metrics", {}).items():
         found |= {(slice_name, name): value for name, value in metrics.items()}
-    return {key: value for key, value in found.items() if value is not None}
+    return {k: v for k, v in found.items() if v is not None and not math.isnan(v)}
 
 
 def recbole_figures(kept: KeptRun) -> dict[str, dict[str, float]]:
@@ -43,7 +46,7 @@ def recbole_figures(kept: KeptRun) -> dict[str, dict[str, float]]:
 
 def cutoffs(kept: KeptRun) -> list[int]:
     """The run's ``topk``."""
-    topk = kept.result.get("settings", {}).get("topk", [])
+    topk = kept.result.get("settings", {}).get("topk") or []
     return topk if isinstance(topk, list) else [topk]
 
 
@@ -73,14 +76,16 @@ def check_ranks(kept: KeptRun) -> None:
     Raises:
         SettingsError: they differ by more than RecBole's rounding.
     """
-    decimals = kept.result.get("settings", {}).get("metric_decimal_place", DECIMALS)
-    half_a_digit = 0.6 * 10.0**-decimals
+    decimals = kept.result.get("settings", {}).get("metric_decimal_place")
+    half_a_digit = 0.6 * 10.0 ** -(DECIMALS if decimals is None else decimals)
     for slice_name, metrics in recbole_figures(kept).items():
         for metric, value in metrics.items():
             if metric.partition("@")[0] not in PER_USER:
                 continue
             values = kept.per_user(slice_name, metric)
-            if values is not None and abs(values.mean() - value) > half_a_digit:
+            if value is None or values is None:
+                continue
+            if abs(values.mean() - value) > half_a_digit:
                 raise SettingsError(
                     f"The ranks of {kept.run} give {metric} {values.mean():.4f} ({slice_name}), "
                     f"but RecBole's evaluator gave {value:.4f}: one of them is wrong."
@@ -93,8 +98,6 @@ def _of_the_run(result: dict) -> Iterator[tuple[str, float]]:
         for name, value in result.get(part, {}).items():
             if name not in RETIRED:
                 yield from _numbers(name, value)
-    if "converged" in result:
-        yield "converged", int(result["converged"])
 
 
 def _numbers(name: str, value) -> Iterator[tuple[str, float]]:

@@ -154,8 +154,13 @@ def run_model(
         write_items(run_dir / "items.npz", dataset, model)
     if hasattr(model, "report"):
         result["store"] = model.report()
-    (run_dir / "result.json").write_text(json.dumps(result, indent=1, default=str) + "\n")
+    (run_dir / "result.json").write_text(json.dumps(result, indent=1, default=as_json) + "\n")
     return result
+
+
+def as_json(value):
+    """Numbers of numpy and torch, as some metrics are, as numbers; anything else as its text."""
+    return value.item() if hasattr(value, "item") and np.ndim(value) == 0 else str(value)
 
 
 def _mean(values: list[float]) -> float | None:

@@ -11,7 +11,7 @@ import pytest
 from planted_runs import metrics_by_hand, planted_result, write_run
 
 from recbole_store.errors import SettingsError
-from recbole_store.experiments.report.tables.tables import label_table
+from recbole_store.experiments.report.tables.label_table import label_table
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.results_folder import (
     COLUMNS,
@@ -91,7 +91,7 @@ def test_tidy_figures_by_hand():
 def test_statistics_of_semantic_ids_and_cold_items():
     store = {"collision_rate": 0.25, "utilisation": [1.0, 0.5], "certain_topk": {"10": 0.4}}
     store |= {"tokenizer_cached": False, "precision": "fp32", "reconstruction_loss": None}
-    cold = {"n_items": 5, "metrics": {"cold/full": {"recall@10": 0.125}}}
+    cold = {"n_items": 5, "n_users": 8, "metrics": {"cold/full": {"recall@10": 0.125}}}
     keep_run(store=store, cold=cold)
     found = {key[4:]: value for key, value in figures_of(FOLDER).items()}
     assert found["", "collision_rate"] == 0.25 and found["", "utilisation"] == 0.75

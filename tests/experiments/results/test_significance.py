@@ -11,12 +11,15 @@ from recbole_store.errors import SettingsError
 from recbole_store.experiments.results.groups import comparable_groups
 from recbole_store.experiments.results.kept_run import KeptRun, condense
 from recbole_store.experiments.results.significance import (
+    PAIR_COLUMNS,
     Pair,
+    family_pairs,
     holm,
     mean_over_seeds,
     pair_rows,
     paired_difference,
     pairs,
+    reference,
     verdict,
 )
 
@@ -65,35 +68,84 @@ def test_holm(p, corrected):
 
 
 @pytest.mark.parametrize(
-    ("difference", "p_holm", "unfinished", "said"),
+    ("difference", "p_holm", "said"),
+    [(0.03, 0.01, "ahead"), (-0.03, 0.01, "behind"), (0.03, 0.05, "undecided")],
+)
+def test_a_verdict_tells_losses_as_it_tells_wins(difference, p_holm, said):
+    assert verdict(difference, p_holm) == said
+
+
+def test_the_interval_is_the_one_of_the_paired_t_test():
+    a, b = np.random.default_rng(1).random((2, 50))
+    mean, error, p = paired_difference(a, b)
+    pair = Pair("A", "B", mean, error, p, 50)
+    theirs = stats.ttest_rel(a, b).confidence_interval(0.95)
+    assert (pair.low, pair.high) == (pytest.approx(theirs.low), pytest.approx(theirs.high))
+    assert (p < 0.05) == (pair.low > 0 or pair.high < 0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "first"),
     [
-        (0.019, 0.01, set(), "tie"),
-        (-0.019, 0.01, set(), "tie"),
-        (0.0, 0.01, set(), "tie"),
-        (0.03, 0.2, set(), "unclear"),
-        (0.03, 0.01, set(), "A is better"),
-        (-0.03, 0.01, set(), "B is better"),
-        (0.03, 0.01, {"B"}, "no claim: B had not converged"),
-        (0.03, 0.01, {"A"}, "A is better"),
+        (["A:x", "STORE:y", "STORE"], "STORE"),
+        (["A:x", "STORE:y", "STORE:z"], "STORE:y"),
+        (["A:x", "B", "A"], "A"),
+        (["A:x", "A:y", "B"], "A:x"),
     ],
 )
-def test_verdict(difference, p_holm, unfinished, said):
-    pair = Pair("A", "B", difference, 0.01, p_holm, 100, p_holm)
-    assert verdict(pair, unfinished) == said
+def test_the_reference_is_chosen_by_name_and_validation(labels, first):
+    assert reference(labels) == first
 
 
 def test_planted_pairs():
     """One far better model, and one that is the better one but for two users."""
     nearly = [2, 1, *GOOD[2:]]
-    runs = [kept("Good", GOOD), kept("Nearly", nearly), kept("Bad", BAD)]
+    runs = [kept("STORE", GOOD), kept("Nearly", nearly), kept("Bad", BAD)]
     found = {(p.a, p.b): p for p in pairs(runs, "unfiltered/all")}
-    assert set(found) == {("Good", "Nearly"), ("Good", "Bad"), ("Nearly", "Bad")}
-    assert found["Good", "Nearly"].verdict == "tie" and found["Good", "Nearly"].difference == 0
-    assert found["Good", "Bad"].verdict == "Good is better"
-    assert found["Good", "Bad"].n_users == len(GOOD)
+    assert set(found) == {("STORE", "Nearly"), ("STORE", "Bad"), ("Nearly", "Bad")}
+    near, bad, other = found.values()
+    assert (near.verdict, near.difference) == ("undecided", 0)
+    assert (bad.verdict, bad.n_users) == ("ahead", len(GOOD))
+    assert (other.family, other.verdict, other.p_holm) == ("", "", None), "of no family"
     expected = np.mean([1 / np.log2(r + 1) for r in GOOD])
     expected -= np.mean([1 / np.log2(r + 1) if r else 0 for r in BAD])
-    assert found["Good", "Bad"].difference == pytest.approx(expected)
+    assert bad.difference == pytest.approx(expected)
+
+
+def test_a_loss_is_a_loss():
+    (pair,) = pairs([kept("STORE", BAD), kept("Good", GOOD)], "unfiltered/all")
+    assert (pair.a, pair.verdict) == ("STORE", "behind") and pair.high < 0
+
+
+def test_holm_is_of_a_family():
+    """Other models are one family, the own variants another, and the rest none."""
+    nearly = [9, *GOOD[1:]]
+    runs = [kept("STORE", GOOD), kept("STORE", nearly, variant="x"), kept("A", nearly)]
+    runs += [kept("STORE", nearly, variant="y"), kept("B", nearly)]
+    found = pairs(runs, "unfiltered/all")
+    assert [(p.family, p.b) for p in found if p.family] == [
+        *(("baselines", "A"), ("baselines", "B")),
+        *(("variants", "STORE:x"), ("variants", "STORE:y")),
+    ]
+    assert len(found) == 10 and {p.a for p in found if p.family} == {"STORE"}
+    assert all(p.p_holm == pytest.approx(min(1, 2 * p.p)) for p in found if p.family)
+
+
+def rising(score_at_end) -> dict:
+    curve = [{"epoch": n, "valid_score": x} for n, x in enumerate([0.1, 0.3, score_at_end])]
+    return {"converged": False, "curve": curve}
+
+
+@pytest.mark.parametrize(("end", "marked"), [(0.4, True), (0.3, True), (0.2, False)])
+@pytest.mark.parametrize("model", ["STORE", "Pop"])
+def test_what_was_still_rising_is_marked_on_either_side_and_judged_alike(end, marked, model):
+    runs = [
+        kept(name, ranks, **(rising(end) if name == model else {}))
+        for name, ranks in (("STORE", GOOD), ("Pop", BAD))
+    ]
+    (pair,) = family_pairs(runs)
+    assert pair.verdict == "ahead"
+    assert pair.still_rising == ((model,) if marked else ())
 
 
 def test_seeds_are_averaged_user_by_user():
@@ -109,7 +161,7 @@ def test_pairs_are_of_common_seeds():
         kept("B", [1, 0, 0], seed=1),
     ]
     (pair,) = pairs(runs, "unfiltered/all")
-    assert (pair.difference, pair.verdict) == (0, "tie")
+    assert (pair.difference, pair.verdict) == (0, "undecided")
     runs[2] = kept("B", [1, 0, 0], seed=3)
     (pair,) = pairs(runs, "unfiltered/all")
     assert pair.difference == pytest.approx(1 / 3), "no common seed: all of them"
@@ -175,11 +227,14 @@ def test_results_are_compared_under_one_protocol_only(changes, same):
 
 def test_rows_of_pairs_csv():
     strangers = [f"x{n}" for n in range(len(GOOD))]
-    runs = [kept("Good", GOOD), kept("Bad", BAD), kept("Else", BAD, users=strangers)]
-    rows = list(pair_rows(runs))
-    assert [row[:5] for row in rows] == [
-        ["planted", f"{name}/all", f"{metric}@10", "Good", "Bad"]
+    runs = [kept("STORE", GOOD), kept("Bad", BAD), kept("Else", BAD, users=strangers)]
+    rows = [dict(zip(PAIR_COLUMNS, row, strict=True)) for row in pair_rows(runs)]
+    assert [(row["slice"], row["metric"], row["a"], row["b"]) for row in rows] == [
+        (f"{name}/all", f"{metric}@10", "STORE", "Bad")
         for name in ("unfiltered", "filtered")
         for metric in ("ndcg", "recall", "mrr")
     ]
-    assert {row[-1] for row in rows if row[2] != "recall@10"} == {"Good is better"}
+    for row in rows:
+        assert float(row["low"]) < float(row["difference"]) < float(row["high"])
+        assert row["family"] == "baselines" and row["still_rising"] == ""
+    assert {row["verdict"] for row in rows if row["metric"] != "recall@10"} == {"ahead"}

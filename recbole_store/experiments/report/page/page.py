@@ -2,119 +2,125 @@
 
 from __future__ import annotations
 
-import json
 import re
 from importlib import resources
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
-from recbole_store.experiments.report.page.blocks import Chart, Section
-from recbole_store.experiments.report.page.data import Results
-from recbole_store.experiments.report.page.examples import ItemNames
-from recbole_store.experiments.report.page.figures import Styles
-from recbole_store.experiments.report.page.group import groups_of
-from recbole_store.experiments.report.page.sections import (
-    items,
-    models,
-    overview,
-    pairs,
-    protocol,
-    quality,
-    slices,
-    training,
-    users,
-)
-from recbole_store.experiments.report.page.subject import Subject
+from recbole_store.data.item_titles import ItemTitles, read_item_titles
+from recbole_store.errors import InputError
+from recbole_store.experiments.report.page import about
+from recbole_store.experiments.report.page.chapter import Chapter
+from recbole_store.experiments.report.page.examples import branches, cards
+from recbole_store.experiments.report.tables.layout import Table, as_html, breakable
+from recbole_store.experiments.results.examples import Examples, examples_path, read_examples
+from recbole_store.experiments.results.glossary import terms
+from recbole_store.experiments.results.groups import by_label, comparable_groups, title_of
+from recbole_store.experiments.results.kept_run import KeptRun
+from recbole_store.experiments.results.results_folder import result_path
+from recbole_store.settings.descriptions import described
+
+SHOWN_MODELS = 6  # lists of a user side by side
 
 
-def slugs(names: list[str]) -> list[str]:
-    """What the ids of each chapter's sections begin with.
-
-    Example: ["ml-100k", "Amazon Beauty"] -> ["ml-100k", "amazon-beauty"]
-    """
-    found: list[str] = []
-    for name in names:
-        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "data"
-        found.append(slug if slug not in found else f"{slug}-{len(found)}")
+def chapters_of(runs: list[KeptRun], trials: dict[str, list[Table]]) -> list[Chapter]:
+    """One for each data set and protocol; a data set's trials stand in its first."""
+    groups, left, slugs, found = comparable_groups(runs), dict(trials), set(), []
+    for group in groups:
+        title = title_of(group, groups)
+        slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "data"
+        slug = slug if slug not in slugs else f"{slug}-{len(slugs)}"
+        slugs.add(slug)
+        found.append(Chapter(group, title, slug, left.pop(group[0].run.dataset, [])))
     return found
 
 
-def sections_of(subject: Subject) -> list[Section]:
-    """All sections of one chapter, in the order in which they are read."""
-    names = ItemNames(subject.data)
-    return [
-        protocol.protocol(subject),
-        quality.results(subject),
-        pairs.pairs(subject),
-        slices.slices(subject),
-        slices.cold(subject),
-        training.curves(subject),
-        training.speed(subject),
-        items.catalogue(subject),
-        items.maps(subject, names),
-        users.users(subject, names),
-    ]
+def examples_of(chapter: Chapter, folder: Path, broken: list[str]) -> dict[str, Examples]:
+    """Label -> what its first seed with examples kept; of each model the best label that has."""
+    found: dict[str, Examples] = {}
+    for label in sorted((s.label for s in chapter.every), key=lambda x: x != chapter.reference):
+        models = [other.partition(":")[0] for other in found]
+        for kept in by_label(chapter.runs)[label] if label.partition(":")[0] not in models else []:
+            try:
+                one = read_examples(examples_path(result_path(folder, kept.run)))
+            except InputError as error:
+                broken.append(str(error))
+                continue
+            if one is not None:
+                found[label] = one
+                break
+    return found
 
 
-def chart_json(chart: Chart) -> str:
-    """A chart for a script element: no ``<`` can end the element early."""
-    figure = json.loads(chart.figure.to_json())
-    figure["layout"].pop("template", None)
-    return json.dumps(figure, separators=(",", ":")).replace("<", "\\u003c")
+def looked_at(
+    chapter: Chapter, folder: Path, data_path: Path, images: str | None, broken: list[str]
+) -> dict:
+    """The chapter's cards and trees, and what is known of their items."""
+    found = examples_of(chapter, folder, broken)
+    shown = [one for one in found.values() for one in (one.histories, one.lists, one.items)]
+    raw_ids = {raw_id for values in shown for raw_id in values.ravel().tolist()}
+    raw_ids |= {target for one in found.values() for target in one.targets.tolist()}
+    dataset, titles = chapter.runs[0].run.dataset, ItemTitles()
+    try:
+        titles = read_item_titles(data_path, dataset, raw_ids - {""}, images)
+    except InputError as error:
+        broken.append(f"{error} Items are shown by their ids.")
+    trees = [(label, branches(one.items, one.codes)) for label, one in found.items()]
+    return {
+        "cards": cards(dict(list(found.items())[:SHOWN_MODELS])),
+        "trees": [(label, nodes) for label, nodes in trees if nodes],
+        "known": titles,
+    }
 
 
-def subjects_of(results: Results) -> list[Subject]:
-    """The chapters: one for each data set and protocol."""
-    groups = groups_of(results)
-    labels = list(dict.fromkeys(label for group in groups for label in group.labels))
-    styles, fixed = Styles(labels), results.protocol.get("fixed", {})
-    names = slugs([group.title for group in groups])
-    return [Subject(group, slug, fixed, styles) for group, slug in zip(groups, names, strict=True)]
-
-
-def page(results: Results, made: str) -> str:
+def page(
+    runs: list[KeptRun],
+    made: str,
+    folder: Path,
+    data_path: Path,
+    trials: dict[str, list[Table]],
+    images: str | None = None,
+    broken: list[str] | None = None,
+) -> str:
     """The report.
 
     Args:
-        made: the day on which it is made, as shown in its heading.
+        made: the day on which it is made, as shown at its end.
+        folder: the results folder, where examples lie.
+        data_path: folder of the data sets, for the titles of items.
+        trials: data set -> its tables.
+        images: column with the addresses of the items' images, which the page then loads.
+        broken: takes a sentence on each file that is left out; what is in it is shown.
     """
-    subjects = subjects_of(results)
-    terms = overview.glossary(subjects)
-    labels = list(dict.fromkeys(label for subject in subjects for label in subject.labels))
-    folder = resources.files("recbole_store.experiments.report.page")
+    broken = [] if broken is None else broken
+    chapters = chapters_of(runs, trials)
+    looks = [looked_at(chapter, folder, data_path, images, broken) for chapter in chapters]
+    every = [summary for chapter in chapters for summary in chapter.every]
+    files = resources.files("recbole_store.experiments.report.page")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["parts"] = lambda text: re.split(r"(?<=[:_])", text)
-    environment.filters["without_cutoff"] = lambda name: re.sub(r"@\d+$", "@k", name)
-    environment.filters["chart_json"] = lambda chart: Markup(chart_json(chart))
-    skeleton = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
+    environment.filters |= {"table": as_html, "breakable": breakable}
+    skeleton = environment.from_string((files / "page.html").read_text(encoding="utf-8"))
     html = skeleton.render(
-        title=overview.title(results),
-        heading=overview.heading(results, made),
-        models=models.models(labels),
-        reading=overview.reading(),
-        glossary=terms,
-        terms=terms.blocks[0],
-        subjects=[(subject, sections_of(subject)) for subject in subjects],
-        styles=subjects[0].styles,
-        css=_as_it_stands(folder / "page.css"),
-        js=_as_it_stands(folder / "page.js"),
-        plotly=Markup(get_plotlyjs()),
+        title=f"Recommenders on {', '.join(dict.fromkeys(kept.run.dataset for kept in runs))}",
+        made=made,
+        chapters=list(zip(chapters, looks, strict=True)),
+        models=described(list(dict.fromkeys(summary.label for summary in every))),
+        conditions=about.condition_tables(runs),
+        runs=about.run_table(runs),
+        terms=terms({metric.partition("@")[0] for s in every for _, metric in s.figures}),
+        css=Markup((files / "page.css").read_text(encoding="utf-8")),
+        image_sources="https: http:" if images else "data:",
+        left_out=broken,
     )
-    return html.lstrip() + "\n"  # the macros leave empty lines before the document
+    return html.lstrip() + "\n"
 
 
-def _as_it_stands(file) -> Markup:
-    return Markup(file.read_text(encoding="utf-8"))
-
-
-def write_page(results: Results, out: Path, made: str) -> None:
+def write_page(text: str, out: Path) -> None:
     """Write the report; a file that is there is replaced once the new one is whole."""
-    text = page(results, made)
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(out.name + ".unfinished")
     unfinished.write_text(text, encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from recbole_store.experiments.report.tables.layout import Table
+from recbole_store.experiments.results.glossary import metric_name
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.summary import Figure, standard_error, summaries
 
@@ -31,15 +32,12 @@ def _table(runs: list[KeptRun], title: str, metric: str) -> Table:
     """A row for each label and way of recommending."""
     rows = []
     for summary in summaries(runs):
-        n_users = _n_users(next(kept for kept in runs if kept.label == summary.label))
+        first = next(kept for kept in runs if kept.label == summary.label)
+        n_users = _n_users(first) if metric.startswith("recall@") else {}
         for way, said in WAYS.items():
             figures = {name: summary.get(name + way, metric) for name in COLUMNS}
             if any(figures.values()):
-                is_share = metric.startswith("recall@")
-                cells = [
-                    _cell(found, n_users[name] if is_share else None)
-                    for name, found in figures.items()
-                ]
+                cells = [_cell(found, n_users.get(name)) for name, found in figures.items()]
                 rows.append([summary.label, said, str(summary.n_seeds), *cells])
     header = ["model", "by", "draws", *COLUMNS.values()]
     cold = {kept.run.seed: kept.result["cold"] for kept in runs}
@@ -57,7 +55,8 @@ def _table(runs: list[KeptRun], title: str, metric: str) -> Table:
     if any("±" in cell for row in rows for cell in row):
         notes.append("± is the standard error over the users of a draw.")
     filtered = ", items of the history filtered" if runs[0].is_filtered else ""
-    return Table(f"{title}: cold items, {metric}{filtered}", header, rows, notes, n_text_columns=2)
+    said = f"{title}: cold items, {metric_name(metric)}{filtered}"
+    return Table(said, header, rows, notes, n_text_columns=2)
 
 
 def _metrics(kept: KeptRun) -> list[str]:
@@ -65,11 +64,10 @@ def _metrics(kept: KeptRun) -> list[str]:
 
     The valid metric itself where neither Recall nor NDCG was asked for.
     """
-    valid_metric = kept.result["valid_metric"].lower()
     known = {m for own in kept.result["cold"]["metrics"].values() for m in own}
-    highest = max((int(m.partition("@")[2]) for m in known if "@" in m), default=10)
-    cutoff = valid_metric.partition("@")[2] or highest
-    return [m for m in (f"recall@{cutoff}", f"ndcg@{cutoff}") if m in known] or [valid_metric]
+    cutoffs = [int(k) for m in known if (k := m.partition("@")[2]).isdigit()]
+    cutoff = kept.valid_metric.partition("@")[2] or max(cutoffs, default=10)
+    return [m for m in (f"recall@{cutoff}", f"ndcg@{cutoff}") if m in known] or [kept.valid_metric]
 
 
 def _n_users(kept: KeptRun) -> dict[str, int]:

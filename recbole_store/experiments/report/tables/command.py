@@ -10,11 +10,12 @@ from recbole_store.errors import SettingsError
 from recbole_store.experiments.report.tables.readme import write_readme_tables
 from recbole_store.experiments.report.tables.tables import console_text
 from recbole_store.experiments.report.tables.trial_table import trial_tables
-from recbole_store.experiments.results.results_folder import remake
+from recbole_store.experiments.results.results_folder import read_folder, remake
+from recbole_store.settings.arguments import Parser
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="recbole-store results",
         description="Remake results.csv, pairs.csv and protocol.json from the runs that a results "
         "folder holds, and print its tables.",
@@ -26,16 +27,18 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit status: 0 done, 2 bad input."""
-    arguments = parser().parse_args(argv)
+    arguments, broken = parser().parse_args(argv), []
     try:
-        if not arguments.folder.is_dir():
-            raise SettingsError(f"There is no results folder {arguments.folder}.")
-        runs = remake(arguments.folder)
+        runs = read_folder(arguments.folder, broken)
+        remake(arguments.folder, runs)
         if arguments.readme:
-            write_readme_tables(runs, trial_tables(arguments.folder), arguments.readme)
-    except SettingsError as error:
+            trials = trial_tables(arguments.folder, broken)
+            write_readme_tables(runs, [t for own in trials.values() for t in own], arguments.readme)
+    except (SettingsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    for said in broken:
+        print(f"{said} It is left out.", file=sys.stderr)
     print(console_text(runs))
     return 0
 

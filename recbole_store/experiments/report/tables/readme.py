@@ -21,8 +21,8 @@ def write_readme_tables(runs: list[KeptRun], trials: list[Table], readme: Path) 
     """
     try:
         text = readme.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(f"Cannot read {readme}: {error.strerror}.") from error
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"Cannot read {readme}: {error}.") from error
     written = between(text, MARKS, readme_text(tables(runs)))
     if written is None:
         raise SettingsError(f"{readme} has no {MARKS[0]} ... {MARKS[1]}.")

@@ -7,49 +7,37 @@ from pathlib import Path
 
 from recbole_store.errors import SettingsError
 from recbole_store.experiments.report.tables.layout import Table
-
-_NEEDED = {"settings", "conditions", "valid", "valid_metric", "best_epoch", "epochs"}
-HEADER = ["model", "settings", "valid metric", "value", "best epoch", "epochs"]
+from recbole_store.experiments.results.trial_file import read_trials, score
 
 
-def read_trials(path: Path) -> list[dict]:
-    """The trials kept in a file, none where there is no such file.
-
-    Raises:
-        SettingsError: it holds no trials.
-    """
-    if not path.is_file():
-        return []
-    try:
-        trials = json.loads(path.read_text(encoding="utf-8"))
-        if all(trial.keys() >= _NEEDED for trial in trials):
-            return trials
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise SettingsError(f"Cannot read the trials {path}: {error}.") from error
-    raise SettingsError(f"The file {path} holds no trials.")
-
-
-def score(trial: dict) -> float:
-    """The metric by which a trial is judged."""
-    return trial["valid"][trial["valid_metric"]]
-
-
-def trial_tables(results: Path) -> list[Table]:
-    """A table for the trials of each data set that were made under the same conditions.
+def trial_tables(results: Path, broken: list[str] | None = None) -> dict[str, list[Table]]:
+    """Data set -> a table for its trials that were made under the same conditions.
 
     Best first for each model. Models of one table need not be comparable: trials may have fewer
     epochs than runs.
 
+    Args:
+        broken: takes a sentence on each file that holds no trials, and the others are read.
+
     Raises:
-        SettingsError: a file holds no trials.
+        SettingsError: there is such a file, and no ``broken``.
     """
     groups: dict[tuple, list[tuple[str, dict]]] = {}
     for path in sorted((results / "trials").glob("*/*.json")):
-        label = path.stem.replace("-", ":", 1)
-        for trial in sorted(read_trials(path), key=score, reverse=True):
+        try:
+            trials = read_trials(path)
+        except SettingsError as error:
+            if broken is None:
+                raise
+            broken.append(str(error))
+            continue
+        for trial in sorted(trials, key=score, reverse=True):
             key = (path.parent.name, *sorted(trial["conditions"]))
-            groups.setdefault(key, []).append((label, trial))
-    return [_table(*key, of_group=groups[key]) for key in sorted(groups)]
+            groups.setdefault(key, []).append((path.stem.replace("-", ":", 1), trial))
+    found: dict[str, list[Table]] = {}
+    for key in sorted(groups):
+        found.setdefault(key[0], []).append(_table(*key, of_group=groups[key]))
+    return found
 
 
 def _table(dataset: str, *conditions: str, of_group: list[tuple[str, dict]]) -> Table:
@@ -57,22 +45,13 @@ def _table(dataset: str, *conditions: str, of_group: list[tuple[str, dict]]) -> 
     notes = ["Best first for each model, the metrics are validation's, one seed each."]
     if any(trial.get("ranked_again") for _, trial in of_group):
         notes.append("‡ Not trained anew: the ranking of a trained model was changed alone.")
+    header = ["model", "settings", "valid metric", "value", "best epoch", "epochs"]
     rows = [[label, *_cells(trial)] for label, trial in of_group]
-    return Table(title, HEADER, rows, notes, n_text_columns=3)
+    return Table(title, header, rows, notes, n_text_columns=3)
 
 
 def _cells(trial: dict) -> list[str]:
-    settings = ", ".join(f"{key} {_text(value)}" for key, value in trial["settings"].items())
+    settings = ", ".join(f"{key} {json.dumps(value)}" for key, value in trial["settings"].items())
     mark = " ‡" if trial.get("ranked_again") else ""
-    return [
-        (settings or "its own") + mark,
-        trial["valid_metric"],
-        f"{score(trial):.4f}",
-        str(trial["best_epoch"] + 1),
-        str(trial["epochs"]),
-    ]
-
-
-def _text(value) -> str:
-    """As in a property file."""
-    return "null" if value is None else json.dumps(value)
+    cells = [(settings or "its own") + mark, trial["valid_metric"], f"{score(trial):.4f}"]
+    return [*cells, str(trial["best_epoch"] + 1), str(trial["epochs"])]

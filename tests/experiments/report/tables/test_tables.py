@@ -6,49 +6,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from planted_runs import planted_ranked, planted_result
+from planted_kept import BAD, GOOD, RANKS, RISING, bare, column, marks, planted, rows
+from planted_runs import planted_result
 
 from recbole_store.errors import SettingsError
-from recbole_store.experiments.report.tables import pair_table as pair_tables
 from recbole_store.experiments.report.tables.cold_table import cold_tables
-from recbole_store.experiments.report.tables.layout import Table, as_markdown, as_text
-from recbole_store.experiments.report.tables.pair_table import pair_table
-from recbole_store.experiments.report.tables.published import published_figures, published_table
+from recbole_store.experiments.report.tables.label_table import curve_table, label_table
+from recbole_store.experiments.report.tables.layout import Table
+from recbole_store.experiments.report.tables.published import published_table
 from recbole_store.experiments.report.tables.readme import (
     MARKS,
     TRIAL_MARKS,
     readme_text,
     write_readme_tables,
 )
-from recbole_store.experiments.report.tables.tables import (
-    console_text,
-    curve_table,
-    label_table,
-    tables,
-)
-from recbole_store.experiments.results.kept_run import KeptRun, condense
+from recbole_store.experiments.report.tables.tables import console_text, tables
+from recbole_store.experiments.results.kept_run import KeptRun
+from recbole_store.experiments.results.published import published_figures
 from recbole_store.experiments.results.summary import standard_error, summarise
 from recbole_store.settings.property_files import properties_folder
-
-RANKS = [1, 3, 0, 12, 2, 7]
-GOOD, BAD = [1, 2, 1, 1, 3, 1, 2, 1] * 5, [9, 0, 7, 0, 8, 9, 0, 6] * 5
-
-
-def planted(model="Pop", ranks=RANKS, filtered=None, users=None, **changes) -> KeptRun:
-    arrays = condense(planted_ranked(ranks, filtered, users))
-    return KeptRun(planted_result(ranks, filtered, model=model, **changes), arrays)
-
-
-def bare(model, valid, **test) -> KeptRun:
-    """A run without ranks, as of metrics that no rank gives."""
-    result = planted_result(RANKS, model=model, valid=valid, test=test)
-    del result["tests"]
-    return KeptRun(result, None)
-
-
-def column(table: Table, name: str) -> list[str]:
-    return [row[table.header.index(name)] for row in table.rows]
-
 
 # Figures of a label
 
@@ -84,7 +60,8 @@ def test_without_ranks_recall_has_the_error_of_a_share():
 
 
 @pytest.mark.parametrize(
-    ("converged", "expected"), [([True, True], True), ([True, False], False), ([None, True], None)]
+    ("converged", "expected"),
+    [([True, True], True), ([True, False], False), ([None, True], None), ([None, False], False)],
 )
 def test_a_label_has_converged_if_all_its_runs_have(converged, expected):
     runs = [planted(seed=seed, converged=value) for seed, value in enumerate(converged)]
@@ -102,7 +79,7 @@ def test_a_row_by_hand():
     assert table.header == [
         "model",
         "seeds",
-        "valid ndcg@10",
+        "valid NDCG@10",
         "Recall@10",
         "NDCG@10",
         "MRR@10",
@@ -114,7 +91,7 @@ def test_a_row_by_hand():
         "test eval",
         "trained par.",
     ]
-    assert table.rows == [
+    assert rows(table) == [
         ["Pop", "1", "0.5000", "0.5000 ±0.5000", "0.5000 ±0.5000", "0.5000 ±0.5000"]
         + ["1.0000 ±0.0000", "0.8155 ±0.1845", "3", "12.3 s", "4.0", "1.5 min", "1.2k"]
     ]
@@ -135,30 +112,42 @@ def test_sorted_by_the_valid_metric_not_by_the_test():
 
 def test_best_and_second_best_are_marked():
     runs = [planted(model, ranks) for model, ranks in (("A", BAD), ("B", GOOD), ("C", [1] * 40))]
-    cells = dict(zip("ABC", column(label_table(runs, ""), "MRR@10"), strict=True))
-    assert cells["C"].startswith("**1.0000** ±")
-    assert cells["B"].startswith("*0.") and cells["A"].startswith("0.")
+    table = label_table(runs, "")
+    found = dict(zip(column(table, "model"), marks(table, "MRR@10"), strict=True))
+    assert found == {"A": "", "B": "second", "C": "best"}
+    assert column(table, "MRR@10")[2].startswith("1.0000 ±")
 
 
 def test_equal_figures_share_a_mark_and_all_equal_ones_have_none():
     runs = [planted("A", GOOD), planted("B", GOOD), planted("C", BAD)]
-    marked = column(label_table(runs, ""), "NDCG@10")
-    assert [cell.count("**") for cell in marked] == [2, 2, 0]
-    assert "*" not in "".join(column(label_table(runs[:2], ""), "NDCG@10"))
+    assert marks(label_table(runs, ""), "NDCG@10") == ["best", "best", "second"]
+    assert marks(label_table(runs[:2], ""), "NDCG@10") == ["", ""]
 
 
-def test_committed_and_unconverged_labels_are_marked():
-    runs = [planted("New", converged=False), planted("Old", valid={"ndcg@10": 0.6})]
+def test_committed_and_still_rising_labels_are_marked():
+    runs = [planted("New", **RISING), planted("Old", valid={"ndcg@10": 0.6})]
     table = label_table(runs, "", frozenset({"Old"}))
     assert column(table, "model") == ["Old*", "New †"]
-    assert any("had not converged" in note for note in table.notes)
+    assert any("still rising when its budget" in note for note in table.notes)
 
 
-def test_the_end_of_an_unconverged_curve_is_told():
-    curve = [{"epoch": n} | ({"valid_score": n / 100} if n % 2 else {}) for n in range(20)]
-    runs = [planted("New", converged=False, curve=curve), planted("Old", curve=curve)]
+def test_a_run_that_went_on_past_its_best_has_converged():
+    """By its budget's end, but an evaluation after the best one was worse."""
+    curve = [{"epoch": n, "valid_score": x} for n, x in enumerate([0.1, 0.3, 0.2])]
+    table = label_table([planted("A", converged=False, curve=curve), planted("B")], "")
+    assert column(table, "model") == ["A", "B"] and "†" not in " ".join(table.notes)
+    errors = [{"epoch": n, "valid_score": x} for n, x in enumerate([2.0, 1.0, 1.5])]
+    run = bare("A", {"rmse": 1.0}, rmse=1.2)
+    run.result.update(converged=False, curve=errors, valid_metric="RMSE")
+    assert run.converged is True, "the smallest error is the best"
+    run.result["curve"] = errors[:2]
+    assert run.converged is False
+
+
+def test_the_end_of_a_rising_curve_is_told():
+    runs = [planted("New", **RISING), planted("Old", curve=RISING["curve"])]
     table = curve_table(runs, "planted")
-    assert table.title == "planted: not converged"
+    assert table.title == "planted: still rising"
     assert table.rows == [
         [
             "New †",
@@ -184,7 +173,7 @@ def test_missing_metric_is_a_dash():
     table = label_table(runs, "")
     assert column(table, "model") == ["With", "Without"]
     assert column(table, "MRR@10")[1] == column(table, "s/epoch")[1] == "-"
-    assert column(table, "valid ndcg@10")[1] == "-"
+    assert column(table, "valid NDCG@10")[1] == "-"
 
 
 def test_value_metrics_have_no_cutoff():
@@ -192,7 +181,7 @@ def test_value_metrics_have_no_cutoff():
     run.result["valid_metric"] = "AUC"
     table = label_table([run], "")
     assert table.header[2:5] == ["valid auc", "auc", "logloss"]
-    assert table.rows[0][2:5] == ["0.7000", "0.6000", "0.5000"]
+    assert rows(table)[0][2:5] == ["0.7000", "0.6000", "0.5000"]
 
 
 def test_smaller_errors_are_better():
@@ -201,7 +190,8 @@ def test_smaller_errors_are_better():
         run.result["valid_metric"] = "RMSE"
     table = label_table(runs, "")
     assert column(table, "model") == ["Near", "Far"]
-    assert column(table, "rmse") == ["**1.0000**", "*2.0000*"]
+    assert column(table, "rmse") == ["1.0000", "2.0000"]
+    assert marks(table, "rmse") == ["best", "second"]
 
 
 def test_the_budget_is_told():
@@ -240,8 +230,8 @@ def test_draws_of_cold_items_are_averaged():
     runs += [cold_run("SASRecAll", 1, 0.1), cold_run("SASRecAll", 2, 0.1), planted("Pop")]
     plain, all_items, cold = tables(runs)
     assert len(all_items.rows) == 2 and all_items.title == "planted, cold_items 0.05"
-    assert not any("±" in cell for row in all_items.rows for cell in row), "draws differ in users"
-    assert cold.title == "planted, cold_items 0.05: cold items, recall@10"
+    assert not any("±" in cell for row in rows(all_items) for cell in row), "draws differ in users"
+    assert cold.title == "planted, cold_items 0.05: cold items, Recall@10"
     assert [row[0] for row in plain.rows] == ["Pop"] and plain.title == "planted"
     assert cold.rows == [
         ["STORE", "the model", "2", "0.5000 (0.0000)", "-", "-", "0.4000 (0.2828)"],
@@ -257,7 +247,7 @@ def test_one_draw_of_cold_items_has_standard_errors():
     run = cold_run("STORE", 1, 0.2)
     run.result["protocol"]["filter_history"] = True
     (table,) = cold_tables([run], "planted")
-    assert table.title.endswith("recall@10, items of the history filtered")
+    assert table.title.endswith("Recall@10, items of the history filtered")
     assert table.rows[0][3:] == ["0.5000 ±0.0913", "-", "-", "0.2000 ±0.1206"]
     assert any("±" in note for note in table.notes)
 
@@ -266,94 +256,24 @@ def test_cold_items_have_a_table_where_the_valid_metric_has_no_cutoff():
     run = cold_run("FM", 1, 0.2)
     run.result["valid_metric"] = "AUC"
     (table,) = cold_tables([run], "")
-    assert table.title.endswith("recall@10") and len(table.rows) == 1
+    assert table.title.endswith("Recall@10") and len(table.rows) == 1
 
 
 def test_cold_items_have_a_table_for_each_of_recall_and_ndcg():
     """On MIND, say, NDCG was asked for; where neither was, the valid metric is shown."""
     both = {"cold/only": {"recall@10": 0.2, "ndcg@10": 0.1, "mrr@10": 0.05}}
     recall, ndcg = cold_tables([cold_run("STORE", 1, 0.2, **both)], "planted")
-    assert recall.title.endswith("recall@10") and ndcg.title.endswith("ndcg@10")
+    assert recall.title.endswith("Recall@10") and ndcg.title.endswith("NDCG@10")
     assert [recall.rows[0][-1][:6], ndcg.rows[0][-1][:6]] == ["0.2000", "0.1000"]
     run = cold_run("STORE", 1, 0.2)
     run.result["cold"]["metrics"] = {"cold/only": {"mrr@10": 0.05}}
     run.result["valid_metric"] = "MRR@10"
     (table,) = cold_tables([run], "planted")
-    assert table.title.endswith("mrr@10") and table.rows[0][-1].startswith("0.0500")
+    assert table.title.endswith("MRR@10") and table.rows[0][-1].startswith("0.0500")
 
 
 def test_without_cold_items_there_is_no_such_table():
     assert cold_tables([planted("A"), planted("B", BAD)], "") == []
-
-
-# Pairs
-
-
-def test_pairs():
-    table = pair_table([planted("A", GOOD), planted("B", BAD)], "planted")
-    assert table.title == "planted: paired differences"
-    (row,) = table.rows
-    assert row[:3] == ["A", "B", "A is better"] and row[4:] == ["<0.0001", "40"]
-    assert row[3].startswith("+0.")
-
-
-def test_a_verdict_that_needs_a_word_gets_one():
-    """Better for 5 of 40 users: 2.36 standard errors, p .023 alone, above .05 among three pairs."""
-    other = [1] * 5 + [0] * 35
-    runs = [planted("A", other), planted("B", [0] * 40), planted("C", [0] * 40)]
-    table = pair_table(runs, "")
-    assert [row[2] for row in table.rows] == ["unclear", "unclear", "tie"]
-    assert "`unclear`" in table.notes[1]
-
-
-def test_nothing_to_pair():
-    assert pair_table([planted("A")], "") is None
-    assert pair_table([bare("A", {}, **{"ndcg@10": 1}), planted("B")], "") is None
-
-
-def test_runs_of_other_users_are_named_not_paired():
-    strangers = planted("C", BAD, users=[f"x{n}" for n in range(40)])
-    table = pair_table([planted("A", GOOD), planted("B", BAD), strangers], "")
-    assert len(table.rows) == 1
-    assert "C on planted, seed 2020 was tested on other users" in table.notes[-1]
-
-
-def test_of_many_pairs_those_with_the_best_on_validation_are_shown(monkeypatch):
-    monkeypatch.setattr(pair_tables, "MAX_PAIRS", 2)
-    runs = [planted("A", BAD, valid={"ndcg@10": 0.1}), planted("B", BAD, valid={"ndcg@10": 0.2})]
-    runs += [planted("Best", GOOD, valid={"ndcg@10": 0.3})]
-    table = pair_table(runs, "")
-    assert [row[:3] for row in table.rows] == [
-        ["Best", "B", "Best is better"],
-        ["Best", "A", "Best is better"],
-    ]
-    assert all(row[3].startswith("+") for row in table.rows), "seen from the best"
-    assert "3 pairs" in table.notes[0] and "pairs.csv" in table.notes[1]
-
-
-def test_of_many_pairs_variants_stand_beside_the_best_that_is_none(monkeypatch):
-    monkeypatch.setattr(pair_tables, "MAX_PAIRS", 2)
-    runs = [planted("B", BAD, valid={"ndcg@10": 0.2})]
-    for variant, score in (("", 0.25), ("best", 0.3), ("worst", 0.1)):
-        ranks = BAD if variant == "worst" else GOOD
-        runs.append(planted("A", ranks, variant=variant, valid={"ndcg@10": score}))
-    table = pair_table(runs, "")
-    assert [row[:3] for row in table.rows] == [
-        ["A", "A:best", "tie"],
-        ["A", "B", "A is better"],
-        ["A", "A:worst", "A is better"],
-    ]
-
-
-def test_of_many_pairs_those_of_the_best_model_s_best_variant_are_shown(monkeypatch):
-    """B is none, but it is the best label's model that the comparison is about."""
-    monkeypatch.setattr(pair_tables, "MAX_PAIRS", 2)
-    runs = [planted("B", BAD, valid={"ndcg@10": 0.2})]
-    runs += [planted("A", GOOD, variant="x", valid={"ndcg@10": 0.3})]
-    runs += [planted("A", BAD, variant="y", valid={"ndcg@10": 0.1})]
-    table = pair_table(runs, "")
-    assert [row[:2] for row in table.rows] == [["A:x", "B"], ["A:x", "A:y"]]
-    assert "Pairs with A:x" in table.notes[-1]
 
 
 # All tables
@@ -366,30 +286,17 @@ def test_a_table_for_each_data_set_and_protocol():
     assert titles == ["planted, filter_history False", "planted, filter_history True", "films"]
 
 
-def test_text_is_aligned():
-    text = as_text(label_table([planted("STORE", GOOD), planted("Pop", BAD)], "planted"))
-    title, *lines = text.split("\n")[:5]
-    assert title == "planted" and len({len(line) for line in lines}) == 1
-    assert set(lines[1]) == {"-", " "}
-    assert lines[2].startswith("STORE  ") and lines[3].startswith("Pop  ")
-
-
-def test_markdown():
-    table = Table("T", ["model", "NDCG@10"], [["STORE", "0.1"], ["Pop*", "0.2"]], ["One.", "Two."])
-    assert as_markdown(table).split("\n") == [
-        "**T**",
-        "",
-        "| model | NDCG@10 |",
-        "| --- | ---: |",
-        "| STORE | 0.1 |",
-        "| Pop* | 0.2 |",
-        "",
-        "One. Two.",
-    ]
-
-
 def test_no_results():
     assert tables([]) == [] and console_text([]) == "No results."
+
+
+def test_the_console_s_tables_have_no_marks_of_markdown_and_fit():
+    runs = [planted("A" * 40, GOOD, seed=seed, variant="b" * 30) for seed in (1, 2)]
+    runs += [planted("STORE", BAD, seed=seed) for seed in (1, 2)] + [planted("Pop", **RISING)]
+    text = console_text(runs, frozenset({"Pop"}))
+    assert max(map(len, text.split("\n"))) <= 120
+    assert not any(mark in text for mark in ("**", "`", "| ", "---:"))
+    assert "Pop* †" in text and text.count("STORE") >= 3, "again before the columns below"
 
 
 # Published figures
@@ -424,7 +331,7 @@ def test_published_figures_stand_below_one_s_own():
         "Beauty",
         "Beauty: published figures",
         "Beauty, cold_items 0.05",
-        "Beauty, cold_items 0.05: cold items, recall@10",
+        "Beauty, cold_items 0.05: cold items, Recall@10",
         "planted",
     ]
 
@@ -441,7 +348,7 @@ def test_bad_published_files(entry, says, tmp_path, monkeypatch):
     (tmp_path / "published").mkdir()
     (tmp_path / "published" / "films.yaml").write_text(f"figures:\n- {entry}\n")
     monkeypatch.setattr(
-        "recbole_store.experiments.report.tables.published.properties_folder", lambda: tmp_path
+        "recbole_store.experiments.results.published.properties_folder", lambda: tmp_path
     )
     with pytest.raises(SettingsError, match=says):
         published_figures("films")

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from recbole_store.errors import SettingsError
-from recbole_store.experiments.report.tables.trial_table import score, trial_tables
+from recbole_store.experiments.report.tables.trial_table import trial_tables
+from recbole_store.experiments.results.trial_file import score
 
 
 def trial(value, settings, *conditions, **changes) -> dict:
@@ -38,7 +39,9 @@ def test_best_first_for_each_model_one_table_for_each_condition(tmp_path):
         trial(0.4, {}, "--seed=3", "--epochs=9"),
     )
     write(tmp_path, "books", "Pop", trial(0.5, {}))
-    books, films, other = trial_tables(tmp_path)
+    found = trial_tables(tmp_path)
+    assert list(found) == ["books", "films"]
+    (books,), (films, other) = found.values()
     assert (books.title, films.title) == ("books: trials", "films: trials")
     assert other.title == "films: trials with --epochs=9 --seed=3"
     assert films.rows == [
@@ -54,10 +57,27 @@ def test_a_trial_is_judged_by_its_valid_metric():
 
 
 def test_no_trials_are_no_tables(tmp_path):
-    assert trial_tables(tmp_path) == []
+    assert trial_tables(tmp_path) == {}
 
 
-def test_a_file_that_holds_no_trials_is_named(tmp_path):
-    write(tmp_path, "films", "Pop", {"settings": {}})
-    with pytest.raises(SettingsError, match=r"Pop\.json"):
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"settings": {}},
+        [{"settings": {}}],
+        [None],
+        [trial("high", {})],
+        [trial(0.1, {}, valid_metric="mrr@9")],
+        [trial(0.1, {}, best_epoch=None)],
+    ],
+    ids=str,
+)
+def test_a_file_that_holds_no_trials_is_named_and_left_out_alone(tmp_path, content):
+    write(tmp_path, "films", "Pop", trial(0.1, {}))
+    path = tmp_path / "trials" / "films" / "BPR.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(SettingsError, match=r"BPR\.json"):
         trial_tables(tmp_path)
+    broken = []
+    (table,) = trial_tables(tmp_path, broken)["films"]
+    assert [row[0] for row in table.rows] == ["Pop"] and "BPR.json" in broken[0]
