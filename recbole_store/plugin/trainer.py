@@ -51,6 +51,8 @@ class SASRecAllTrainer(Trainer):
 class NeighboursTrainer(Trainer):
     """RecBole's trainer for a model that has nothing to learn."""
 
+    learns = False
+
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
         return 0.0
 

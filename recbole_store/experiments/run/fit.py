@@ -59,4 +59,5 @@ def cached_seconds(model) -> float:
 
 def converged(trainer, config) -> bool:
     """Whether more training would have changed nothing: early stopping ended it, or it counts."""
-    return config["MODEL_TYPE"] == ModelType.TRADITIONAL or trainer.cur_step > trainer.stopping_step
+    learns = getattr(trainer, "learns", config["MODEL_TYPE"] != ModelType.TRADITIONAL)
+    return not learns or trainer.cur_step > trainer.stopping_step
