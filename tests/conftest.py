@@ -14,6 +14,8 @@ import torch
 from planted_data import COLOURS, FOLLOWS, SHAPES, next_planted, planted_items
 from raw_data import Prepared, write_raw_files
 
+import recbole_store  # noqa: F401 - mends RecBole before any test imports it
+
 torch.set_num_threads(1)  # tiny models; more threads only wait for each other
 
 

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -140,8 +141,10 @@ def test_a_loaded_model_scores_as_the_run_did(run, loaded, tmp_path):
         assert trainer.evaluate(loader, load_best_model=False, show_progress=False) == expected
 
 
+# RecBole alone needs a ray to be imported, and one that the installed NumPy suits.
 FRESH_PROCESS = """
-import sys, torch
+import sys, torch, types
+sys.modules["ray"] = types.SimpleNamespace(tune=None)
 from recbole.quick_start import load_data_and_model
 assert not any(name.startswith("recbole_store") for name in sys.modules)
 torch.set_num_threads(1)
@@ -319,7 +322,8 @@ def test_the_tokenizer_is_trained_once_for_one_setting(quick, tmp_path, monkeypa
 
 def test_objective_function_gets_the_figures_of_a_run(quick, tmp_path, monkeypatch):
     reported = {}
-    monkeypatch.setattr("ray.tune.report", lambda **figures: reported.update(figures))
+    told = SimpleNamespace(report=lambda **figures: reported.update(figures))
+    monkeypatch.setitem(sys.modules, "ray.tune", told)  # as where ray runs the trials
     config_dict = {**quick, "model": "STORE", "dataset": "planted"}
     result = quick_start.objective_function(config_dict=config_dict)
     assert result["model"] == "STORE"

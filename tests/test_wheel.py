@@ -16,7 +16,7 @@ from planted_data import ROOT
 
 pytestmark = pytest.mark.slow  # it installs everything
 
-LEFT_OUT = (".git", ".venv*", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", "results")
+LEFT_OUT = (".git", ".venv*", "build", "dist", "*.egg-info", "__pycache__", ".*_cache")
 
 
 def call(*command, cwd: Path) -> str:
@@ -34,11 +34,12 @@ def built(tmp_path_factory) -> Path:
     """A folder with the source distribution and the wheel that is made of it."""
     folder = tmp_path_factory.mktemp("built")
     source = folder / "source"
-    data_sets = {str(path) for path in (ROOT / "dataset").iterdir() if path.is_dir()}
+    data_sets = {path for path in (ROOT / "dataset").iterdir() if path.is_dir()}
+    large = {*data_sets, ROOT / "results", ROOT / "saved"}
 
     def ignored(place, names):
         ours = shutil.ignore_patterns(*LEFT_OUT)(place, names)
-        return ours | {name for name in names if str(Path(place, name)) in data_sets}
+        return ours | {name for name in names if Path(place, name) in large}
 
     shutil.copytree(ROOT, source, ignore=ignored)
     make = "from setuptools.build_meta import *; build_sdist('..')"

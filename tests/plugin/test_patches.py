@@ -12,8 +12,6 @@ from data_with_holes import config_of, write_holes
 from pristine import pristine
 from recbole.data import create_dataset, data_preparation
 
-import recbole_store  # noqa: F401 - RecBole under newer versions
-
 
 @pytest.fixture
 def data(tmp_path):
