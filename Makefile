@@ -49,7 +49,7 @@ test-pythons:
 		python=$$($(call first,python$$version $$HOME/.pyenv/versions/$$version.*/bin/python)); \
 		if [ -z "$$python" ]; then echo "Python $$version: skipped, there is none."; continue; fi; \
 		echo "Python $$version: $$python"; \
-		$(MAKE) test PYTHON="$$python" VENV=".venv-$$version" || failed="$$failed $$version"; \
+		$(MAKE) test PYTHON="$$python" VENV="$(VENV)-$$version" || failed="$$failed $$version"; \
 	done; [ -z "$$failed" ] || { echo "Failed on Python$$failed."; exit 1; }
 
 results: $(READY)
