@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from planted_runs import planted_result, write_run
 
@@ -13,6 +14,7 @@ from recbole_store.experiments.report.page.command import main as report
 from recbole_store.experiments.report.tables.command import main as results
 from recbole_store.experiments.results.result_file import NUMBERS, WHOLE, complaint, read_result
 from recbole_store.experiments.results.results_folder import keep, read_runs
+from recbole_store.experiments.results.tidy import figures
 
 RANKS = [1, 3, 0, 12, 2, 7]
 FOLDER = Path("results")  # each test has a working directory of its own
@@ -36,6 +38,7 @@ WRONG = [
     ({"test": None}, "`test` is null"),
     ({"tests": {"filtered": None}}, "`tests.filtered` is null"),
     ({"tests": {"filtered": {"ndcg@10": [1]}}}, "`tests.filtered.ndcg@10` is [1]"),
+    ({"test": {"ndcg@10": True}}, "`test.ndcg@10` is true"),
     ({"times": None}, "`times` is null"),
     ({"times": {"fit_s": "long"}}, '`times.fit_s` is "long"'),
     ({"sizes": [1]}, "`sizes` is [1]"),
@@ -117,6 +120,36 @@ def test_a_flipped_byte_takes_no_other_run_with_it(folder, capsys):
         assert all("Pop-seed2020.npz" in said or "The ranks of Pop" in said for said in broken)
         named += len(broken)
     assert named > len(whole) / 20, "most flips are found; those in unused bytes change nothing"
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("ranks_filtered", np.array([1, 2])),
+        ("history_lengths", np.array([1.5] * 6)),
+        ("target_counts", np.zeros((6, 1), dtype=int)),
+        ("recommended_unfiltered", np.array([1, 2, 3])),
+        ("depth", np.array([20, 20])),
+    ],
+)
+def test_arrays_that_do_not_belong_together_are_named(folder, name, values):
+    path = folder / "planted" / "Pop-seed2020.npz"
+    with np.load(path) as arrays:
+        changed = {**arrays, name: values}
+    np.savez(path, **changed)
+    broken = []
+    assert [kept.label for kept in read_runs(folder, broken)] == ["STORE"]
+    assert "Pop-seed2020.npz" in broken[0] and name in broken[0]
+
+
+def test_a_metric_that_is_no_number_at_all_has_no_figure(folder):
+    """NaN, as of users without any positive."""
+    path = folder / "planted" / "Pop-seed2020.json"
+    result = json.loads(path.read_text())
+    result["test"] |= {"gauc": float("nan")}
+    path.write_text(json.dumps(result))
+    (pop, _) = read_runs(folder)
+    assert "gauc" not in {metric for _, metric in figures(pop)}
 
 
 def test_a_folder_in_which_nothing_can_be_read_says_why(folder, capsys):
