@@ -9,6 +9,7 @@ The flow, folder by folder::
     codes of the history -> codes of the next   generator/
     one file a model                            model/
     what lives inside RecBole                   plugin/
+    what a finished run can do                  recommender/
     one run, many runs, tables and page         experiments/
 
 Two modules stand beside them: cli.py has every command, errors.py every error that is the input's.
@@ -26,6 +27,17 @@ needs neither RecBole nor torch: those commands set ``RECBOLE_STORE_REGISTER=0``
 import os
 
 __version__ = "0.1.0"
+
+
+def load(folder, device=None):
+    """A finished run's model, from its folder; see recbole_store/recommender/recommender.py.
+
+    Example: ``load("saved/run/model").recommend(items=["B0001", "B0002"], k=10)``
+    """
+    from recbole_store.recommender.recommender import Recommender
+
+    return Recommender.load(folder, device)
+
 
 if os.environ.get("RECBOLE_STORE_REGISTER") != "0":
     from recbole_store.plugin.register import register

@@ -29,6 +29,11 @@ Commands, each with its own --help:
   %(prog)s trials --model=MODEL [--dataset=NAME]          lists of settings, judged on validation
   %(prog)s prepare SOURCE --raw PATH --out dataset/NAME   raw data to RecBole files with texts
   %(prog)s check DATASET                                  what in a data set would change results
+A finished run's model, in saved/RUN/model:
+  %(prog)s recommend MODEL --items A,B                    what comes next; --histories: for many
+  %(prog)s similar MODEL --item A                         the likest items
+  %(prog)s explain MODEL --item A [--items B,C]           its codes, and why it is recommended
+  %(prog)s add-items MODEL FILE                           new items by their texts, without training
 """
 
 # First words that are commands of their own, and the modules whose main they call.
@@ -38,6 +43,10 @@ COMMANDS = {
     "prepare": "recbole_store.data.prepare.command",
     "check": "recbole_store.data.check.command",
     "trials": "recbole_store.experiments.trials",
+    "recommend": "recbole_store.recommender.commands.recommend",
+    "similar": "recbole_store.recommender.commands.similar",
+    "explain": "recbole_store.recommender.commands.explain",
+    "add-items": "recbole_store.recommender.commands.add_items",
 }
 
 

@@ -34,6 +34,18 @@ class DisambiguationOverflow(InputError):
     """More items share one tuple of codes than the disambiguation level has codes."""
 
 
+class ModelFolderError(InputError):
+    """A finished model's folder cannot be read or written."""
+
+
+class RequestError(InputError):
+    """A finished model is asked for what it cannot do, such as to take an item without a text."""
+
+
+class UnknownItemError(RequestError):
+    """A finished model does not have an item."""
+
+
 class DataError(InputError):
     """Raw data cannot become a data set."""
 

@@ -7,9 +7,45 @@ nothing, so texts are read here: UTF-8, tab-separated, no quoting, every charact
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 from recbole_store.errors import ItemTextError
+
+# What data sets call an item's name.
+_TITLE = re.compile(r"\w*title|name")
+
+
+class ItemColumns(NamedTuple):
+    """What text files say of items, column by column.
+
+    Attributes:
+        pieces: text column -> its piece of an item's text, ``{}`` being the column's value.
+        rows: raw id -> column -> value, of items that have a row.
+        source: the file.
+    """
+
+    pieces: dict[str, str]
+    rows: dict[str, dict[str, str]]
+    source: Path
+
+
+def fill(pieces: dict[str, str], row: dict[str, str]) -> list[str]:
+    """A row's filled pieces.
+
+    Example: pieces {"title": "{}", "year": "({})"}, row {"title": "Alien"} -> ["Alien"]
+    """
+    return [
+        piece.replace("{}", value)
+        for column, piece in pieces.items()
+        if (value := row.get(column, "").strip())
+    ]
+
+
+def title_column(columns) -> str | None:
+    """The first column that is named as one of titles is; None where none is."""
+    return next((column for column in columns if _TITLE.fullmatch(column)), None)
 
 
 def read_item_texts(
@@ -21,22 +57,42 @@ def read_item_texts(
     separator: str = "\t",
     encoding: str = "utf-8",
 ) -> list[list[str]]:
-    """Read the text of every item.
+    """Read the text of every item; see :func:`read_item_columns`.
+
+    Args:
+        raw_ids: raw id of each item_id; entry 0 is the padding.
+
+    Returns:
+        Per item_id the list of its filled pieces; an item without text, and padding, has none.
+
+    Raises:
+        ItemTextError: as there, or none of the items has a text.
+    """
+    found = read_item_columns(folder, name, id_column, pieces, separator, encoding)
+    no_text: dict[str, str] = {}
+    texts = [fill(found.pieces, found.rows.get(str(raw), no_text)) for raw in list(raw_ids)[1:]]
+    if not any(texts):
+        raise ItemTextError(f"{found.source} has no text for any of the items that {name} has.")
+    return [[], *texts]
+
+
+def read_item_columns(
+    folder: str | Path,
+    name: str,
+    id_column: str = "item_id",
+    pieces: dict[str, str] | None = None,
+    separator: str = "\t",
+    encoding: str = "utf-8",
+) -> ItemColumns:
+    """Read what there is of items' texts.
 
     ``NAME.text.jsonl`` (one ``{"item_id": raw id, column: text, ...}`` a line) is read where it
     exists, else ``NAME.item``.
 
     Args:
         folder, name: of the dataset.
-        raw_ids: raw id of each item_id; entry 0 is the padding.
         pieces: text column -> its piece of the text, ``{}`` being the column's value; None takes
             every column but the id as ``column: value``.
-
-    Returns:
-        Per item_id the list of its filled pieces; an item without text, and padding, has none.
-
-    Example:
-        pieces {"title": "{}", "year": "({})"} and a row Alien, 1979 -> ["Alien", "(1979)"]
 
     Raises:
         ItemTextError: no file, no such column, a line that does not fit the header.
@@ -68,18 +124,7 @@ def read_item_texts(
             f"`item_text` names {', '.join(missing) or 'no column'}, which {source} does not have; "
             f"its text columns are {', '.join(sorted(columns)) or 'none'}."
         )
-    no_text: dict[str, str] = {}
-    found = [[]] + [
-        [
-            piece.replace("{}", value)
-            for column, piece in pieces.items()
-            if (value := texts.get(str(raw_id), no_text).get(column, "").strip())
-        ]
-        for raw_id in list(raw_ids)[1:]
-    ]
-    if not any(found):
-        raise ItemTextError(f"{source} has no text for any of the items that {name} has.")
-    return found
+    return ItemColumns(pieces, texts, source)
 
 
 def join_pieces(pieces: list[str]) -> str:

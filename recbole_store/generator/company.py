@@ -28,6 +28,12 @@ class Company:
         weights = decayed(item_seq.cpu().numpy(), lengths.cpu().numpy(), self.decay, n_items)
         return torch.from_numpy((weights @ self.together).toarray()).to(item_seq.device)
 
+    def grow(self, n_new: int) -> None:
+        """Make room for items behind all others, which have had no company yet."""
+        n_items = self.together.shape[0] + n_new
+        self.together = self.together.copy()
+        self.together.resize(n_items, n_items)
+
 
 def likeness_to_history(vectors: Tensor, item_seq: Tensor, lengths: Tensor) -> Tensor:
     """Summed cosines of all items to those of histories, later ones weighing more, [B, n_items].

@@ -70,9 +70,15 @@ class ItemVectors(nn.Module):
         for part in new.split(max(1, _CHUNK // len(known))):
             from_nearest(self.own.weight, part, known, unit[part] @ unit[known].T)
 
+    def grow(self, n_new: int) -> None:
+        """Make room for items behind all others, without vectors of their own as yet."""
+        self.own = with_more_rows(self.own, n_new)
+
 
 @torch.no_grad()
-def from_nearest(vectors: Tensor, new: Tensor, known: Tensor, cosines: Tensor) -> None:
+def from_nearest(
+    vectors: Tensor, new: Tensor, known: Tensor, cosines: Tensor, sharpness: float = 0.0
+) -> None:
     """Give items that no history had vectors, in place; nothing is trained.
 
     A new item gets the direction of its neighbours' mean, at their mean length: the mean itself is
@@ -83,7 +89,17 @@ def from_nearest(vectors: Tensor, new: Tensor, known: Tensor, cosines: Tensor) -
         new: item_ids, int64 [N].
         known: item_ids of those to learn from, int64 [M].
         cosines: of their texts, [N, M].
+        sharpness: power of its cosine by which a neighbour counts; 0: all count the same.
     """
-    nearest = vectors[known[cosines.topk(min(NEIGHBOURS, len(known))).indices]]
+    likest, places = cosines.topk(min(NEIGHBOURS, len(known)))
+    nearest = vectors[known[places]]
     length = nearest.norm(dim=-1).mean(1, keepdim=True)
-    vectors[new] = F.normalize(nearest.mean(1), dim=-1) * length
+    # Above 0, so that a text that is like none has some neighbours at least.
+    weights = likest.clamp(min=1e-3)[..., None] ** sharpness
+    vectors[new] = F.normalize((weights * nearest).mean(1), dim=-1) * length
+
+
+def with_more_rows(table: nn.Embedding, n_new: int) -> nn.Embedding:
+    """The same vectors with rows of zeros behind them."""
+    rows = F.pad(table.weight.detach(), (0, 0, 0, n_new))
+    return nn.Embedding.from_pretrained(rows, freeze=False, padding_idx=table.padding_idx)

@@ -136,6 +136,16 @@ class Backbone(nn.Module):
                 if f".{target}." in name:
                     weight.copy_(weights[name.replace(f".{target}.", f".{source}.")])
 
+    def stage_weights(self, stage: str) -> dict[str, Tensor]:
+        """What a stage trains of the LLM, by the LLM's own names; an adapter's lack the stage."""
+        if self.tuning == "lora":
+            named = self.llm.named_parameters()
+            return {n.replace(f".{stage}.", "."): w for n, w in named if f".{stage}." in n}
+        if self.copies is None:
+            return {}
+        mine = {id(weight): name for name, weight in self.llm.named_parameters()}
+        return {mine[id(used)]: found for used, found in self.copies.of(stage)}
+
     def words(self, texts: list[str], max_words: int | None = None) -> Words:
         """Texts -> word-piece ids [B, W], right-padded; an empty text becomes one end-of-text."""
         eos = self.tokenizer.eos_token_id
@@ -195,6 +205,23 @@ class Backbone(nn.Module):
         hidden = self(torch.where(is_tail, tail_at, inputs))
         wanted = words.lengths[:, None] - 1 + torch.arange(n_tail + 1, device=tail.device)
         return hidden.gather(1, wanted[..., None].expand(-1, -1, hidden.size(2)))
+
+    @torch.no_grad()
+    def write_text(self, prefix: Tensor, task: Tensor, vocabulary: Tensor, n_words: int) -> str:
+        """The likeliest next word piece, again and again: a text behind vectors and a task.
+
+        Args:
+            prefix, task, vocabulary: as for :meth:`text_loss`, of one text.
+            n_words: word pieces of the text.
+        """
+        head = self.llm.get_output_embeddings().weight[vocabulary]
+        cache, written = self.new_cache(), []
+        inputs = torch.cat([prefix, self.embed(task)[None]], dim=1)
+        for _ in range(n_words):
+            state = self(inputs, cache=cache)[0, -1]
+            written.append(int(vocabulary[F.linear(state, head).argmax()]))
+            inputs = self.embed(vocabulary.new_tensor([[written[-1]]]))
+        return self.tokenizer.decode(written).strip()
 
     def text_loss(self, prefix: Tensor, task: Tensor, words: Words, vocabulary: Tensor) -> Tensor:
         """Mean cross-entropy of a text, read behind vectors and a task's words.

@@ -28,6 +28,10 @@ class StageCopies(nn.Module):
                 weight.data, idle.data = idle.data, weight.data
         self._stage = stage
 
+    def of(self, stage: str) -> list[tuple[nn.Parameter, torch.Tensor]]:
+        """The LLM's weights, and the stage's in their places."""
+        return [(used, used if stage == self._stage else idle) for used, idle in self._pairs()]
+
     @torch.no_grad()
     def copy(self, source: str) -> None:
         """Start the other stage's weights from those of ``source``."""

@@ -7,6 +7,7 @@ their texts.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from recbole_store.data.item_texts import join_pieces
 from recbole_store.generator.company import Company
 from recbole_store.tokenizer.co_occurrence import training_co_occurrence
-from recbole_store.tokenizer.nearest import bags_of_words, decayed, likeness
+from recbole_store.tokenizer.nearest import WordBags, decayed, likeness, with_texts
 
 TIE = 1e-6  # of the most frequent item: items that nothing is known of are ranked by popularity
 
@@ -28,7 +29,9 @@ class Neighbours(SequentialRecommender):
         super().__init__(config, dataset)
         self.decay = config["decay"]
         self.text_weight, self.together_weight = config["text_weight"], config["together_weight"]
-        self.words = bags_of_words([join_pieces(fields) for fields in dataset.item_texts])
+        texts = [join_pieces(fields) for fields in dataset.item_texts]
+        self.word_bags = WordBags(texts)
+        self.words = self.word_bags(texts)
         self.company = Company(training_co_occurrence(dataset, self.n_items), self.decay)
         counts = torch.zeros(self.n_items)
         for item, count in dataset.item_counter.items():
@@ -41,12 +44,43 @@ class Neighbours(SequentialRecommender):
 
     def forward(self, item_seq: Tensor, item_seq_len: Tensor) -> Tensor:
         """Scores of all items, [B, n_items]."""
-        scores = self.tie + self.together_weight * self.company(item_seq, item_seq_len)
+        scores = self.tie
+        for part in self._parts(item_seq, item_seq_len).values():
+            scores = scores + part
+        return scores
+
+    def _parts(self, item_seq: Tensor, item_seq_len: Tensor) -> dict[str, Tensor]:
+        parts = {"company": self.together_weight * self.company(item_seq, item_seq_len)}
         if self.text_weight:
             histories = (item_seq.cpu().numpy(), item_seq_len.cpu().numpy())
             alike = likeness(decayed(*histories, self.decay, self.n_items), self.words)
-            scores = scores + self.text_weight * torch.from_numpy(alike).to(scores)
-        return scores
+            parts["text"] = self.text_weight * torch.from_numpy(alike).to(item_seq.device)
+        return parts
+
+    def contributions(self, interaction) -> dict[str, Tensor]:
+        """What each row's item gains over the mean item, part by part, [B] each."""
+        items = interaction[self.ITEM_ID][:, None]
+        parts = self._parts(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
+        return {
+            name: part.gather(1, items).squeeze(1) - part[:, 1:].mean(1)
+            for name, part in parts.items()
+        }
+
+    def add_items(self, fields: list[list[str]]) -> None:
+        """Take new items in, behind all others, by their texts: company they have none as yet.
+
+        Args:
+            fields: of their texts.
+        """
+        self.words = with_texts(self.words, self.word_bags, fields)
+        self.company.grow(len(fields))
+        self.tie = F.pad(self.tie, (0, len(fields)))
+        self.n_items += len(fields)
+
+    def likeness(self, item_ids: Tensor) -> Tensor:
+        """How like all items are to some [n], by the model's own weights, [n, n_items]."""
+        alone = torch.ones_like(item_ids)
+        return self(item_ids[:, None], alone)
 
     def calculate_loss(self, interaction):
         return self.nothing.sum() * 0

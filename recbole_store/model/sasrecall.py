@@ -16,12 +16,16 @@ from torch import Tensor
 
 from recbole_store.data.item_texts import join_pieces
 from recbole_store.generator.company import DECAY, Company
-from recbole_store.generator.item_vectors import from_nearest
+from recbole_store.generator.item_vectors import from_nearest, with_more_rows
 from recbole_store.generator.windows import with_targets
 from recbole_store.model.window_targets import WindowTargets, filters_training
 from recbole_store.tokenizer.co_occurrence import training_co_occurrence
-from recbole_store.tokenizer.nearest import bags_of_words, decayed, likeness
+from recbole_store.tokenizer.nearest import WordBags, decayed, likeness, with_texts
 from recbole_store.tokenizer.text_tower import without_seen
+
+TEXTS_AT_ONCE = 1000  # new items' that are compared with all others'
+# Of like texts' items for a new item: an equal text counts 16 times as much as one half alike.
+SHARPNESS = 4.0
 
 
 class SASRecAll(WindowTargets, SASRec):
@@ -34,11 +38,14 @@ class SASRecAll(WindowTargets, SASRec):
         super().__init__(config, dataset)
         self.learn_windows(config, dataset)
         self.cold_items = dataset.cold_items  # there are none while it trains
+        self.n_fitted = self.n_items  # those behind them came after training
         self.text_weight = config["text_weight"]
         self.together_weight = config["together_weight"]
         self.words = None
         if dataset.item_texts is not None:
-            self.words = bags_of_words([join_pieces(fields) for fields in dataset.item_texts])
+            texts = [join_pieces(fields) for fields in dataset.item_texts]
+            self.word_bags = WordBags(texts)
+            self.words = self.word_bags(texts)
         self.company: Company | None = None
         if self.together_weight:
             self.company = Company(training_co_occurrence(dataset, self.n_items))
@@ -66,17 +73,30 @@ class SASRecAll(WindowTargets, SASRec):
         loss = F.cross_entropy(logits, items[:, 1:][wanted], reduction="sum")
         return loss / self.usual_targets(wanted)
 
+    def predict(self, interaction):
+        if not self.text_weight and self.company is None:
+            return super().predict(interaction)
+        items = interaction[self.ITEM_ID][:, None]
+        return self.full_sort_predict(interaction).gather(1, items).squeeze(1)
+
     def full_sort_predict(self, interaction):
         """Logits of all items, [B, n_items], with the gains of likeness and of company."""
-        scores = super().full_sort_predict(interaction)
+        scores, *gains = self._parts(interaction).values()
+        for gain in gains:
+            scores = scores + gain
+        return scores
+
+    def _parts(self, interaction) -> dict[str, Tensor]:
+        """What all items' scores are made of, [B, n_items] each: by ID, text and company."""
+        parts = {"id": super().full_sort_predict(interaction)}
         item_seq, lengths = interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
         if self.text_weight:
             histories = (item_seq.cpu().numpy(), lengths.cpu().numpy())
             alike = likeness(decayed(*histories, DECAY, self.n_items), self.words)
-            scores = scores + self.text_weight * torch.from_numpy(alike).to(scores)
+            parts["text"] = self.text_weight * torch.from_numpy(alike).to(parts["id"])
         if self.company is not None:
-            scores = scores + self.together_weight * self.company(item_seq, lengths)
-        return scores
+            parts["company"] = self.together_weight * self.company(item_seq, lengths)
+        return parts
 
     def join(self) -> None:
         """Let cold items into the catalogue: their vectors are those of like texts' items."""
@@ -84,12 +104,50 @@ class SASRecAll(WindowTargets, SASRec):
             return
         is_known = torch.ones(self.n_items, dtype=torch.bool)
         is_known[0] = is_known[self.cold_items] = False
-        known = is_known.nonzero().squeeze(1)
-        cosines = (self.words[self.cold_items.numpy()] @ self.words[known.numpy()].T).toarray()
+        self._take_from_nearest(self.cold_items, is_known.nonzero().squeeze(1))
+
+    def _take_from_nearest(self, new: Tensor, known: Tensor, sharpness: float = 0.0) -> None:
+        """Give items [N] the vectors of those of the known [M] whose words are likest."""
         vectors = self.item_embedding.weight.data
-        from_nearest(
-            vectors,
-            self.cold_items.to(vectors.device),
-            known.to(vectors.device),
-            torch.from_numpy(cosines).to(vectors),
-        )
+        for part in new.split(TEXTS_AT_ONCE):
+            cosines = (self.words[part.numpy()] @ self.words[known.numpy()].T).toarray()
+            from_nearest(
+                vectors,
+                part.to(vectors.device),
+                known.to(vectors.device),
+                torch.from_numpy(cosines).to(vectors),
+                sharpness,
+            )
+
+    def add_items(self, fields: list[list[str]]) -> None:
+        """Take new items in, behind all others, with vectors of like texts' items; they are
+        nobody's company as yet.
+
+        Args:
+            fields: of their texts.
+        """
+        if not fields:
+            return
+        new = torch.arange(self.n_items, self.n_items + len(fields))
+        self.words = with_texts(self.words, self.word_bags, fields)
+        self.item_embedding = with_more_rows(self.item_embedding, len(fields))
+        if self.company is not None:
+            self.company.grow(len(fields))
+        self.n_items += len(fields)
+        self._take_from_nearest(new, torch.arange(1, self.n_fitted), SHARPNESS)
+
+    @torch.no_grad()
+    def likeness(self, item_ids: Tensor) -> Tensor:
+        """Cosine of items [n] to all, [n, n_items]; 0 for padding."""
+        unit = F.normalize(self.item_embedding.weight, dim=-1)
+        return unit[item_ids] @ unit.T
+
+    @torch.no_grad()
+    def contributions(self, interaction) -> dict[str, Tensor]:
+        """What each row's item gains over the mean item, part by part, [B] each."""
+        parts = self._parts(interaction)
+        items = interaction[self.ITEM_ID][:, None]
+        return {
+            name: part.gather(1, items).squeeze(1) - part[:, 1:].mean(1)
+            for name, part in parts.items()
+        }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
+import torch.nn.functional as F
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor
@@ -41,6 +44,7 @@ class SemanticIdModel(SequentialRecommender):
         self.decoding = config["decoding"]
         self.max_topk = max(config["topk"])
         self.cold_items = dataset.cold_items
+        self.n_fitted = self.n_items  # those behind them came after training
         self._dataset_table = dataset.semantic_ids
         self.has_joined = False  # whether cold items are in the tree of items
         self.reserved = 0.0  # share of places for cold items, once they have
@@ -83,6 +87,29 @@ class SemanticIdModel(SequentialRecommender):
         """Let cold items into the catalogue, by the codes that stage 1 reads from their texts."""
         self.has_joined = True
         self._index_items()
+
+    def add_items(self, fields: list[list[str]], semantic_ids: Tensor, points: Tensor) -> None:
+        """Take new items into the catalogue, behind all others; nothing is trained.
+
+        Args:
+            fields: of their texts.
+            semantic_ids: int64 [n, L], all different and nobody else's.
+            points: fp32 [n, P].
+        """
+        self.item_tokenizer.grow(fields, semantic_ids, points)
+        self.n_items += len(fields)
+        self._dataset_table = torch.zeros_like(self.semantic_ids)  # a data set without them
+        self._index_items()
+
+    def likeness(self, item_ids: Tensor) -> Tensor | None:
+        """Cosine of items [n] to all, [n, n_items]; None where codes say nothing of what they are.
+
+        By what the quantizer clusters.
+        """
+        if self.points.size(1) == 0:
+            return None
+        unit = F.normalize(self.points, dim=-1)
+        return unit[item_ids] @ unit.T
 
     def start_recommender(self, stage: dict) -> None:
         """Start from what the tokenizer stage found: the items' tree, at the least.
@@ -146,6 +173,29 @@ class SemanticIdModel(SequentialRecommender):
     def fused(self, decoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
         """Final scores [B, M] of items whose codes have these log-probabilities."""
         return log_probs
+
+    @torch.no_grad()
+    def contributions(self, interaction) -> dict[str, Tensor]:
+        """What each row's item gains over one drawn at random, in log-probability, part by part.
+
+        Returns:
+            "codes", "text", "id", ... -> fp32 [B]; the parts of the model's score.
+        """
+        decoder = self.decoder(interaction)
+        return {"codes": self._gain_by_codes(decoder, interaction)}
+
+    def rebuild(self, codes: Tensor, n_words: int) -> str | None:
+        """What the model takes an item to be by its first codes, int64 [l]; None if it writes none.
+
+        Args:
+            n_words: word pieces to be written.
+        """
+        return None
+
+    def _gain_by_codes(self, decoder, interaction) -> Tensor:
+        codes = self._item_codes(interaction)[:, None]
+        found = path_log_probs(decoder, codes, self.trie, self.normalize_over).squeeze(1)
+        return found + math.log(len(self.trie))
 
     @torch.no_grad()
     def recommend(self, interaction, hidden: tuple[Tensor, Tensor] | None = None) -> Beams:

@@ -275,6 +275,25 @@ class STORE(WindowTargets, SemanticIdModel):
             self.item_vectors.take_from_nearest(self.points, self.cold_items, known)
         super().join()
 
+    def add_items(self, fields: list[list[str]], semantic_ids: Tensor, points: Tensor) -> None:
+        """Take new items in; their own vectors are those of like texts' items, and they are
+        nobody's company as yet.
+        """
+        known = self._is_known()[: self.n_fitted].nonzero().squeeze(1)
+        super().add_items(fields, semantic_ids, points)
+        new = torch.arange(self.n_items - len(fields), self.n_items, device=known.device)
+        if self.item_vectors is not None:
+            self.item_vectors.grow(len(new))
+            self.item_vectors.take_from_nearest(self.points, new, known)
+        if self.company is not None:
+            self.company.grow(len(new))
+        self._text_vectors = None
+
+    def likeness(self, item_ids: Tensor) -> Tensor | None:
+        if self.item_vectors is None:
+            return super().likeness(item_ids)
+        return self.item_vectors.likeness(self.points, item_ids)
+
     def decoder(self, interaction) -> CodeDecoder:
         lengths = interaction[self.ITEM_SEQ_LEN]
         n_items = max(int(lengths.max()), 1)
@@ -298,15 +317,13 @@ class STORE(WindowTargets, SemanticIdModel):
         would be learnt by heart, so it is for ranking alone, as the other gains are.
         """
         states, item_seq = decoder.history_end[:, 0], decoder.item_seq
-        last = (decoder.lengths - 1).clamp(min=0)
         logits = self._by_item(states)
         if self.last_item_weight:
-            last_items = item_seq.gather(1, last[:, None]).squeeze(1)
+            last_items = _last_items(item_seq, decoder.lengths)
             like_last = self.item_vectors.likeness(self.points, last_items)
             logits = logits + self.last_item_weight * like_last
         if self.text_head is not None:
-            pooled = self.text_head.pooled(self.points, item_seq)
-            by_text = self._by_text(states, pooled[torch.arange(len(last)), last])
+            by_text = self._text_logits(states, item_seq, decoder.lengths)
             logits = (1 - self.text_share) * logits.log_softmax(-1)
             logits = logits + self.text_share * by_text.log_softmax(-1)
         if self.company is not None:
@@ -318,11 +335,57 @@ class STORE(WindowTargets, SemanticIdModel):
             logits[:, self.cold_items] += self.new_item_bias
         return logits.log_softmax(-1)
 
+    def _text_logits(self, states: Tensor, item_seq: Tensor, lengths: Tensor) -> Tensor:
+        """The text head's logits behind the last items of histories, [B, n_items]."""
+        last = (lengths - 1).clamp(min=0)
+        pooled = self.text_head.pooled(self.points, item_seq)
+        return self._by_text(states, pooled[torch.arange(len(last)), last])
+
     def fused(self, decoder: CodeDecoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
         if self.item_head is None or self.fusion == 0:
             return log_probs
         by_item = self._at_history_end(decoder)
         return (1 - self.fusion) * log_probs + self.fusion * by_item.gather(1, item_ids)
+
+    @torch.no_grad()
+    def rebuild(self, codes: Tensor, n_words: int) -> str | None:
+        """From the codes where that task is trained, else from their centroids."""
+        found = self.text_tasks.rebuild(self.parts, codes, n_words)
+        if found is None and len(codes) < len(self.item_tokenizer.sizes):
+            found = self.item_tokenizer.rebuild(codes, n_words)
+        return found
+
+    @torch.no_grad()
+    def contributions(self, interaction) -> dict[str, Tensor]:
+        decoder, items = self.decoder(interaction), interaction[self.ITEM_ID]
+        by_codes = self._gain_by_codes(decoder, interaction)
+        if self.item_head is None or self.fusion == 0:
+            return {"codes": by_codes}
+        known = self._is_known()
+
+        def above_mean(logits: Tensor) -> Tensor:
+            return logits.gather(1, items[:, None]).squeeze(1) - logits[:, known].mean(1)
+
+        states, seq, lengths = decoder.history_end[:, 0], decoder.item_seq, decoder.lengths
+        query = self.item_head.query(self.item_head.norm(states.float()))
+        share = 1.0 if self.text_head is None else 1 - self.text_share
+        parts = {
+            "text": share * above_mean(query @ self.item_vectors.of_text(self.points).T),
+            "id": share * above_mean(query @ self.item_vectors.own.weight.T),
+        }
+        if self.last_item_weight:
+            like_last = self.item_vectors.likeness(self.points, _last_items(seq, lengths))
+            parts["last item"] = share * self.last_item_weight * above_mean(like_last)
+        if self.text_head is not None:
+            by_text = self._text_logits(states, seq, lengths)
+            parts["text"] = parts["text"] + self.text_share * above_mean(by_text)
+        if self.company is not None:
+            parts["company"] = self.together_weight * above_mean(self.company(seq, lengths))
+        if self.likeness_weight:
+            alike = likeness_to_history(self.text_vectors(), seq, lengths)
+            parts["text"] = parts["text"] + self.likeness_weight * above_mean(alike)
+        weighed = {name: self.fusion * part for name, part in parts.items()}
+        return {"codes": (1 - self.fusion) * by_codes, **weighed}
 
     def find(self, decoder: CodeDecoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
         if self.item_head is None or self.fusion == 0:
@@ -337,3 +400,8 @@ class STORE(WindowTargets, SemanticIdModel):
         decoder.restart()
         found = path_log_probs(decoder, self.semantic_ids[others], self.trie, self.normalize_over)
         return fuse(beams, Beams(others, found, beams.pruned), by_item, self.fusion)
+
+
+def _last_items(item_seq: Tensor, lengths: Tensor) -> Tensor:
+    """item_ids at the ends of histories [B, T], int64 [B]."""
+    return item_seq.gather(1, (lengths - 1).clamp(min=0)[:, None]).squeeze(1)

@@ -83,6 +83,13 @@ class TextTasks(nn.Module):
         words, vocabulary = parts.token_texts.words(items), parts.token_texts.vocabulary
         return parts.backbone.text_loss(tokens, self.task_prompt, words, vocabulary)
 
+    def rebuild(self, parts: Parts, codes: Tensor, n_words: int) -> str | None:
+        """What the LLM writes of an item by its first codes, int64 [l]; None if it never learnt."""
+        if "reconstruct" not in self.weights:
+            return None
+        tokens, vocabulary = parts.code_tokens(codes[None]), parts.token_texts.vocabulary
+        return parts.backbone.write_text(tokens, self.task_prompt, vocabulary, n_words)
+
     def cosine_loss(self, parts: Parts, items: list[int]) -> Tensor:
         """1 - cosine of an item's codes, read as one vector and projected, and its text's point."""
         codes = parts.code_tokens(parts.semantic_ids[items])[:, -1]

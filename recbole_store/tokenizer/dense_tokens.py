@@ -55,6 +55,12 @@ class DenseTokenizer(nn.Module):
             dense[places] = found.to(dense)
         return dense
 
+    def rebuild(self, backbone, dense: Tensor, vocabulary: Tensor, n_words: int) -> str:
+        """Token-to-text: what the LLM writes, given dense tokens [l, H] alone."""
+        task = backbone.words([TASK]).ids[0]
+        inputs = F.normalize(dense, dim=-1)[None] * self.word_norm
+        return backbone.write_text(inputs, task, vocabulary, n_words)
+
     def reconstruction_loss(
         self, backbone, dense: Tensor, texts: list[str], vocabulary: Tensor
     ) -> Tensor:

@@ -43,7 +43,7 @@ class ItemTokenizer(nn.Module):
         sizes: codes of each level.
         semantic_ids: int64 [N + 1, L], all zero until :meth:`set_semantic_ids`.
         points: where items are in what the quantizer clusters, fp32 [N + 1, P].
-        token_texts: texts as the backbone's tokens; None without a backbone.
+        point_scale: what points are divided by, so that known items' are 1 on average.
 
     Args:
         settings: ``tokenizer``, ``n_levels``, ``codebook_size``, ``disambiguation_size``,
@@ -77,10 +77,7 @@ class ItemTokenizer(nn.Module):
         self.slots = slots
         if slots is not None:
             slots.requires_grad_(False)  # but while stage 1 trains them
-        self.token_texts: TokenTexts | None = None
-        if backbone is not None:
-            words = backbone.words(self.texts, self.max_text_words)
-            self.token_texts = TokenTexts(words, self.to_learn)
+        self._token_texts: TokenTexts | None = None
         width = 0
         if QUANTIZERS[self.name].reads == DENSE_TOKENS:
             width = backbone.hidden_size
@@ -105,6 +102,15 @@ class ItemTokenizer(nn.Module):
         if self.whitening is not None:  # what is known of a text before any history was seen
             n_points = self.whitening.n_features
         self.register_buffer("points", torch.zeros(len(fields), n_points))
+        self.register_buffer("point_scale", torch.ones(()))
+
+    @property
+    def token_texts(self) -> TokenTexts:
+        """Texts as the backbone's tokens: for training, and read when first asked for."""
+        if self._token_texts is None:
+            words = self.backbone.words(self.texts, self.max_text_words)
+            self._token_texts = TokenTexts(words, self.to_learn)
+        return self._token_texts
 
     @property
     def backbone(self) -> Backbone | None:
@@ -180,6 +186,47 @@ class ItemTokenizer(nn.Module):
         """
         return self.quantizer.assign(self.quantizer_inputs(texts))
 
+    @torch.no_grad()
+    def read(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        """Texts of new items -> their codes, int64 [N, L - 1], and points, fp32 [N, P].
+
+        Raises:
+            NoCodesError: as :meth:`tokenize`.
+        """
+        if self.reads == TOWER_VECTOR:  # whose points are what the tower reads
+            points = self.features(texts)
+            inputs = self.tower.eval().items(points)
+        else:
+            inputs = self.quantizer_inputs(texts)
+            points = self.quantizer.points(inputs)
+        return self.quantizer.assign(inputs), points / self.point_scale
+
+    def grow(self, fields: list[list[str]], semantic_ids: Tensor, points: Tensor) -> None:
+        """Take new items behind all others; nothing of theirs changes.
+
+        Args:
+            fields: of their texts.
+            semantic_ids: int64 [n, L], all different and nobody else's.
+            points: fp32 [n, P].
+        """
+        self.fields = [*self.fields, *fields]
+        self.texts = [*self.texts, *(join_pieces(parts) for parts in fields)]
+        self.semantic_ids = torch.cat([self.semantic_ids, semantic_ids.to(self.semantic_ids)])
+        self.points = torch.cat([self.points, points.to(self.points)])
+        self._token_texts = None
+
+    @torch.no_grad()
+    def rebuild(self, codes: Tensor, n_words: int) -> str | None:
+        """What the LLM makes of the centroids of an item's first codes, int64 [l].
+
+        None for a tokenizer whose codes are no dense tokens'.
+        """
+        if self.reads != DENSE_TOKENS:
+            return None
+        dense = self.quantizer.dense_tokens(codes[None])[0]
+        with self._reading() as backbone:
+            return self.slots.rebuild(backbone, dense, self.token_texts.vocabulary, n_words)
+
     def set_semantic_ids(self, semantic_ids: Tensor) -> None:
         """Take the IDs of items 1 to N, int64 [N, L]."""
         self.semantic_ids[1:] = semantic_ids.to(self.semantic_ids)
@@ -193,8 +240,9 @@ class ItemTokenizer(nn.Module):
             self.points[1:] = points.to(self.points)
             return
         known = points[self.is_known()[1:].to(points.device)]
-        scale = known.square().mean().sqrt() if known.numel() else 1.0
-        self.points[1:] = (points / scale).to(self.points)
+        if known.numel():
+            self.point_scale.copy_(known.square().mean().sqrt())
+        self.points[1:] = (points / self.point_scale.to(points)).to(self.points)
 
     @torch.no_grad()
     def representations(self) -> dict[str, Tensor]:

@@ -11,19 +11,49 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
+from recbole_store.data.item_texts import join_pieces
+
 LAST = 20  # items of a history that count; at a decay of .5 more would weigh nothing
 
 
-def bags_of_words(texts: list[str]) -> sparse.csr_matrix:
-    """TF-IDF of texts, sublinear and in lower case, CSR [N, V]; rows of unit length.
+class WordBags:
+    """TF-IDF, sublinear and in lower case, with the words and counts of a catalogue.
 
-    A text without a word, such as that of padding, is a row of zeros.
+    Args:
+        texts: of the catalogue.
     """
-    if not any(any(sign.isalnum() for sign in text) for text in texts):
-        return sparse.csr_matrix((len(texts), 1), dtype=np.float32)
-    # Any run of letters or digits is a word, a single one as well.
-    words = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", dtype=np.float32)
-    return words.fit_transform(texts).tocsr()
+
+    def __init__(self, texts: list[str]):
+        # Any run of letters or digits is a word, a single one as well.
+        self.words = TfidfVectorizer(
+            sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", dtype=np.float32
+        )
+        self.has_words = any(any(sign.isalnum() for sign in text) for text in texts)
+        if self.has_words:
+            self.words.fit(texts)
+
+    def __call__(self, texts: list[str]) -> sparse.csr_matrix:
+        """Any texts -> CSR [N, V]; rows of unit length.
+
+        A text without a word that the catalogue knows, such as that of padding, is a row of zeros.
+        """
+        if not self.has_words:
+            return sparse.csr_matrix((len(texts), 1), dtype=np.float32)
+        return self.words.transform(texts).tocsr()
+
+
+def with_texts(
+    words: sparse.csr_matrix, bags: WordBags, fields: list[list[str]]
+) -> sparse.csr_matrix:
+    """Bags of words [N, V] with those of new items' texts behind them, given field by field."""
+    if not fields:
+        return words
+    return sparse.vstack([words, bags([join_pieces(parts) for parts in fields])]).tocsr()
+
+
+def bags_of_words(texts: list[str]) -> sparse.csr_matrix:
+    """A catalogue's texts as :class:`WordBags`, CSR [N, V]."""
+    return WordBags(texts)(texts)
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:

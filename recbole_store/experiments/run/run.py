@@ -38,6 +38,8 @@ from recbole_store.experiments.run.ranked_lists import (
 )
 from recbole_store.plugin.cold_items import histories_without_cold
 from recbole_store.plugin.register import register
+from recbole_store.recommender.finished_run import write_model
+from recbole_store.recommender.folder import RECOMMENDERS
 
 register()  # the command line imports the package without
 
@@ -154,6 +156,8 @@ def run_model(
         write_items(run_dir / "items.npz", dataset, model)
     if hasattr(model, "report"):
         result["store"] = model.report()
+    if model_name in RECOMMENDERS:
+        write_model(run_dir / "model", model, train_data._dataset, config, result)
     (run_dir / "result.json").write_text(json.dumps(result, indent=1, default=as_json) + "\n")
     return result
 

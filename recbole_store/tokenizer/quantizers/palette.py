@@ -76,6 +76,16 @@ class Palette(Quantizer):
         books = zip(self.codebooks, codes.T, strict=True)
         return torch.cat([book[code] for book, code in books], dim=1)
 
+    def dense_tokens(self, codes: Tensor) -> Tensor:
+        """Codes [N, l] of the first l slots -> the dense tokens at their centroids, [N, l, H]."""
+        found = []
+        for slot in range(codes.size(1)):
+            tokens = self.codebooks[slot, codes[:, slot]] @ self.components[slot]
+            for earlier in range(slot):
+                tokens = tokens + self.shifts[slot, earlier, codes[:, earlier]]
+            found.append(tokens + self.mean[slot])
+        return torch.stack(found, dim=1)
+
     @property
     def n_points(self) -> int:
         return self.n_levels * self.components.size(1)

@@ -1,0 +1,1 @@
+"""What a finished model does on the command line; a module a command."""

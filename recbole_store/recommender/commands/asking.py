@@ -1,0 +1,70 @@
+"""What the commands of a finished model share: loading it, refusals, tables on the console."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from recbole_store.errors import InputError
+from recbole_store.settings.arguments import Parser
+
+
+def model_parser(name: str, description: str, epilog: str = "") -> Parser:
+    """A command line that begins with a model's folder."""
+    p = Parser(
+        prog=f"recbole-store {name}", description=description, epilog=epilog, allow_abbrev=False
+    )
+    p.add_argument("model", type=Path, metavar="MODEL", help="a model's folder: saved/RUN/model")
+    p.add_argument("--device", help="cpu, cuda, cuda:1 (a GPU where there is one)")
+    return p
+
+
+def answer(task: Callable[[], int]) -> int:
+    """Run a command: its exit status, 2 with one sentence for bad input, 130 if interrupted."""
+    try:
+        return task()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # of `| head`
+        return 0
+
+
+def load(arguments):
+    """The model that a command names."""
+    # Imported late: --help and wrong arguments answer at once, without torch.
+    from recbole_store.plugin.register import register
+
+    register()
+    from recbole_store.recommender.recommender import Recommender
+
+    return Recommender.load(arguments.model, arguments.device)
+
+
+def listed(text: str) -> list[str]:
+    """Ids with commas between them."""
+    return [raw.strip() for raw in text.split(",") if raw.strip()]
+
+
+def show(frame) -> None:
+    """A ranked list, one item a line."""
+    rows = [
+        (raw, title, f"{score:.4f}", " ".join(map(str, codes or ())))
+        for raw, title, score, codes in frame.itertuples(index=False)
+    ]
+    titles = [_short(title) for _, title, *_ in rows]
+    widths = [max((len(str(row[n])) for row in rows), default=0) for n in range(4)]
+    width = max(map(len, titles), default=0)
+    for place, (row, title) in enumerate(zip(rows, titles, strict=True), start=1):
+        raw, _, score, codes = row
+        line = f"{place:3d}  {raw:{widths[0]}}  {title:{width}}  {score:>{widths[2]}}  {codes}"
+        print(line.rstrip())
+
+
+def _short(title: str, most: int = 60) -> str:
+    title = " ".join(title.split())
+    return title if len(title) <= most else title[: most - 1] + "…"
