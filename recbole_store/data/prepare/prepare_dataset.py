@@ -85,7 +85,6 @@ def prepare(
     Raises:
         DataError: raw data that cannot be read, or nothing left of them.
     """
-    check_column_names([*source.item_columns, *source.more_columns])
     with appearing_folder(out, force) as folder:
         return _Preparation(
             source, files, folder, out.resolve().name, choices, show_progress, say
@@ -107,6 +106,7 @@ class _Preparation:
 
     def run(self) -> dict:
         """All steps in their order; returns the card."""
+        self._look_at_beginnings()
         with self.reader.naming_faults(), database_faults():
             card = self._interactions()
             card["text"] = self._items(card.pop("occurring"))
@@ -123,6 +123,15 @@ class _Preparation:
             encoding="utf-8",
         )
         return self._write_card(card)
+
+    def _look_at_beginnings(self) -> None:
+        """Whether every file is what it should be, before hours are spent on the first."""
+        check_column_names([*self.source.item_columns, *self.source.more_columns])
+        skips = self.choices.bad_rows == "skip"
+        reader = RawReader(False, RejectedRows(None) if skips else None)
+        with reader.naming_faults(), database_faults():
+            self.source.settle(reader, self.files, self.say)
+        check_column_names(self.source.item_columns)  # those it has chosen itself
 
     def _interactions(self) -> dict:
         """Write ``NAME.inter``: rows read and dropped, figures of those kept, their items' ids."""
