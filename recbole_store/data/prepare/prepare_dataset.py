@@ -174,7 +174,9 @@ class _Preparation:
             None if self.source.keeps_all_items else occurring,
         )
         kinds = {column: kind for column, kind in self.source.item_columns.items() if kind}
-        write_features(features, texts, kinds)
+        unreadable = write_features(features, texts, kinds)
+        for column, (n, first) in unreadable.items():
+            self.say(f"{column}: {n:,} values are no numbers, such as {first[:40]!r}; left empty")
         if not found.with_row:  # no files are better than files without a line
             texts.unlink()
             features.unlink()
@@ -186,6 +188,7 @@ class _Preparation:
             "with_text": found.with_text,
             "without_text": n_items - found.with_text,
             "filled": found.filled,
+            "no_numbers": {column: found.count for column, found in unreadable.items()},
             "words": found.spread(),
         }
 

@@ -273,6 +273,18 @@ def test_a_unit_that_is_given_is_taken(prepare, capsys):
     assert "since 1970" not in capsys.readouterr().out
 
 
+def test_numbers_that_cannot_be_read_are_counted(prepare, capsys):
+    prices = ["36,24 \u20ac", "5", "", "on request", "nan"]
+    rows = [{"u": "a", "i": f"x{n}", "t": n, "price": price} for n, price in enumerate(prices)]
+    named = ("--user=u", "--item=i", "--time=t", "--features", "price:float")
+    prepared = prepare("table", {"t.jsonl": rows}, *named)
+    assert [line.split("\t")[1] for line in prepared.lines("item")[1:]] == ["", "5", "", "", ""]
+    out = capsys.readouterr().out
+    assert "price: 2 values are no numbers, such as '36,24 \u20ac'; left empty" in out
+    assert prepared.card["text"]["no_numbers"] == {"price": 2}
+    assert "| values of price that are no numbers | 2 (left empty) |" in prepared.lines("card.md")
+
+
 def test_html_is_stripped_from_texts(prepare):
     rows = [dict(zip(NAMES, ("u", "i", 1, "<p>Salt &amp; <b>Pepper</b></p>"), strict=False))]
     assert prepare("table", {"t.jsonl": rows}, *COLUMNS).texts["i"]["title"] == "Salt & Pepper"
