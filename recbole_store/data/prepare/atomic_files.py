@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -84,35 +85,43 @@ def write_texts(
     return figures
 
 
-def write_features(path: Path, texts: Path, kinds: dict[str, str]) -> dict[str, int]:
+class Unreadable(NamedTuple):
+    """Values of a column that are no numbers."""
+
+    count: int
+    first: str
+
+
+def write_features(path: Path, texts: Path, kinds: dict[str, str]) -> dict[str, Unreadable]:
     """``NAME.item`` from ``NAME.text.jsonl``, in a form that RecBole's parser survives.
 
     A column that no item fills is left out: RecBole cannot load one.
 
     Returns:
-        The columns written, and in how many items each of them is filled.
+        Columns of type float that hold values that are no numbers, which are left empty.
     """
+    unreadable: dict[str, Unreadable] = {}
 
     def rows():
         with texts.open(encoding="utf-8", newline="\n") as lines:
             for line in lines:
                 row = json.loads(line)
-                yield (
-                    row["item_id"],
-                    {name: feature(row[name], kind) for name, kind in kinds.items()},
-                )
+                yield row, {name: feature(row[name], kind) for name, kind in kinds.items()}
 
     filled = dict.fromkeys(kinds, 0)
-    for _, row in rows():
+    for raw, row in rows():
         for name, value in row.items():
             filled[name] += bool(value)
+            if raw[name] and not value and kinds[name] == "float":
+                before = unreadable.get(name, Unreadable(0, str(raw[name])))
+                unreadable[name] = before._replace(count=before.count + 1)
     filled = {name: n for name, n in filled.items() if n}
     with path.open("w", encoding="utf-8", newline="\n") as file:
         header = ["item_id:token", *(f"{name}:{kinds[name]}" for name in filled)]
         file.write("\t".join(header) + "\n")
-        for raw_id, row in rows():
-            file.write("\t".join([raw_id, *(row[name] for name in filled)]) + "\n")
-    return filled
+        for raw, row in rows():
+            file.write("\t".join([raw["item_id"], *(row[name] for name in filled)]) + "\n")
+    return unreadable
 
 
 def check_column_names(names: Iterable[str]) -> None:

@@ -150,7 +150,7 @@ def feature(value: str | list[str], kind: str) -> str:
     """
     if kind == "float":
         number = re.fullmatch(
-            r"\$?\s*([-+]?\d+(?:\.\d+)?)", value if isinstance(value, str) else ""
+            r"\$?\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)", value if isinstance(value, str) else ""
         )
         return number[1] if number else ""
     if isinstance(value, list):

@@ -75,6 +75,10 @@ def as_markdown(card: dict) -> str:
         (f"items with {column}", f"{n:,} ({n / text['items']:.1%})")
         for column, n in text["filled"].items()
     ]
+    table += [
+        (f"values of {column} that are no numbers", f"{n:,} (left empty)")
+        for column, n in text["no_numbers"].items()
+    ]
     table += [(key.replace("_", " "), _shown(value)) for key, value in card.get("more", {}).items()]
     dropped = [
         ("rows read", rows["raw"]),

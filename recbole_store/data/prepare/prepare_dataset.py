@@ -85,7 +85,6 @@ def prepare(
     Raises:
         DataError: raw data that cannot be read, or nothing left of them.
     """
-    check_column_names([*source.item_columns, *source.more_columns])
     with appearing_folder(out, force) as folder:
         return _Preparation(
             source, files, folder, out.resolve().name, choices, show_progress, say
@@ -107,6 +106,7 @@ class _Preparation:
 
     def run(self) -> dict:
         """All steps in their order; returns the card."""
+        self._look_at_beginnings()
         with self.reader.naming_faults(), database_faults():
             card = self._interactions()
             card["text"] = self._items(card.pop("occurring"))
@@ -123,6 +123,15 @@ class _Preparation:
             encoding="utf-8",
         )
         return self._write_card(card)
+
+    def _look_at_beginnings(self) -> None:
+        """Whether every file is what it should be, before hours are spent on the first."""
+        check_column_names([*self.source.item_columns, *self.source.more_columns])
+        skips = self.choices.bad_rows == "skip"
+        reader = RawReader(False, RejectedRows(None) if skips else None)
+        with reader.naming_faults(), database_faults():
+            self.source.settle(reader, self.files, self.say)
+        check_column_names(self.source.item_columns)  # those it has chosen itself
 
     def _interactions(self) -> dict:
         """Write ``NAME.inter``: rows read and dropped, figures of those kept, their items' ids."""
@@ -165,7 +174,9 @@ class _Preparation:
             None if self.source.keeps_all_items else occurring,
         )
         kinds = {column: kind for column, kind in self.source.item_columns.items() if kind}
-        write_features(features, texts, kinds)
+        unreadable = write_features(features, texts, kinds)
+        for column, (n, first) in unreadable.items():
+            self.say(f"{column}: {n:,} values are no numbers, such as {first[:40]!r}; left empty")
         if not found.with_row:  # no files are better than files without a line
             texts.unlink()
             features.unlink()
@@ -177,6 +188,7 @@ class _Preparation:
             "with_text": found.with_text,
             "without_text": n_items - found.with_text,
             "filled": found.filled,
+            "no_numbers": {column: found.count for column, found in unreadable.items()},
             "words": found.spread(),
         }
 

@@ -83,23 +83,9 @@ def delimited_rows(
     Raises:
         DataError: no line at all, or a header that names a column twice.
     """
-    lines = reader.lines(file, encoding)
-    if quotes and len(delimiter) == 1:
-        rows = _quoted(reader, lines, delimiter)
-    else:
-        rows = (line.rstrip("\r\n").split(delimiter) for line in lines)
-    rows = (row for row in rows if row and row != [""])
+    rows = _fields(reader, file, delimiter, encoding, quotes)
     if columns is None:
-        n_before = reader.n_rejected
-        header = next(rows, None)
-        if reader.n_rejected > n_before:
-            raise DataError(f"The header of {file} cannot be read.")
-        if header is None:
-            raise DataError(f"{file} is empty.")
-        columns = [name.strip() for name in header]
-        twice = [name for name in columns if name and columns.count(name) > 1]
-        if twice:
-            raise DataError(f"{reader.place}: the header names the column `{twice[0]}` twice.")
+        columns = _header(reader, file, rows)
     n_columns = len(columns)
     named = [(place, name) for place, name in enumerate(columns) if name]
 
@@ -109,6 +95,47 @@ def delimited_rows(
         return {name: row[place] for place, name in named}
 
     yield from reader.read(rows, as_dict)
+
+
+def delimited_header(
+    reader: RawReader,
+    file: RawFile,
+    delimiter: str,
+    encoding: str = "utf-8",
+    quotes: bool = True,
+) -> list[str]:
+    """The columns that the first line names, "" where it has no name for one.
+
+    Raises:
+        DataError: as :func:`delimited_rows`.
+    """
+    return _header(reader, file, _fields(reader, file, delimiter, encoding, quotes))
+
+
+def _fields(
+    reader: RawReader, file: RawFile, delimiter: str, encoding: str, quotes: bool
+) -> Iterator[list[str]]:
+    """The fields of each line that is not empty."""
+    lines = reader.lines(file, encoding)
+    if quotes and len(delimiter) == 1:
+        rows = _quoted(reader, lines, delimiter)
+    else:
+        rows = (line.rstrip("\r\n").split(delimiter) for line in lines)
+    return (row for row in rows if row and row != [""])
+
+
+def _header(reader: RawReader, file: RawFile, rows: Iterator[list[str]]) -> list[str]:
+    n_before = reader.n_rejected
+    header = next(rows, None)
+    if reader.n_rejected > n_before:
+        raise DataError(f"The header of {file} cannot be read.")
+    if header is None:
+        raise DataError(f"{file} is empty.")
+    columns = [name.strip() for name in header]
+    twice = [name for name in columns if name and columns.count(name) > 1]
+    if twice:
+        raise DataError(f"{reader.place}: the header names the column `{twice[0]}` twice.")
+    return columns
 
 
 def _quoted(reader: RawReader, lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
@@ -132,16 +159,10 @@ def parquet_rows(reader: RawReader, file: RawFile, columns: list[str]) -> Iterat
     Raises:
         DataError: no Parquet file, or no such column.
     """
-    if file.member:
-        raise DataError(f"{file}: Parquet is not read from inside a zip archive; unpack it.")
     reader.file, reader.unit, reader.number = file, "row", 0
     try:
         with database() as connection:
-            path = [str(file.path)]
-            described = connection.execute(
-                "DESCRIBE SELECT * FROM read_parquet(?)", path
-            ).fetchall()
-            types = {name: kind for name, kind, *_ in described}
+            path, types = [str(file.path)], _parquet_types(connection, file)
             check_columns(file, columns, list(types))
             chosen = ", ".join(_as_read(name, types[name]) for name in columns)
             (n_rows,) = connection.execute("SELECT count(*) FROM read_parquet(?)", path).fetchone()
@@ -154,6 +175,28 @@ def parquet_rows(reader: RawReader, file: RawFile, columns: list[str]) -> Iterat
                     bar.update(bar.total * len(batch) / n_rows if bar.total else 0)
     except duckdb.Error as error:
         raise DataError(f"Cannot read {file} as Parquet: {_short(error)}.") from error
+
+
+def parquet_columns(file: RawFile) -> list[str]:
+    """Names of the columns of a Parquet file.
+
+    Raises:
+        DataError: no Parquet file.
+    """
+    try:
+        with database() as connection:
+            return list(_parquet_types(connection, file))
+    except duckdb.Error as error:
+        raise DataError(f"Cannot read {file} as Parquet: {_short(error)}.") from error
+
+
+def _parquet_types(connection, file: RawFile) -> dict[str, str]:
+    if file.member:
+        raise DataError(f"{file}: Parquet is not read from inside a zip archive; unpack it.")
+    described = connection.execute(
+        "DESCRIBE SELECT * FROM read_parquet(?)", [str(file.path)]
+    ).fetchall()
+    return {name: kind for name, kind, *_ in described}
 
 
 def _as_read(column: str, kind: str) -> str:

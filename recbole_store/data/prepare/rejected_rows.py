@@ -12,14 +12,14 @@ LONGEST = 300  # characters of a row that are shown
 
 
 class RejectedRows:
-    """Writes ``NAME.rejected.tsv``, which is there once a row was rejected.
+    """Writes ``NAME.rejected.tsv``, which is there once a row was rejected; no path: no file.
 
     Attributes:
         n: rows rejected, each counted once however often its file is read.
         first: place and reason of the first.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path | None):
         self.path, self.n, self.first = path, 0, ""
         self._seen: set[tuple[str, int]] = set()
 
@@ -36,6 +36,8 @@ class RejectedRows:
         self._write(file, str(number), reason, text[:LONGEST])
 
     def _write(self, *cells: str) -> None:
+        if self.path is None:
+            return
         line = "\t".join(harmless(" ".join(cell.split())) for cell in cells)
         with self.path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as out:
             out.write(line + "\n")

@@ -48,7 +48,7 @@ def test_help_of_both_commands_and_of_every_source(capsys):
         (["prepare", "hm"], "--raw, --out"),
         (["prepare", "hm", "--raw=x", "--out=y", "--k_core=0"], "at least 1"),
         (["prepare", "hm", "--raw=x", "--out=y", "--memory=much"], "500MB"),
-        (["prepare", "table", "--raw=x", "--out=y", "--user=u", "--item=i"], "--time"),
+        (["prepare", "table", "--raw=x", "--out=y", "--time=t", "--file_order"], "--time"),
     ],
 )
 def test_wrong_arguments(capsys, words, said):

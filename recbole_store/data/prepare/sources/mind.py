@@ -81,6 +81,10 @@ class MIND(Source):
                 found[f"dev {kind}"] = dev[0]
         return dict(sorted(found.items(), key=lambda pair: list(self.roles).index(pair[0])))
 
+    def beginnings(self, reader, files):
+        files_of = [{role: files[role]} for role in files]
+        return [_behaviors(reader, f) for f in files_of] + [self.items(reader, f) for f in files_of]
+
     def interactions(self, reader, files):
         first = first_times(_behaviors(reader, files))
         for row in _behaviors(reader, files):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from recbole_store.data.prepare.interactions import Interaction
@@ -49,6 +49,24 @@ class Source(ABC):
     def find(self, paths: list[Path]) -> dict[str, RawFile]:
         """Role -> file, among all that ``--raw`` names."""
         return find_files(paths, self.roles)
+
+    def settle(
+        self, reader: RawReader, files: dict[str, RawFile], say: Callable[[str], None]
+    ) -> None:
+        """Look at the beginning of every file before the first is read whole.
+
+        Args:
+            say: takes a line about each choice that was not the user's.
+
+        Raises:
+            DataError, BadValue: a file is not what it should be.
+        """
+        for rows in self.beginnings(reader, files):
+            next(iter(rows), None)
+
+    def beginnings(self, reader: RawReader, files: dict[str, RawFile]) -> list[Iterable]:
+        """Iterables of which each reads the first row of a file."""
+        return [self.interactions(reader, files), self.items(reader, files)]
 
     @abstractmethod
     def interactions(self, reader: RawReader, files: dict[str, RawFile]) -> Iterator[Interaction]:

@@ -1,34 +1,38 @@
-"""Any table: CSV, TSV, JSON lines or Parquet, with columns named on the command line."""
+"""Any table: CSV, TSV, JSON lines or Parquet; columns are named, or told by their names."""
 
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import Path
 
 import yaml
 
 from recbole_store.data.prepare.atomic_text import clean_value, safe_id
+from recbole_store.data.prepare.column_guesses import guess_column, guess_texts, guess_unit
 from recbole_store.data.prepare.interactions import Interaction
 from recbole_store.data.prepare.raw_files import RawFile, Role, raw_files_in
-from recbole_store.data.prepare.raw_reader import RawReader
-from recbole_store.data.prepare.raw_rows import (
-    check_columns,
-    delimited_rows,
-    json_rows,
-    number_text,
-    parquet_rows,
-)
+from recbole_store.data.prepare.raw_rows import number_text
 from recbole_store.data.prepare.sources.source import Source
-from recbole_store.data.prepare.times import EPOCH_UNITS, from_any, from_format
-from recbole_store.errors import DataError
+from recbole_store.data.prepare.table_file import TableFile, TableFormat
+from recbole_store.data.prepare.times import EPOCH_UNITS, as_date, from_any, from_format
+from recbole_store.errors import BadValue, DataError
 
-DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
-JSON_LINES = (".jsonl", ".ndjson", ".json")
 KINDS = ("token", "token_seq", "float")
+UNIT_FROM = 1_000  # rows whose times tell the unit
 
 
 class Table(Source):
-    summary = "any CSV, TSV, JSON lines or Parquet file with columns you name"
+    """A table of interactions, and perhaps one of items.
+
+    Attributes:
+        user, item, time: columns of the interactions; no time: the rows' order.
+        items_id: column of the item in the table of the items.
+        texts: text columns of the items.
+        unit: of times that are numbers.
+    """
+
+    summary = "any CSV, TSV, JSON lines or Parquet file"
     roles = {"interactions": Role(("*",)), "items": Role(("*",), required=False)}
     k_core = 1
 
@@ -36,32 +40,36 @@ class Table(Source):
         super().__init__(name, arguments)
         if arguments.delimiter and set(arguments.delimiter) & set('"\r\n'):
             raise DataError(f"--delimiter {arguments.delimiter!r} has another meaning in a table.")
-        self.features = _typed(arguments.features)
+        self.user, self.item, self.time = arguments.user, arguments.item, arguments.time
+        self.items_id, self.texts = arguments.items_id, arguments.text
+        self.unit = arguments.time_unit or "s"
         self.more_columns = _typed(arguments.inter_features)
-        texts = dict.fromkeys(arguments.text, "token_seq")
-        self.item_columns = {**texts, **self.features}
-        if arguments.time is None:
+        if arguments.file_order:
             self.remark = "The raw data have no times: the time is the row's place in the file."
 
     @classmethod
     def add_arguments(cls, parser):
-        parser.add_argument("--user", required=True, metavar="COLUMN", help="column of the user id")
-        parser.add_argument("--item", required=True, metavar="COLUMN", help="column of the item id")
-        when = parser.add_mutually_exclusive_group(required=True)
-        when.add_argument("--time", metavar="COLUMN", help="column of the time: number or ISO date")
+        parser.add_argument("--user", metavar="COLUMN", help="column of the user id (by its name)")
+        parser.add_argument("--item", metavar="COLUMN", help="column of the item id (by its name)")
+        when = parser.add_mutually_exclusive_group()
+        when.add_argument(
+            "--time", metavar="COLUMN", help="column of the time: number or ISO date (by its name)"
+        )
         when.add_argument("--file_order", action="store_true", help="no times: rows are in order")
         parser.add_argument(
-            "--time_unit", choices=EPOCH_UNITS, default="s", help="unit of times that are numbers"
+            "--time_unit",
+            choices=EPOCH_UNITS,
+            help="of times that are numbers (by their size)",
         )
         parser.add_argument(
             "--time_format", metavar="PATTERN", help="strptime pattern of the times"
         )
         parser.add_argument(
             "--text",
-            nargs="+",
-            default=[],
+            nargs="*",
             metavar="COLUMN",
-            help="text columns of the items, in the order of the text template",
+            help="text columns of the items, in the order of the text template (by their names); "
+            "--text alone: none",
         )
         parser.add_argument(
             "--features",
@@ -85,7 +93,7 @@ class Table(Source):
             help="table of the items; without, their columns are taken from the interactions",
         )
         parser.add_argument(
-            "--items_id", metavar="COLUMN", help="column of the item id there (as --item)"
+            "--items_id", metavar="COLUMN", help="column of the item id there (by its name)"
         )
         parser.add_argument("--delimiter", help="of CSV and its kin (by the file's name)")
         parser.add_argument("--encoding", default="utf-8", help="of the files (utf-8)")
@@ -101,15 +109,91 @@ class Table(Source):
             raise DataError("--items_id names a column of --items, which is not given.")
         return files
 
+    def settle(self, reader, files, say):
+        tables = {role: self._table(file) for role, file in files.items()}
+        there = {role: table.columns(reader) for role, table in tables.items()}
+        of_items = "items" if "items" in files else "interactions"
+        self._choose_columns(there["interactions"], there[of_items], of_items == "items", files)
+        self.item_columns = {**dict.fromkeys(self.texts, "token_seq"), **self._features()}
+        tables["interactions"].check(reader, self._columns())
+        tables[of_items].check(reader, self._item_columns())
+        given = self.arguments
+        if None in (given.user, given.item, given.text) or not (given.time or given.file_order):
+            say(f"columns: {self._in_words()}; --user, --item, --time and --text name others")
+        if self.time and not given.time_unit and not given.time_format:
+            self._choose_unit(reader, tables["interactions"], say)
+
+    def _choose_columns(self, there, of_items, is_own, files) -> None:
+        """Columns that were not named, told by their names.
+
+        Args:
+            there: columns of the interactions.
+            of_items: of the table that describes the items; ``is_own``: another table.
+        """
+        self.item = self.item or guess_column("item", there, [self.user, self.time])
+        self.user = self.user or guess_column("user", there, [self.item, self.time])
+        if not self.time and not self.arguments.file_order:
+            self.time = guess_column("time", there, [self.user, self.item])
+        for role, found in (("user", self.user), ("item", self.item), ("time", self.time)):
+            if not found and not (role == "time" and self.arguments.file_order):
+                or_order = ", or take the file's order with --file_order" * (role == "time")
+                raise DataError(
+                    f"Which column of {files['interactions']} is the {role}? Name it with "
+                    f"--{role}{or_order}; there are {', '.join(there) or 'none'}."
+                )
+        if not is_own:
+            self.items_id = self.item
+        elif self.items_id is None:
+            guessed = guess_column("item", of_items) or guess_column("item_id", of_items)
+            self.items_id = self.item if self.item in of_items else guessed or self.item
+        if self.texts is None:
+            taken = [self.user, self.item, self.time, self.items_id]
+            self.texts = guess_texts(of_items, taken, is_own)
+
+    def _features(self) -> dict[str, str]:
+        return _typed(self.arguments.features)
+
+    def _in_words(self) -> str:
+        words = [f"user `{self.user}`", f"item `{self.item}`"]
+        words.append(f"time `{self.time}`" if self.time else "time the file's order")
+        words.append("text " + (", ".join(f"`{text}`" for text in self.texts) or "none"))
+        return ", ".join(words)
+
+    def _choose_unit(self, reader, table, say) -> None:
+        rows = islice(table.rows(reader, self._columns()), UNIT_FROM)
+        values = [row[self.time] for row in rows]
+        unit = guess_unit(values)
+        if unit is None:
+            return
+        self.unit = unit
+        shown = next((v for v in values if guess_unit([v])), values[0])
+        try:
+            date = as_date(from_any(shown, unit) or (0, 0))
+        except BadValue:
+            return  # the reading of all rows says what is wrong
+        names = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+        say(
+            f"times are numbers, read as {names[unit]} since 1970 ({shown} is {date}); "
+            "--time_unit names another unit"
+        )
+
+    def _table(self, file: RawFile) -> TableFile:
+        given = self.arguments
+        return TableFile(file, TableFormat(given.delimiter, given.encoding, not given.no_quotes))
+
+    def _columns(self) -> list[str]:
+        return [self.user, self.item, *filter(None, [self.time]), *self.more_columns]
+
+    def _item_columns(self) -> list[str]:
+        return [self.items_id, *self.item_columns]
+
     def interactions(self, reader, files):
-        wanted = self.arguments
-        columns = [wanted.user, wanted.item, *filter(None, [wanted.time]), *self.more_columns]
         return reader.read(
-            self._rows(reader, files["interactions"], columns),
+            self._table(files["interactions"]).rows(reader, self._columns()),
             lambda row: Interaction(
-                table_id(row[wanted.user]),
-                table_id(row[wanted.item]),
-                self._time(row[wanted.time]) if wanted.time else (reader.number, 0),
+                table_id(row[self.user]),
+                table_id(row[self.item]),
+                self._time(row[self.time]) if self.time else (reader.number, 0),
                 tuple(_inter_value(row[name], kind) for name, kind in self.more_columns.items()),
             ),
         )
@@ -117,61 +201,25 @@ class Table(Source):
     def _time(self, value):
         if self.arguments.time_format:
             return from_format(value, self.arguments.time_format)
-        return from_any(value, self.arguments.time_unit)
+        return from_any(value, self.unit)
 
     def items(self, reader, files):
         if not self.item_columns:
             return
-        own = "items" in files
-        id_column = self.arguments.items_id if own and self.arguments.items_id else None
-        id_column = id_column or self.arguments.item
-        columns = [id_column, *self.item_columns]
+        table = self._table(files.get("items", files["interactions"]))
         yield from reader.read(
-            self._rows(reader, files["items" if own else "interactions"], columns),
-            lambda row: (table_id(row[id_column]), {c: known(row[c]) for c in self.item_columns}),
+            table.rows(reader, self._item_columns()),
+            lambda row: (
+                table_id(row[self.items_id]),
+                {column: known(row[column]) for column in self.item_columns},
+            ),
         )
 
-    def _rows(self, reader: RawReader, file: RawFile, columns: list[str]):
-        """Rows that have at least these columns."""
-        columns = list(dict.fromkeys(columns))
-        options = self.arguments
-        suffix = Path(file.name.lower().removesuffix(".gz")).suffix
-        if suffix == ".parquet":
-            yield from parquet_rows(reader, file, columns)
-        elif suffix in JSON_LINES:
-            seen: set[str] = set()
-            for row in json_rows(reader, file, options.encoding):
-                if len(seen) < len(columns):
-                    seen.update(row.keys() & set(columns))
-                yield {column: row.get(column) for column in columns}
-            for column in columns:
-                if column not in seen and reader.number:
-                    raise DataError(f"No line of {file} has the key `{column}`.")
-        elif options.delimiter or suffix in DELIMITERS:
-            delimiter = options.delimiter or DELIMITERS[suffix]
-            rows = delimited_rows(
-                reader,
-                file,
-                delimiter.replace("\\t", "\t"),
-                encoding=options.encoding,
-                quotes=not options.no_quotes,
-            )
-            for n, row in enumerate(rows):
-                if n == 0:
-                    check_columns(file, columns, list(row))
-                yield row
-        else:
-            known = ", ".join([*DELIMITERS, *JSON_LINES, ".parquet"])
-            raise DataError(
-                f"{file}: the kind of table is told by the name's ending ({known}, also with .gz), "
-                "or by --delimiter; save a spreadsheet as CSV."
-            )
-
     def property_text(self):
-        return yaml_text(self.arguments.text, self.more_columns)
+        return yaml_text(self.texts, self.more_columns)
 
     def text_columns(self):
-        return self.arguments.text
+        return self.texts
 
 
 def yaml_text(text_columns: list[str], more: dict[str, str]) -> str:

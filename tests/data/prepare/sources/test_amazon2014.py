@@ -94,6 +94,7 @@ def test_faults(refused):
     bad = {**FILES, "meta_Toy.json.gz": ["{'asin': os.getpid()}", *METADATA]}
     message = refused("amazon2014", bad, "--k_core=1")
     assert "meta_Toy.json.gz, line 1: neither JSON nor a Python literal" in message
-    bad = {"reviews_Toy_5.json.gz": [*REVIEWS, {"reviewerID": "A1", "unixReviewTime": 1}]}
+    review = {"reviewerID": "A1", "unixReviewTime": 1}
+    bad = {**FILES, "reviews_Toy_5.json.gz": [*REVIEWS, review]}
     message = refused("amazon2014", bad)
     assert "line 8: no `asin`, but reviewerID, unixReviewTime" in message

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import duckdb
 import pytest
+from raw_data import Prepared
 
+from recbole_store.data.prepare import command
 from recbole_store.settings.property_files import read_properties
 
 ROWS = [
@@ -80,7 +82,7 @@ def test_its_property_file(prepare):
 
 
 def test_no_text_at_all(prepare):
-    prepared = prepare("table", {"t.csv": CSV}, *COLUMNS[:3])
+    prepared = prepare("table", {"t.csv": CSV}, *COLUMNS[:3], "--text")
     assert {path.name for path in prepared.folder.iterdir()} == {
         *("toy.inter", "toy.yaml", "toy.card.md", "toy.card.json")
     }
@@ -159,6 +161,128 @@ def test_nan_is_missing(prepare, tmp_path, capsys, kind):
     assert prepared.texts["5"] == {"title": "Lamp"} and prepared.texts["7"] == {"title": ""}
     assert "3 without user, item or time" in capsys.readouterr().out
     assert prepared.card["rows"]["incomplete"] == 3
+
+
+def shop(**names) -> dict[str, list[str]]:
+    """A shop's purchases and catalogue, with columns of these names."""
+    names = {"user": "customer", "item": "sku", "time": "ordered_at", "id": "sku", **names}
+    orders = [f"order,{names['user']},{names['item']},{names['time']}"]
+    orders += [f"{n},c{n % 2},s{n % 3},2024-05-0{n + 1} 10:00:00" for n in range(6)]
+    items = [f"{names['id']},title,price,brand", *(f"s{n},Lamp {n},3,Acme" for n in range(3))]
+    return {"orders.csv": orders, "catalogue/items.csv": items}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {},
+        {"user": "CustomerID", "item": "StockCode", "time": "InvoiceDate", "id": "Stock Code"},
+        {"user": "user_id", "item": "Article-No", "time": "Timestamp", "id": "id"},
+        {"user": "client", "item": "product_id", "time": "Purchase Date", "id": "Product ID"},
+    ],
+)
+def test_columns_are_told_by_their_names(write_raw, prepare, tmp_path, capsys, names):
+    root = write_raw(shop(**names))
+    items = ("--items", str(root / "catalogue" / "items.csv"))
+    assert (
+        command.main(
+            [
+                "table",
+                "--raw",
+                str(root / "orders.csv"),
+                *items,
+                "--out",
+                str(tmp_path / "out" / "toy"),
+            ]
+        )
+        == 0
+    )
+    prepared = Prepared(tmp_path / "out" / "toy")
+    assert prepared.lines("inter")[1] == "c0\ts0\t1714557600"
+    assert prepared.texts["s1"] == {"title": "Lamp 1", "brand": "Acme"}
+    out = capsys.readouterr().out
+    user, item = names.get("user", "customer"), names.get("item", "sku")
+    assert f"columns: user `{user}`, item `{item}`, time `{names.get('time', 'ordered_at')}`" in out
+    assert "text `title`, `brand`; --user, --item, --time and --text name others" in out
+
+
+def test_columns_that_are_named_are_not_guessed_nor_told_of(prepare, capsys):
+    rows = ["user_id,buyer,item,t,ts,title", "a,b,x,1,2000000000,Lamp"]
+    named = ("--user=buyer", "--item=item", "--time=ts", "--text", "title", "--time_unit=s")
+    assert prepare("table", {"t.csv": rows}, *named).lines("inter")[1] == "b\tx\t2000000000"
+    assert "columns:" not in capsys.readouterr().out
+    prepared = prepare("table", {"t.csv": rows}, "--user=buyer", "--force", "--text")
+    assert prepared.lines("inter")[1] == "b\tx\t2000000000" and not prepared.card["text"]["filled"]
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("a,sku,date", ["is the user? Name it with --user; there are a, sku, date"]),
+        ("customer,b,date", ["is the item? Name it with --item"]),
+        ("customer,sku,c", ["is the time? Name it with --time", "--file_order"]),
+    ],
+)
+def test_columns_that_no_name_tells(refused, header, words):
+    message = refused("table", {"t.csv": [header, "1,2,3"]})
+    assert "t.csv" in message and all(word in message for word in words), message
+
+
+def test_an_unnamed_column_is_passed_over(prepare):
+    """As spreadsheets leave them, one or several, in front or behind."""
+    rows = [",user,item,time,,", "0,a,x,1,,", "1,b,y,2,,7"]
+    assert prepare("table", {"t.csv": rows}).lines("inter")[1:] == ["a\tx\t1", "b\ty\t2"]
+
+
+def test_every_header_is_read_before_the_first_row(refused, tmp_path):
+    """Not after an hour over the interactions; their second row is faulty as well."""
+    (tmp_path / "items.csv").write_text("what,name\ni1,x\n")
+    content = CSV + "too,few\n"
+    items = ("--items", str(tmp_path / "items.csv"))
+    assert "items.csv has no column `title`" in refused(
+        "table", {"t.csv": content}, *COLUMNS, *items
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "unit", "written"),
+    [
+        (1_588_615_855, "seconds", "1588615855"),
+        (1_588_615_855_070, "milliseconds", "1588615855.07"),
+        (1_588_615_855_070_123, "microseconds", "1588615855.070123"),
+        (1_588_615_855_070_123_456, "nanoseconds", "1588615855.070123456"),
+        (7, "seconds", "7"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_the_unit_of_times_is_told_by_their_size(prepare, capsys, first, unit, written, kind):
+    times = [first, "", first + 1]
+    content = ["u,i,t", *(f"a,x{n},{t}" for n, t in enumerate(times))]
+    if kind == "jsonl":
+        content = [{"u": "a", "i": f"x{n}", "t": t or None} for n, t in enumerate(times)]
+    prepared = prepare("table", {f"t.{kind}": content}, *("--user=u", "--item=i", "--time=t"))
+    assert prepared.lines("inter")[1] == f"a\tx0\t{written}"
+    out = capsys.readouterr().out
+    assert f"read as {unit} since 1970 ({first} is " in out and "--time_unit names another" in out
+
+
+def test_a_unit_that_is_given_is_taken(prepare, capsys):
+    rows = ["u,i,t", "a,x,1588615855070"]
+    named = ("--user=u", "--item=i", "--time=t", "--time_unit=s")
+    assert prepare("table", {"t.csv": rows}, *named).lines("inter")[1].endswith("1588615855070")
+    assert "since 1970" not in capsys.readouterr().out
+
+
+def test_numbers_that_cannot_be_read_are_counted(prepare, capsys):
+    prices = ["36,24 \u20ac", "5", "", "on request", "nan"]
+    rows = [{"u": "a", "i": f"x{n}", "t": n, "price": price} for n, price in enumerate(prices)]
+    named = ("--user=u", "--item=i", "--time=t", "--features", "price:float")
+    prepared = prepare("table", {"t.jsonl": rows}, *named)
+    assert [line.split("\t")[1] for line in prepared.lines("item")[1:]] == ["", "5", "", "", ""]
+    out = capsys.readouterr().out
+    assert "price: 2 values are no numbers, such as '36,24 \u20ac'; left empty" in out
+    assert prepared.card["text"]["no_numbers"] == {"price": 2}
+    assert "| values of price that are no numbers | 2 (left empty) |" in prepared.lines("card.md")
 
 
 def test_html_is_stripped_from_texts(prepare):
