@@ -86,6 +86,7 @@ class ItemTokenizer(nn.Module):
             width = backbone.hidden_size
         elif QUANTIZERS[self.name].reads == TEXT_EMBEDDING:
             width = text_width(self.encoder_name)
+        n_known = len(fields) - 1 - len(cold_items)
         self.whitening: Whitening | None = None
         self.tower: TextTower | None = None
         if QUANTIZERS[self.name].reads == TOWER_VECTOR:
@@ -96,7 +97,7 @@ class ItemTokenizer(nn.Module):
             self.whitening = Whitening(width_read, n_blocks, len(fields) - 1)
             self.tower = TextTower(self.whitening.n_features, width, TOWER_DROPOUT)
             self.tower.requires_grad_(False)  # but while stage 1 trains it
-        self.quantizer = make_quantizer(settings, width, len(fields) - 1)
+        self.quantizer = make_quantizer(settings, width, n_known)
         n_codes = settings["codebook_size"]
         self.sizes = [n_codes] * settings["n_levels"] + [settings["disambiguation_size"]]
         ids = torch.zeros(len(fields), len(self.sizes), dtype=torch.long)
@@ -193,8 +194,8 @@ class ItemTokenizer(nn.Module):
             self.points[1:] = points.to(self.points)
             return
         known = points[self.is_known()[1:].to(points.device)]
-        scale = known.square().mean().sqrt() if known.numel() else 1.0
-        self.points[1:] = (points / scale).to(self.points)
+        scale = float(known.square().mean().sqrt()) if known.numel() else 1.0
+        self.points[1:] = (points / (scale or 1.0)).to(self.points)  # 0: all items are one point
 
     @torch.no_grad()
     def representations(self) -> dict[str, Tensor]:
