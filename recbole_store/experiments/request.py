@@ -27,6 +27,7 @@ from recbole_store.experiments.run.run import run_model
 from recbole_store.experiments.run.run_folder import RESULT, SETTINGS, difference, read_identity
 from recbole_store.settings.property_files import (
     PLUGIN_MODELS,
+    model_folders,
     profile_file,
     read_properties,
     variant_file,
@@ -182,9 +183,14 @@ def run_compared(request: Request) -> int:
     skipped = set() if request.again else finished
     to_run = [run for run in settings if run not in skipped]
     check_writable(results)
+    checked = set()
     for run in {(run.dataset, run.label): run for run in reversed(to_run)}.values():
-        if run.model in PLUGIN_MODELS:
+        # RecBole's models of one kind read the data alike.
+        own = run.model in PLUGIN_MODELS
+        kind = (run.dataset, run.label if own else model_folders()[run.model])
+        if kind not in checked:
             check_start(run.model, run.dataset, settings[run])
+        checked.add(kind)
         for said in _overruled(run, settings[run]):
             print(said)
     for run in settings:

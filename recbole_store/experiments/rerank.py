@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recbole.data import data_preparation
 from recbole.utils import get_model, get_trainer
 
 from recbole_store.errors import SettingsError
 from recbole_store.experiments.results.result_file import read_result
-from recbole_store.experiments.run.build import build
+from recbole_store.experiments.run.build import build, split
 from recbole_store.experiments.run.continuation import BEST
 from recbole_store.experiments.run.fingerprint import protocol_hash
 from recbole_store.plugin.checkpoints import load_weights
@@ -42,7 +41,7 @@ def rank_again(
         raise SettingsError(f"The run in {run_dir} had other settings, data or versions.")
     settings = {**others, "checkpoint_dir": str(run_dir), "show_progress": False}
     config, data = build(model_name, dataset, settings)
-    train_data, valid_data, _ = data_preparation(config, data)
+    train_data, valid_data, _ = split(model_name, config, data)
     model = get_model(model_name)(config, train_data._dataset).to(config["device"])
     trainer = get_trainer(config["MODEL_TYPE"], model_name)(config, model)
     load_weights(weights, model)

@@ -108,7 +108,7 @@ class TokenizedDataset(TextDataset):
         if config["codebook_size"] is None:
             # Which items are cold is known once the data are split; not more than their share.
             n_cold = round((config["cold_items"] or 0) * (self.item_num - 1))
-            n_known = self.item_num - 1 - n_cold
+            n_known = max(self.item_num - 1 - n_cold, 1)
             config["codebook_size"] = usual_codebook_size(n_known, config["n_levels"])
         self._check_codebook(self.item_num - 1)
         config["eval_batch_size"] = users_per_batch(config, self.item_num)
@@ -121,11 +121,12 @@ class TokenizedDataset(TextDataset):
 
     def _check_codebook(self, n_items: int) -> None:
         size = self.config["codebook_size"]
-        if size > n_items:
+        if size > n_items > 1:  # one item alone is no catalogue at all
             known = "" if n_items == self.item_num - 1 else " that are not cold"
             raise SettingsError(
                 f"`codebook_size` is {size}, but {self.config['dataset']} has {n_items} items"
-                f"{known}: a codebook cannot be larger than the catalogue; null is the usual size."
+                f"{known}: a codebook cannot be larger than the catalogue, so set it to {n_items} or "
+                "less."
             )
 
 

@@ -18,6 +18,7 @@ from recbole.model.general_recommender.pop import Pop
 from recbole.trainer import Trainer
 from recbole.utils import case_study
 
+from recbole_store.errors import SettingsError
 from recbole_store.plugin.checkpoints import load_checkpoint, unpickling, wrote
 from recbole_store.plugin.cold_items import withhold
 from recbole_store.plugin.seen_items import hidden_pairs, history_pairs
@@ -101,6 +102,13 @@ def _sort_by_exact_time() -> None:
         load(self, token, dataset_path)
         exact = self.config["exact_time_order"] and self.benchmark_filename_list is None
         if exact and self.time_field in self.inter_feat:
+            missing = self.inter_feat[self.time_field].isna()
+            if missing.any():  # RecBole would put the mean of all times there
+                raise SettingsError(
+                    f"{token}.inter has {missing.sum()} rows without `{self.time_field}`, the "
+                    f"first in line {missing.argmax() + 2}: their place in a history is unknown; "
+                    "leave them out of the file."
+                )
             self.inter_feat = self.inter_feat.sort_values(
                 self.time_field, kind="stable", ignore_index=True
             )

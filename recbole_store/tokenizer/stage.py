@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
-from recbole_store.errors import DisambiguationOverflow
+from recbole_store.errors import DisambiguationOverflow, Diverged
 from recbole_store.llm.length_batches import similar_lengths
 from recbole_store.llm.model_files import cache_folder
 from recbole_store.llm.text_encoder import TextEncoder
@@ -236,6 +236,11 @@ class TokenizerStage:
         """Quantizer, codes and points of all items; cold ones are read, but nothing is fitted to
         them.
         """
+        if not torch.isfinite(vectors).all():  # weights may be numbers whose products are none
+            raise Diverged(
+                "The tokenizer's training diverged: what it makes of texts is no number after its "
+                "last epoch; lower `tokenizer_learning_rate`."
+            )
         fitted = copy.deepcopy(self.tokenizer.quantizer).cpu()
         known = self.tokenizer.is_known()[1:].cpu()
         fitted.progress = self.progress

@@ -238,9 +238,14 @@ def test_another_run_s_checkpoint_is_refused(trained, tmp_path, capsys):
     (tmp_path / "result.json").write_text("{}")
     assert trials.main([*command, f"--trained={tmp_path}", *words]) == 2
     assert "no result of a run" in capsys.readouterr().err
-    shutil.copy(next(run_dir.glob("*.pth")), run_dir / "another.pth")
-    assert trials.main([*command, f"--trained={run_dir}", *words]) == 2
-    assert "holds 2 checkpoints, not one" in capsys.readouterr().err
+    shutil.copytree(run_dir, tmp_path / "damaged")
+    weights = tmp_path / "damaged" / "best.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-9])
+    assert trials.main([*command, f"--trained={tmp_path / 'damaged'}", *words]) == 1
+    assert "best.safetensors is damaged" in capsys.readouterr().err
+    weights.unlink()
+    assert trials.main([*command, f"--trained={tmp_path / 'damaged'}", *words]) == 2
+    assert "best.safetensors is missing" in capsys.readouterr().err
 
 
 def test_a_trained_model_is_no_use_to_other_trials(listed, planted, tmp_path, capsys):

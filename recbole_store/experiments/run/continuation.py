@@ -158,6 +158,10 @@ class Continuation:
         try:
             rest = Rest(train_data, self._batch) if self._batch else train_data
             found = self._train_epoch(rest, epoch_idx, self._summed(loss_func), show_progress)
+        except RuntimeError as error:
+            if "without overflow" not in str(error):  # torch's word for a step beyond fp32
+                raise
+            raise Diverged(f"Training diverged: a step too large in {self._place()}.") from error
         finally:
             hook.remove()
         self._check_weights()
@@ -204,7 +208,7 @@ class Continuation:
         """A last step may break what no loss tells of any more."""
         for name, weight in self.trainer.model.named_parameters():
             if weight.requires_grad and not torch.isfinite(weight).all():
-                raise Diverged(f"Training diverged: `{name}` is no number behind {self._place()}.")
+                raise Diverged(f"Training diverged: `{name}` is no number after {self._place()}.")
 
     def _place(self) -> str:
         return f"epoch {self._epoch}, step {self._batch}"

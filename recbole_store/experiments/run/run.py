@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from recbole.data import data_preparation
 from recbole.utils import get_model, get_trainer, init_seed
 
 from recbole_store.experiments.results.results_folder import replace_file
-from recbole_store.experiments.run.build import build, recbole_refusals
+from recbole_store.experiments.run.build import build, split
 from recbole_store.experiments.run.continuation import Continuation, clear
 from recbole_store.experiments.run.epoch_log import start_logging
 from recbole_store.experiments.run.evaluate import test_model
@@ -48,8 +47,10 @@ from recbole_store.experiments.run.run_folder import (
     opened,
     write_identity,
 )
+from recbole_store.llm.model_files import CACHE_VARIABLE, cache_folder
 from recbole_store.plugin.cold_items import histories_without_cold
 from recbole_store.plugin.register import register
+from recbole_store.settings.property_files import TOKENIZED_MODELS
 
 register()  # the command line imports the package without
 
@@ -124,8 +125,7 @@ def _run(
     n_interactions = dataset.inter_num
     popularity = Popularity(dataset)
     example_users, histories = example_histories(dataset)
-    with recbole_refusals(model_name, dataset_name):
-        train_data, valid_data, test_data = data_preparation(config, dataset)
+    train_data, valid_data, test_data = split(model_name, config, dataset)
     if config["cold_items"]:
         example_users, histories = histories_without_cold(
             example_users, histories, test_data._dataset
@@ -135,6 +135,8 @@ def _run(
     model = get_model(model_name)(config, train_data._dataset).to(config["device"])
     check_can_write(run_dir, "name another folder with --run_dir", bytes_of_run(model))
     check_can_write(TENSORBOARD, "run it from another working directory")
+    if model_name in TOKENIZED_MODELS:
+        check_can_write(cache_folder() / "tokenizers", f"name another folder in ${CACHE_VARIABLE}")
     trainer = get_trainer(config["MODEL_TYPE"], model_name)(config, model)
     continuation = Continuation(trainer, run_dir, config["checkpoint_minutes"])
     epochs = continuation.epochs.epochs

@@ -48,7 +48,9 @@ def opened(folder: Path, is_new: bool = False) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / _LOCK, "a+", encoding="utf-8")  # noqa: SIM115
     except OSError as error:
-        raise SettingsError(f"Cannot make the run's folder {folder}: {error.strerror}.") from error
+        raise SettingsError(
+            f"Cannot make the run's folder {folder}: {error.strerror}; name another with --run_dir."
+        ) from error
     with lock:
         try:
             hold(lock.fileno())
