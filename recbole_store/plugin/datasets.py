@@ -125,8 +125,8 @@ class TokenizedDataset(TextDataset):
             known = "" if n_items == self.item_num - 1 else " that are not cold"
             raise SettingsError(
                 f"`codebook_size` is {size}, but {self.config['dataset']} has {n_items} items"
-                f"{known}: a codebook cannot be larger than the catalogue, so set it to {n_items} or "
-                "less."
+                f"{known}: a codebook cannot be larger than the catalogue; set it to {n_items}, "
+                "or less."
             )
 
 
