@@ -11,7 +11,13 @@ from argparse import SUPPRESS, RawDescriptionHelpFormatter
 from importlib import import_module
 from pathlib import Path
 
-from recbole_store.errors import InputError
+from recbole_store.errors import InputError, RunError
+from recbole_store.experiments.processes import (
+    Terminated,
+    end_with_parent,
+    exit_status,
+    terminating,
+)
 from recbole_store.settings.arguments import Parser
 from recbole_store.settings.property_files import properties_folder
 
@@ -67,18 +73,16 @@ def parser() -> Parser:
     p.add_argument(
         "--model",
         "-m",
-        default="STORE",
         metavar="MODEL[:VARIANT][,...]",
         help="one name, or several with commas (STORE)",
     )
     p.add_argument(
         "--dataset",
         "-d",
-        default="ml-100k",
         metavar="NAME[,...]",
         help="one name, or several with commas (ml-100k)",
     )
-    p.add_argument("--seeds", type=int, default=1, metavar="N", help="seed, seed+1, ... (1)")
+    p.add_argument("--seeds", type=int, metavar="N", help="seed, seed+1, ... (1)")
     p.add_argument(
         "--config_files",
         nargs="+",
@@ -91,6 +95,12 @@ def parser() -> Parser:
         "--profile", metavar="NAME", help="full, for a GPU, or a property file of your own"
     )
     p.add_argument("--run_dir", type=Path, help="folder of a single run (saved/MODEL-DATASET-...)")
+    p.add_argument(
+        "--resume",
+        type=Path,
+        metavar="RUN",
+        help="go on with a run that was cut off, by its folder alone",
+    )
     p.add_argument("--beside", type=Path, help="folder of result files to show in the table")
     p.add_argument(
         "--results",
@@ -98,7 +108,11 @@ def parser() -> Parser:
         metavar="DIR",
         help="results folder (results; a single run is kept only if this is given)",
     )
-    p.add_argument("--again", action="store_true", help="run finished runs of a comparison again")
+    p.add_argument(
+        "--again",
+        action="store_true",
+        help="run finished runs of a comparison again; begin anew what was cut off",
+    )
     p.add_argument(
         "--replace", action="store_true", help="replace kept runs that had other settings"
     )
@@ -128,26 +142,36 @@ def typed_properties(unknown: list[str], error) -> list[tuple[str, str]]:
     return pairs
 
 
+def asked_anew(arguments, pairs: list[tuple[str, str]]) -> list[str]:
+    """Words that say what a run shall be, which a run that goes on knows already."""
+    names = ("model", "dataset", "seeds", "config_files", "profile", "run_dir", "again")
+    words = [f"--{name}" for name in names if getattr(arguments, name)]
+    return words + [f"--{key}" for key, _ in pairs]
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit status: 0 done, 1 a run failed, 2 bad input, 130 interrupted."""
+    """Returns the exit status: 0 done, 1 a run failed, 2 bad input, 130 or 143 interrupted."""
     argv = sys.argv[1:] if argv is None else argv
     if argv and argv[0] in COMMANDS:
         return import_module(COMMANDS[argv[0]]).main(argv[1:])
     p = parser()
     arguments, unknown = p.parse_known_args(argv)
     pairs = typed_properties(unknown, p.error)
-    if arguments.seeds < 1:
+    if arguments.seeds is not None and arguments.seeds < 1:
         p.error(f"--seeds={arguments.seeds}, but must be at least 1")
+    if arguments.resume and (asked := asked_anew(arguments, pairs)):
+        p.error(f"--resume={arguments.resume} goes on as the run was begun: leave out {asked[0]}")
 
     try:
         # Imported late: --help and wrong arguments answer at once, without torch.
         from recbole_store.experiments.comparison.plan import parse_datasets, parse_labels
         from recbole_store.experiments.request import Request, run_compared, run_single
 
+        end_with_parent()
         request = Request(
-            labels=parse_labels(arguments.model),
-            datasets=parse_datasets(arguments.dataset),
-            n_seeds=arguments.seeds,
+            labels=parse_labels(arguments.model or "STORE"),
+            datasets=parse_datasets(arguments.dataset or "ml-100k"),
+            n_seeds=arguments.seeds or 1,
             files=[Path(name) for name in arguments.config_files],
             profile=arguments.profile,
             typed=dict(pairs),
@@ -159,15 +183,16 @@ def main(argv: list[str] | None = None) -> int:
             replace=arguments.replace,
             table=not arguments.no_table,
         )
-        if request.is_single:
-            return run_single(request)
-        return run_compared(request)
-    except InputError as error:
+        if arguments.resume:
+            request = request.of_folder(arguments.resume)
+        with terminating():
+            return run_single(request) if request.is_single else run_compared(request)
+    except (InputError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        return 2 if isinstance(error, InputError) else 1
+    except (KeyboardInterrupt, Terminated) as stop:
+        print("terminated" if isinstance(stop, Terminated) else "interrupted", file=sys.stderr)
+        return exit_status(stop)
 
 
 if __name__ == "__main__":  # the processes of a comparison

@@ -52,3 +52,15 @@ class DataError(InputError):
 
 class BadValue(InputError):
     """A value that cannot be read; whoever knows the file and line turns it into a DataError."""
+
+
+class RunError(RuntimeError):
+    """A run broke after it had begun: exit status 1; the message says where, and what to do."""
+
+
+class Diverged(RunError):
+    """Training came to losses or weights that are no numbers."""
+
+
+class DamagedState(RunError):
+    """A file that a run wrote is not what it wrote."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from recbole_store.errors import InputError, SettingsError
+from recbole_store.errors import InputError, RunError, SettingsError
 from recbole_store.experiments.comparison import runner
 from recbole_store.experiments.comparison.plan import new_run_dir, plan
+from recbole_store.experiments.processes import exit_status
 from recbole_store.experiments.report.tables.tables import console_text
 from recbole_store.experiments.results.groups import comparable_groups
 from recbole_store.experiments.results.kept_run import KeptRun
@@ -23,8 +24,10 @@ from recbole_store.experiments.results.run_key import Run, label_of
 from recbole_store.experiments.run.build import check_start
 from recbole_store.experiments.run.fingerprint import identity
 from recbole_store.experiments.run.run import run_model
+from recbole_store.experiments.run.run_folder import RESULT, SETTINGS, difference, read_identity
 from recbole_store.settings.property_files import (
     PLUGIN_MODELS,
+    model_folders,
     profile_file,
     read_properties,
     variant_file,
@@ -43,6 +46,7 @@ class Request:
         labels: (model, variant) pairs.
         typed: properties and their texts.
         compared_with: models of the comparison that this run is part of.
+        begun: what the folder says of the run that goes on in it; None: a run that is asked for.
         table: whether to print one at the end.
     """
 
@@ -59,6 +63,25 @@ class Request:
     again: bool
     replace: bool
     table: bool
+    begun: dict | None = None
+
+    def of_folder(self, folder: Path) -> Request:
+        """The request of a run that was cut off, from its folder.
+
+        Raises:
+            SettingsError: the folder holds no run.
+        """
+        begun = read_identity(folder)
+        return replace(
+            self,
+            labels=[(begun["model"], begun["variant"])],
+            datasets=[begun["dataset"]],
+            n_seeds=1,
+            files=[folder / SETTINGS],
+            compared_with=begun["models"],
+            run_dir=folder,
+            begun=begun,
+        )
 
     @property
     def is_single(self) -> bool:
@@ -93,6 +116,8 @@ def resolve_all(request: Request) -> dict[Run, dict]:
 def run_single(request: Request) -> int:
     """One run in this process; exit status."""
     ((run, settings),) = resolve_all(request).items()
+    if request.begun:
+        check_same(request, run, settings)
     beside = _beside(request)
     if request.results:
         one = _planned(run, settings)
@@ -100,19 +125,47 @@ def run_single(request: Request) -> int:
         runner.is_finished(one, request.results, request.replace)
         check_writable(request.results)
     run_dir = request.run_dir or new_run_dir(_parent(settings), run)
-    try:
-        run_model(run.model, run.dataset, settings, run_dir, run.variant)
-    except Exception as error:
-        # Into the run's log as well: a comparison names it as the place to look.
-        if logging.getLogger().handlers:
-            is_told = isinstance(error, InputError)
-            logging.getLogger().error(error, exc_info=None if is_told else error)
-        raise
+    if not (request.begun and (run_dir / RESULT).is_file()):  # which has finished
+        _run_model(request, run, settings, run_dir)
     kept = keep(run_dir, request.results) if request.results else KeptRun.from_run_dir(run_dir)
     if request.table:
         _show([kept], beside, request.beside)
         print(f"{kept.label}: {run_dir}/result.json")
     return 0
+
+
+def _run_model(request: Request, run: Run, settings: dict, run_dir: Path) -> None:
+    try:
+        run_model(
+            run.model,
+            run.dataset,
+            settings,
+            run_dir,
+            run.variant,
+            request.models,
+            is_new=request.run_dir is None,
+            again=request.again,
+        )
+    except Exception as error:
+        # Into the run's log as well: a comparison names it as the place to look.
+        if logging.getLogger().handlers:
+            is_told = isinstance(error, (InputError, RunError))
+            logging.getLogger().error(error, exc_info=None if is_told else error)
+        raise
+
+
+def check_same(request: Request, run: Run, settings: dict) -> None:
+    """A run goes on only as what it was begun.
+
+    Raises:
+        SettingsError: its data, or the code, are others by now.
+    """
+    now = identity(run.model, run.dataset, settings, run.variant)
+    if now["protocol_hash"] != request.begun["protocol_hash"]:
+        raise SettingsError(
+            f"{request.run_dir} holds a run of {difference(request.begun, now)}, with which it "
+            "cannot go on: begin it anew."
+        )
 
 
 def run_compared(request: Request) -> int:
@@ -130,9 +183,14 @@ def run_compared(request: Request) -> int:
     skipped = set() if request.again else finished
     to_run = [run for run in settings if run not in skipped]
     check_writable(results)
+    checked = set()
     for run in {(run.dataset, run.label): run for run in reversed(to_run)}.values():
-        if run.model in PLUGIN_MODELS:
+        # RecBole's models of one kind read the data alike.
+        own = run.model in PLUGIN_MODELS
+        kind = (run.dataset, run.label if own else model_folders()[run.model])
+        if kind not in checked:
             check_start(run.model, run.dataset, settings[run])
+        checked.add(kind)
         for said in _overruled(run, settings[run]):
             print(said)
     for run in settings:
@@ -141,7 +199,8 @@ def run_compared(request: Request) -> int:
 
     command = [*runner.PROGRAM, *_passed_on(request)]
     parent = _parent(next(iter(settings.values())))
-    outcome = runner.run_all(to_run, command, results, parent, runner.past_times(earlier))
+    cut_off = {} if request.again else runner.cut_off(parent, [planned[run] for run in to_run])
+    outcome = runner.run_all(to_run, command, results, parent, runner.past_times(earlier), cut_off)
 
     not_made = set(to_run) - outcome.kept
     kept = [
@@ -152,7 +211,9 @@ def run_compared(request: Request) -> int:
         print(f"Kept in {results}: results.csv, pairs.csv, protocol.json.")
     for said in outcome.failed:
         print(said, file=sys.stderr)
-    return 130 if outcome.interrupted else int(bool(outcome.failed))
+    if outcome.stopped_by:
+        return exit_status(outcome.stopped_by)
+    return int(bool(outcome.failed))
 
 
 def _kept_runs(folder: Path) -> list[KeptRun]:

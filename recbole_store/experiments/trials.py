@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from functools import partial
@@ -20,9 +19,16 @@ from pathlib import Path
 
 import yaml
 
-from recbole_store.errors import InputError, SettingsError
+from recbole_store.errors import InputError, RunError, SettingsError
 from recbole_store.experiments.comparison.plan import parse_labels
-from recbole_store.experiments.comparison.runner import PROGRAM, environment
+from recbole_store.experiments.processes import (
+    PROGRAM,
+    Terminated,
+    exit_status,
+    reason,
+    run_process,
+    terminating,
+)
 from recbole_store.experiments.results.results_folder import replace_file
 from recbole_store.experiments.results.trial_file import read_trials, score
 from recbole_store.settings.property_files import (
@@ -46,13 +52,14 @@ def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) ->
         left out: they may choose nothing.
 
     Raises:
-        subprocess.CalledProcessError: the run failed.
+        RunError: the run failed; the message has its log's last lines.
     """
     typed = [f"--{key}={text}" for key, text in told(settings, passed_on).items()]
     with tempfile.TemporaryDirectory() as run_dir:
         command = [*PROGRAM, f"--model={model}", f"--dataset={dataset}"]
         command += [f"--run_dir={run_dir}", "--no_table", *typed]
-        subprocess.run(command, check=True, env=environment())
+        if status := run_process(command):
+            raise RunError(reason(status, Path(run_dir)))
         result = json.loads((Path(run_dir) / "result.json").read_text(encoding="utf-8"))
     return outcome(settings, passed_on, result)
 
@@ -194,7 +201,7 @@ def stem_of(label: str) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit status: 0 done, 1 a trial failed, 2 bad input."""
+    """Returns the exit status: 0 done, 1 a trial failed, 2 bad input, 130 or 143 interrupted."""
     parser = argparse.ArgumentParser(description="Judge a list of settings on validation metrics.")
     parser.add_argument("--model", required=True)
     parser.add_argument("--dataset", default="ml-100k")
@@ -243,13 +250,17 @@ def main(argv: list[str] | None = None) -> int:
             continue
         print(f"\n=== {arguments.model}, trial {number}: {settings} ===", flush=True)
         try:
-            trial = judge(*which, settings, passed_on)
+            with terminating():
+                trial = judge(*which, settings, passed_on)
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-        except subprocess.CalledProcessError as error:
-            print(f"Trial {number} failed ({error}); the others go on.", file=sys.stderr)
+        except RunError as error:
+            print(f"Trial {number} failed: {error}\nThe others go on.", file=sys.stderr)
             continue
+        except (KeyboardInterrupt, Terminated) as stop:
+            print(f"\nStopped: {sum(map(is_done, listed))} of {len(listed)} trials are kept.")
+            return exit_status(stop)
         outdated = found(number)
         trials = [t for t in trials if t not in outdated] + [trial]
         kept.parent.mkdir(parents=True, exist_ok=True)

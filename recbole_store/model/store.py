@@ -394,7 +394,7 @@ class STORE(WindowTargets, SemanticIdModel):
         beams = super().find(decoder, hidden)
         if hidden is not None:
             by_item[hidden] = -torch.inf
-        best, others = by_item.topk(beams.item_ids.size(1))
+        best, others = by_item.topk(min(beams.item_ids.size(1), by_item.size(1)))
         # Where fewer items are left, an item that beam search has found already.
         others = others.where(best > -torch.inf, beams.item_ids[:, :1])
         decoder.restart()

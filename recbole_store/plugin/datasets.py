@@ -106,14 +106,28 @@ class TokenizedDataset(TextDataset):
         check_rules(config.final_config_dict)
         super().__init__(config)
         if config["codebook_size"] is None:
-            config["codebook_size"] = usual_codebook_size(self.item_num - 1, config["n_levels"])
-        if config["codebook_size"] > self.item_num - 1:
-            raise SettingsError(
-                f"`codebook_size` is {config['codebook_size']}, but {config['dataset']} has "
-                f"{self.item_num - 1} items: a codebook cannot be larger than the catalogue."
-            )
+            # Which items are cold is known once the data are split; not more than their share.
+            n_cold = round((config["cold_items"] or 0) * (self.item_num - 1))
+            n_known = max(self.item_num - 1 - n_cold, 1)
+            config["codebook_size"] = usual_codebook_size(n_known, config["n_levels"])
+        self._check_codebook(self.item_num - 1)
         config["eval_batch_size"] = users_per_batch(config, self.item_num)
         self.semantic_ids = torch.zeros(self.item_num, config["n_levels"] + 1, dtype=torch.long)
+
+    def build(self):
+        splits = super().build()
+        self._check_codebook(self.item_num - 1 - len(splits[-1].cold_items))
+        return splits
+
+    def _check_codebook(self, n_items: int) -> None:
+        size = self.config["codebook_size"]
+        if size > n_items > 1:  # one item alone is no catalogue at all
+            known = "" if n_items == self.item_num - 1 else " that are not cold"
+            raise SettingsError(
+                f"`codebook_size` is {size}, but {self.config['dataset']} has {n_items} items"
+                f"{known}: a codebook cannot be larger than the catalogue; set it to {n_items}, "
+                "or less."
+            )
 
 
 class TextWindowDataset(WindowDataset, TextDataset):

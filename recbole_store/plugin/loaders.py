@@ -49,3 +49,34 @@ class SimilarLengths(AroundLoader):
         rows = cat_interactions(pool)
         for batch in similar_lengths(rows[self.length_field], len(pool[0])):
             yield rows[batch]
+
+
+class Rest(AroundLoader):
+    """A RecBole dataloader behind the batches of an epoch that were read already.
+
+    The loader's generator must stand where it stood as the epoch began. Batches that were read are
+    only counted: putting one together may draw random numbers, which were drawn already.
+    """
+
+    def __init__(self, loader, n_read: int):
+        super().__init__(loader)
+        self.n_read = n_read
+
+    def __iter__(self) -> Iterator:
+        put_together, left = self.loader.collate_fn, self.n_read
+
+        def skip(index):
+            nonlocal left
+            if left == 0:
+                return put_together(index)
+            left -= 1
+            return None
+
+        self.loader.collate_fn = skip
+        try:
+            batches = iter(self.loader)  # which asks for the method once
+        finally:
+            self.loader.collate_fn = put_together
+        for place, batch in enumerate(batches):
+            if place >= self.n_read:
+                yield batch

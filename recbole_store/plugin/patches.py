@@ -7,7 +7,7 @@ than RecBole knows are the affair of compatibility.py.
 from __future__ import annotations
 
 import importlib
-import os
+import warnings
 from functools import wraps
 
 import torch
@@ -15,9 +15,14 @@ from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.data.dataset import Dataset
 from recbole.evaluator import collector as recbole_collector
 from recbole.model.general_recommender.pop import Pop
+from recbole.trainer import Trainer
+from recbole.utils import case_study
 
+from recbole_store.errors import SettingsError
+from recbole_store.plugin.checkpoints import load_checkpoint, unpickling, wrote
 from recbole_store.plugin.cold_items import withhold
 from recbole_store.plugin.seen_items import hidden_pairs, history_pairs
+from recbole_store.plugin.topk_collector import with_empty_places
 from recbole_store.plugin.validation_gap import leave_gap
 
 
@@ -28,6 +33,7 @@ def mend_recbole() -> None:
     _sort_by_exact_time()
     _choose_what_is_ranked()
     _mend_collector()
+    _rank_all_items()
     _mend_pop()
 
 
@@ -39,8 +45,49 @@ def _stop_anomaly_mode() -> None:
 
 
 def _load_own_checkpoints() -> None:
-    # RecBole's checkpoints are pickles that hold a Config, which torch >= 2.6 refuses by default.
-    os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    """Let RecBole load the checkpoints that a person names or this process has written.
+
+    They are pickles that hold a Config, which torch >= 2.6 refuses by default; and a pickle
+    executes what its author wrote, so all others are still refused.
+    """
+    save, evaluate, resume = Trainer._save_checkpoint, Trainer.evaluate, Trainer.resume_checkpoint
+
+    @wraps(save)
+    def save_checkpoint(self, epoch, verbose=True, **kwargs):
+        save(self, epoch, verbose, **kwargs)
+        wrote(kwargs.get("saved_model_file", self.saved_model_file))
+
+    @wraps(evaluate)
+    def evaluate_checkpoint(
+        self, eval_data, load_best_model=True, model_file=None, show_progress=False
+    ):
+        if load_best_model and eval_data:
+            file = model_file or self.saved_model_file
+            found = load_checkpoint(file, self.device, is_named=model_file is not None)
+            self.model.load_state_dict(found["state_dict"])
+            self.model.load_other_parameter(found.get("other_parameter"))
+        return evaluate(self, eval_data, False, None, show_progress)
+
+    @wraps(resume)
+    def resume_checkpoint(self, resume_file):
+        with unpickling():
+            resume(self, resume_file)
+        wrote(resume_file)  # in so far as whoever named it trusts it
+
+    Trainer._save_checkpoint, Trainer.evaluate = save_checkpoint, evaluate_checkpoint
+    Trainer.resume_checkpoint = resume_checkpoint
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray's, of setuptools
+        quick_start = importlib.import_module("recbole.quick_start.quick_start")
+    load_named = quick_start.load_data_and_model
+
+    @wraps(load_named)
+    def load_data_and_model(model_file):
+        with unpickling():
+            return load_named(model_file)
+
+    quick_start.load_data_and_model = load_data_and_model
+    importlib.import_module("recbole.quick_start").load_data_and_model = load_data_and_model
 
 
 def _sort_by_exact_time() -> None:
@@ -55,6 +102,13 @@ def _sort_by_exact_time() -> None:
         load(self, token, dataset_path)
         exact = self.config["exact_time_order"] and self.benchmark_filename_list is None
         if exact and self.time_field in self.inter_feat:
+            missing = self.inter_feat[self.time_field].isna()
+            if missing.any():  # RecBole would put the mean of all times there
+                raise SettingsError(
+                    f"{token}.inter has {missing.sum()} rows without `{self.time_field}`, the "
+                    f"first in line {missing.argmax() + 2}: their place in a history is unknown; "
+                    "leave them out of the file."
+                )
             self.inter_feat = self.inter_feat.sort_values(
                 self.time_field, kind="stable", ignore_index=True
             )
@@ -107,15 +161,33 @@ def _choose_what_is_ranked() -> None:
 
 
 def _mend_collector() -> None:
-    """Let coverage, popularity, Gini, entropy and tail metrics run (2191).
+    """Let coverage, popularity, Gini, entropy and tail metrics run (2191), and long cut-offs.
 
     The collector moves all it holds to the CPU, also the plain numbers and counters that these
-    metrics need, which cannot be moved.
+    metrics need, which cannot be moved. Of fewer items than the largest ``topk`` all are ranked;
+    the places behind them hold nothing, which is no hit.
     """
     collect = recbole_collector.Collector.get_data_struct
+    collect_batch = recbole_collector.Collector.eval_batch_collect
+
+    @wraps(collect_batch)
+    def eval_batch_collect(self, scores_tensor, interaction, positive_u, positive_i):
+        wanted = self.topk
+        if scores_tensor.dim() == 2:
+            self.topk = [min(max(wanted), scores_tensor.size(1))]
+        try:
+            collect_batch(self, scores_tensor, interaction, positive_u, positive_i)
+        finally:
+            self.topk = wanted
 
     def get_data_struct(self):
         held = self.data_struct._data_dict
+        if self.topk and "rec.items" in held:
+            held["rec.items"] = with_empty_places(held["rec.items"], max(self.topk))
+        if self.topk and "rec.topk" in held:
+            hits, n_positives = held["rec.topk"].split([held["rec.topk"].size(1) - 1, 1], dim=1)
+            hits = with_empty_places(hits, max(self.topk))
+            held["rec.topk"] = torch.cat([hits, n_positives], dim=1)
         plain = {name: held.pop(name) for name in list(held) if not torch.is_tensor(held[name])}
         struct = collect(self)
         for name, value in plain.items():
@@ -124,6 +196,18 @@ def _mend_collector() -> None:
         return struct
 
     recbole_collector.Collector.get_data_struct = get_data_struct
+    recbole_collector.Collector.eval_batch_collect = eval_batch_collect
+
+
+def _rank_all_items() -> None:
+    """Let RecBole's case study ask for more items than there are: all of them are ranked."""
+
+    @wraps(case_study.full_sort_topk)
+    def full_sort_topk(uid_series, model, test_data, k, device=None):
+        scores = case_study.full_sort_scores(uid_series, model, test_data, device)
+        return torch.topk(scores, min(k, scores.size(1) - 1))  # but padding
+
+    case_study.full_sort_topk = full_sort_topk
 
 
 def _mend_pop() -> None:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from recbole.evaluator.collector import Collector
 from recbole.evaluator.register import Register
+from torch import Tensor
 
 from recbole_store.generator.beam_search import Beams
 
@@ -32,6 +33,11 @@ def users_per_batch(config, n_items: int) -> int:
     return max(min(config["eval_batch_size"], MAX_SCORES // n_items), 1)
 
 
+def with_empty_places(values: Tensor, k: int) -> Tensor:
+    """Rows of a catalogue of less than k items, [B, n], with zeros up to k."""
+    return F.pad(values, (0, max(k - values.size(1), 0)))
+
+
 class TopKCollector(Collector):
     """Takes a batch's :class:`Beams` where RecBole's takes a dense matrix of scores."""
 
@@ -40,8 +46,7 @@ class TopKCollector(Collector):
             super().eval_batch_collect(scores_tensor, interaction, positive_u, positive_i)
             return
         k = max(self.topk)
-        items = scores_tensor.item_ids[:, :k]
-        items = F.pad(items, (0, k - items.size(1)))  # a catalogue of less than k items
+        items = with_empty_places(scores_tensor.item_ids[:, :k], k)
         if self.register.need("rec.items"):
             self.data_struct.update_tensor("rec.items", items)
         if self.register.need("rec.topk"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -13,8 +14,11 @@ from recbole.utils import init_seed
 from recbole_store.data.popularity import popularity_bounds
 from recbole_store.generator.scores import dense_scores
 from recbole_store.generator.windows import with_targets
+from recbole_store.llm.length_batches import POOL
+from recbole_store.plugin.checkpoints import load_weights, save_weights
 from recbole_store.plugin.item_dropout import ItemDropout
 from recbole_store.plugin.loaders import SimilarLengths
+from recbole_store.plugin.progress import Progress
 from recbole_store.plugin.topk_collector import TopKCollector, is_ranked_by_topk
 from recbole_store.tokenizer.cache import stage_keys
 from recbole_store.tokenizer.co_occurrence import (
@@ -30,8 +34,54 @@ from recbole_store.tokenizer.text_tower import Windows
 log = logging.getLogger(__name__)
 
 
-class SASRecAllTrainer(Trainer):
-    """RecBole's trainer, on batches of windows of similar length."""
+class PluginTrainer(Trainer):
+    """RecBole's trainer, on batches of rows of similar length, with weights that are no pickle.
+
+    RecBole's own checkpoint is written as well, for RecBole's tools; it is read only where its
+    file is named.
+
+    Attributes:
+        weights_file: where the best epoch's weights are, beside RecBole's checkpoint.
+        reads_ahead: batches that are read at once.
+    """
+
+    reads_ahead = POOL
+
+    def __init__(self, config, model):
+        super().__init__(config, model)
+        # RecBole's name tells the second; two runs may well begin in one.
+        unique = Path(self.saved_model_file)
+        self.saved_model_file = str(unique.with_stem(f"{unique.stem}-{uuid4().hex[:8]}"))
+        self.weights_file = Path(self.saved_model_file).with_suffix(".safetensors")
+
+    def training_loss(self, interaction):
+        """What a batch's step goes down."""
+        return self.model.calculate_loss(interaction)
+
+    def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
+        rows = training_batches(train_data, self.config, self.model)
+        return super()._train_epoch(rows, epoch_idx, loss_func or self.training_loss, show_progress)
+
+    def _save_checkpoint(self, epoch, verbose=True, **kwargs):
+        super()._save_checkpoint(epoch, verbose, **kwargs)
+        save_weights(self.weights_file, self.model)
+
+    def evaluate(self, eval_data, load_best_model=True, model_file=None, show_progress=False):
+        if load_best_model and model_file is None and eval_data:
+            load_weights(self.weights_file, self.model)
+            load_best_model = False
+        return super().evaluate(eval_data, load_best_model, model_file, show_progress)
+
+    def own_progress(self) -> dict:
+        """What an epoch has got to beyond model, optimizer and rows; tensors and plain values."""
+        return {}
+
+    def set_own_progress(self, progress: dict) -> None:
+        """Go on from what :meth:`own_progress` told."""
+
+
+class SASRecAllTrainer(PluginTrainer):
+    """Starts items' vectors from what training histories put together, if asked to."""
 
     def fit(self, train_data, *args, **kwargs):
         if self.config["collaborative_start"]:
@@ -43,12 +93,8 @@ class SASRecAllTrainer(Trainer):
             )
         return super().fit(train_data, *args, **kwargs)
 
-    def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
-        windows = training_batches(train_data, self.config, self.model)
-        return super()._train_epoch(windows, epoch_idx, loss_func, show_progress)
 
-
-class NeighboursTrainer(Trainer):
+class NeighboursTrainer(PluginTrainer):
     """RecBole's trainer for a model that has nothing to learn."""
 
     learns = False
@@ -57,24 +103,25 @@ class NeighboursTrainer(Trainer):
         return 0.0
 
 
-class TextTowerTrainer(Trainer):
-    """RecBole's trainer on windows, once the texts are read."""
+class TextTowerTrainer(PluginTrainer):
+    """A trainer on windows, once the texts are read."""
 
     def fit(self, train_data, *args, **kwargs):
         self.model.read_texts()
         init_seed(self.config["seed"], self.config["reproducibility"])
         return super().fit(train_data, *args, **kwargs)
 
-    def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
-        windows = training_batches(train_data, self.config, self.model)
-        return super()._train_epoch(windows, epoch_idx, loss_func, show_progress)
 
+class SemanticIdTrainer(PluginTrainer):
+    """A trainer for models of semantic IDs, with the tokenizer stage before RecBole's ``fit``.
 
-class SemanticIdTrainer(Trainer):
-    """RecBole's trainer for models of semantic IDs, with the tokenizer stage before it.
+    Early stopping, the best epoch and TensorBoard are RecBole's own.
 
-    Early stopping, checkpoints of the best epoch and TensorBoard are RecBole's own.
+    Attributes:
+        tokenizer_progress: where a tokenizer stage that is cut off is found again; None: nowhere.
     """
+
+    tokenizer_progress: Progress | None = None
 
     def __init__(self, config, model):
         super().__init__(config, model)
@@ -143,28 +190,20 @@ class SemanticIdTrainer(Trainer):
             scores[hidden] = -torch.inf
         return interaction, scores, positive_u, positive_i
 
-    def evaluate(self, eval_data, load_best_model=True, **kwargs):
-        """RecBole's evaluation; says for how many users beam search is certain of its top-k."""
+    def evaluate(self, eval_data, *args, **kwargs):
+        """RecBole's evaluation; the model then knows for how many users its top-k is certain."""
         self._certain = []
-        result = super().evaluate(eval_data, load_best_model, **kwargs)
+        result = super().evaluate(eval_data, *args, **kwargs)
         if self._certain:
             shares = torch.cat(self._certain).float().mean(0).tolist()
             self.model.certain = dict(zip(self.config["topk"], shares, strict=True))
-            if load_best_model:  # the test, not each epoch's validation
-                said = (f"@{k} for {share:.0%}" for k, share in self.model.certain.items())
-                log.info("Top-k certain to be that of the whole catalogue: %s", ", ".join(said))
         return result
-
-    def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
-        """RecBole's epoch, on batches of rows of similar length."""
-        rows = training_batches(train_data, self.config, self.model)
-        return super()._train_epoch(rows, epoch_idx, loss_func, show_progress)
 
     def tokenize_items(self, dataset, valid_data=None, show_progress: bool = False) -> None:
         """Give every item its semantic ID, and write the table beside the checkpoint."""
         tokenizer = self.model.item_tokenizer
         settings = {key: self.config[key] for key in stage_keys(tokenizer.name)}
-        stage = TokenizerStage(tokenizer, settings, self._build_optimizer)
+        stage = TokenizerStage(tokenizer, settings, self._build_optimizer, self.tokenizer_progress)
         together = None
         if stage.reads_company:
             together = training_co_occurrence(dataset, self.model.n_items)
@@ -215,12 +254,13 @@ class STORETrainer(SemanticIdTrainer):
             )
         super()._begin_recommender(train_data)
 
-    def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
-        return super()._train_epoch(
-            train_data, epoch_idx, loss_func or self._accumulated_loss, show_progress
-        )
+    def own_progress(self) -> dict:
+        return {"text_batches": self.model.item_tokenizer.token_texts.waiting}
 
-    def _accumulated_loss(self, interaction):
+    def set_own_progress(self, progress: dict) -> None:
+        self.model.item_tokenizer.token_texts.waiting = progress["text_batches"]
+
+    def training_loss(self, interaction):
         """A batch's loss, with the gradients of all but its last piece accumulated already.
 
         RecBole has zeroed the gradients; it adds those of the last piece, clips and steps.
@@ -243,9 +283,23 @@ class STORETrainer(SemanticIdTrainer):
 class TIGERTrainer(SemanticIdTrainer):
     """Draws the targets of each epoch, where ``targets_per_user`` bounds them."""
 
+    _drawn_for = -1  # the epoch that the data set's targets were drawn for
+
+    def _begin_recommender(self, train_data) -> None:
+        self._rows = train_data.dataset
+        super()._begin_recommender(train_data)
+
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
-        train_data.dataset.draw_targets()
+        if self._drawn_for != epoch_idx:
+            self._rows.draw_targets()
+            self._drawn_for = epoch_idx
         return super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
+
+    def own_progress(self) -> dict:
+        return {"drawn": self._rows.drawn, "drawn_for": self._drawn_for}
+
+    def set_own_progress(self, progress: dict) -> None:
+        self._rows.drawn, self._drawn_for = progress["drawn"], progress["drawn_for"]
 
 
 def training_windows(dataset, model) -> Windows:
@@ -273,6 +327,8 @@ def schedule(
 ) -> None:
     """Raise the learning rates linearly at first; later let them fall.
 
+    The schedule goes with the optimizer, as its ``rates``.
+
     Args:
         warmup_steps: over which they rise.
         decay_after: steps after which they fall with the inverse square root of the step; None:
@@ -291,3 +347,4 @@ def schedule(
 
     rates = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
     optimizer.register_step_post_hook(lambda *_: rates.step())
+    optimizer.rates = rates

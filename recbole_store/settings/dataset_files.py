@@ -63,6 +63,61 @@ def columns_of(path: Path, settings: dict) -> dict[str, str]:
     return {name: kind for name, _, kind in (field.partition(":") for field in fields)}
 
 
+def check_columns(settings: dict, dataset: str, folder: Path) -> None:
+    """Users, items and, where they order the rows, times must be there, and of their types.
+
+    Args:
+        settings: with RecBole's defaults.
+
+    Raises:
+        SettingsError: naming the column and what the file has.
+    """
+    is_split = bool(settings.get("benchmark_filename"))  # by whoever made the files
+    needed = {"USER_ID_FIELD": "token", "ITEM_ID_FIELD": "token"}
+    if settings["eval_args"]["order"] == "TO" and not is_split:
+        needed["TIME_FIELD"] = "float"
+    if "labeled" in str(settings["eval_args"].get("mode")) and not settings.get("threshold"):
+        needed["LABEL_FIELD"] = "float"
+    loaded = (settings.get("load_col") or {}).get("inter")
+    for path in _interaction_files(settings, dataset, folder):
+        columns = columns_of(path, settings)
+        if untyped := next((name for name, kind in columns.items() if not kind), None):
+            raise SettingsError(
+                f"{path}, line 1: `{untyped}` has no type; the first line names columns as "
+                "NAME:TYPE, such as user_id:token, separated as `field_separator` says."
+            )
+        for key, kind in needed.items():
+            name = settings[key]
+            if name not in columns:
+                raise SettingsError(
+                    f"{path} has no column `{name}` (`{key}`){nearest(str(name), columns)}; it has "
+                    f"{', '.join(columns)}{_WITHOUT.get(key, '')}."
+                )
+            if columns[name] != kind:
+                raise SettingsError(
+                    f"{path} has `{name}:{columns[name]}`, but `{key}` must be {kind}: write "
+                    f"{name}:{kind} into its first line."
+                )
+            if loaded not in (None, "*") and name not in loaded:
+                raise SettingsError(
+                    f"`load_col` loads {', '.join(map(str, loaded))} of {path}, but `{name}` "
+                    f"(`{key}`) is needed as well."
+                )
+
+
+# What to do without a column.
+_WITHOUT = {
+    "TIME_FIELD": (
+        "; the order TO needs times, and without them general models can be tested with "
+        "`eval_args: {order: RO}`"
+    ),
+    "LABEL_FIELD": (
+        "; the mode labeled needs labels, which `threshold` can make of ratings, such as "
+        "{rating: 4}"
+    ),
+}
+
+
 def check_value_filters(settings: dict, dataset: str, folder: Path) -> None:
     """``val_interval`` must fit its columns: what RecBole cannot read filters nothing.
 

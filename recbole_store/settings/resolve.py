@@ -6,9 +6,15 @@ from pathlib import Path
 
 from recbole_store.errors import SettingsError
 from recbole_store.settings.checks import check_rules
-from recbole_store.settings.dataset_files import check_dataset, check_value_filters, item_features
+from recbole_store.settings.dataset_files import (
+    check_columns,
+    check_dataset,
+    check_value_filters,
+    item_features,
+)
 from recbole_store.settings.declared import Declared
 from recbole_store.settings.defaults import plugin_defaults, recbole_defaults
+from recbole_store.settings.evaluation_rules import check_evaluation
 from recbole_store.settings.keys import check_keys, declared_keys
 from recbole_store.settings.property_files import (
     model_folders,
@@ -57,7 +63,9 @@ def resolve(
     merged.update(given, eval_args=eval_args)
     everything = {**recbole_defaults(model, dataset), **merged}
     check_rules(everything)
+    check_evaluation(model, everything)
     folder = check_dataset(everything, dataset)
+    check_columns(everything, dataset, folder)
     check_value_filters(everything, dataset, folder)
     if "selected_features" in recbole_defaults(model, dataset):  # of models such as SASRecF
         merged.update(item_features(everything, dataset, folder))

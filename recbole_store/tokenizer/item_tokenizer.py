@@ -83,6 +83,7 @@ class ItemTokenizer(nn.Module):
             width = backbone.hidden_size
         elif QUANTIZERS[self.name].reads == TEXT_EMBEDDING:
             width = text_width(self.encoder_name)
+        n_known = len(fields) - 1 - len(cold_items)
         self.whitening: Whitening | None = None
         self.tower: TextTower | None = None
         if QUANTIZERS[self.name].reads == TOWER_VECTOR:
@@ -93,7 +94,7 @@ class ItemTokenizer(nn.Module):
             self.whitening = Whitening(width_read, n_blocks, len(fields) - 1)
             self.tower = TextTower(self.whitening.n_features, width, TOWER_DROPOUT)
             self.tower.requires_grad_(False)  # but while stage 1 trains it
-        self.quantizer = make_quantizer(settings, width, len(fields) - 1)
+        self.quantizer = make_quantizer(settings, width, n_known)
         n_codes = settings["codebook_size"]
         self.sizes = [n_codes] * settings["n_levels"] + [settings["disambiguation_size"]]
         ids = torch.zeros(len(fields), len(self.sizes), dtype=torch.long)
@@ -240,8 +241,8 @@ class ItemTokenizer(nn.Module):
             self.points[1:] = points.to(self.points)
             return
         known = points[self.is_known()[1:].to(points.device)]
-        if known.numel():
-            self.point_scale.copy_(known.square().mean().sqrt())
+        scale = float(known.square().mean().sqrt()) if known.numel() else 1.0
+        self.point_scale.fill_(scale or 1.0)  # 0: all items are one point
         self.points[1:] = (points / self.point_scale.to(points)).to(self.points)
 
     @torch.no_grad()

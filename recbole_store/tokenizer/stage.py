@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import math
@@ -17,14 +18,18 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
-from recbole_store.errors import DisambiguationOverflow
+from recbole_store.errors import DisambiguationOverflow, Diverged
 from recbole_store.llm.length_batches import similar_lengths
 from recbole_store.llm.model_files import cache_folder
 from recbole_store.llm.text_encoder import TextEncoder
 from recbole_store.tokenizer.cache import fingerprint
 from recbole_store.tokenizer.co_occurrence import collaborative_factors
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
-from recbole_store.tokenizer.losses import collaborative_positives, tokenizer_losses
+from recbole_store.tokenizer.losses import (
+    TokenizerLosses,
+    collaborative_positives,
+    tokenizer_losses,
+)
 from recbole_store.tokenizer.quantizers.base import (
     DENSE_TOKENS,
     NOTHING,
@@ -33,6 +38,7 @@ from recbole_store.tokenizer.quantizers.base import (
     code_means,
 )
 from recbole_store.tokenizer.semantic_ids import disambiguate
+from recbole_store.tokenizer.stage_progress import StageProgress, check_loss, check_weights
 from recbole_store.tokenizer.text_tower import Windows, tower_loss
 
 log = logging.getLogger(__name__)
@@ -45,7 +51,9 @@ class TokenizerStage:
         tokenizer: to be fitted.
         settings: of :func:`recbole_store.tokenizer.cache.stage_keys` and no others, so that
             whatever the stage reads is in the cache's key.
-        new_optimizer: called with ``params`` and ``learning_rate``.
+        new_optimizer: called with ``params`` and ``learning_rate``; its schedule is its ``rates``.
+        progress: a :class:`recbole_store.plugin.progress.Progress`, where a stage that is cut off
+            is found again; None: it begins anew.
     """
 
     def __init__(
@@ -53,8 +61,10 @@ class TokenizerStage:
         tokenizer: ItemTokenizer,
         settings: Mapping,
         new_optimizer: Callable[..., torch.optim.Optimizer],
+        progress=None,
     ):
         self.tokenizer, self.settings, self.new_optimizer = tokenizer, settings, new_optimizer
+        self._progress, self.progress = progress, StageProgress()
         self.encoder: TextEncoder | None = None
         if tokenizer.reads == TEXT_EMBEDDING:
             self.encoder = TextEncoder(tokenizer.encoder_name, tokenizer.device)
@@ -138,6 +148,9 @@ class TokenizerStage:
         self, name: str, together, windows: Windows | None, show_progress: bool
     ) -> dict:
         cached = self.cache_file(name, together, windows)
+        self.progress = StageProgress(self._progress, cached.stem)
+        if self.progress.found:
+            return {**self.progress.found, "cached": False}
         if cached.is_file():
             log.info("Tokenizer: unchanged since an earlier run, taken from %s", cached)
             return {**torch.load(cached, map_location="cpu", weights_only=True), "cached": True}
@@ -148,12 +161,24 @@ class TokenizerStage:
             stage = self._train_tower(windows, show_progress)
         else:
             stage = self._quantize()
-        stage["seconds"] = time.perf_counter() - start
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        part = cached.with_suffix(f".{time.time_ns()}")
-        torch.save(stage, part)
-        part.rename(cached)  # a killed run leaves no half-written cache
+        stage["seconds"] = self.progress.spent_before_s + time.perf_counter() - start
+        self.progress.finish(stage)
+        self._write(stage, cached)
         return {**stage, "cached": False}
+
+    def _write(self, stage: dict, cached: Path) -> None:
+        """Into the cache, in one step; a run that keeps the result itself can do without."""
+        part = cached.with_suffix(f".{time.time_ns()}")
+        try:
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(stage, part)
+            part.rename(cached)
+        except (OSError, RuntimeError) as error:  # torch has its own words for a full disk
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            if not self.progress.is_kept:
+                raise
+            log.info("The tokenizer is in the run's folder alone: %s (%s).", cached.parent, error)
 
     def cache_file(self, name: str, together, windows: Windows | None) -> Path:
         """Where the result is kept: another file for whatever else it depends on."""
@@ -211,8 +236,14 @@ class TokenizerStage:
         """Quantizer, codes and points of all items; cold ones are read, but nothing is fitted to
         them.
         """
+        if not torch.isfinite(vectors).all():  # weights may be numbers whose products are none
+            raise Diverged(
+                "The tokenizer's training diverged: what it makes of texts is no number after its "
+                "last epoch; lower `tokenizer_learning_rate`."
+            )
         fitted = copy.deepcopy(self.tokenizer.quantizer).cpu()
         known = self.tokenizer.is_known()[1:].cpu()
+        fitted.progress = self.progress
         codes = fitted.fit(vectors[known], self.settings["seed"])
         return {
             "codes": codes if known.all() else fitted.assign(vectors),
@@ -241,17 +272,24 @@ class TokenizerStage:
             settings["contrastive_weight"],
             settings["decorrelation_weight"],
         )
-        rng = random.Random(settings["seed"])
-        items, batch_size = list(tokenizer.to_learn), settings["tokenizer_batch_size"]
+        at = _Place(list(tokenizer.to_learn), random.Random(settings["seed"]))
+        if begun := self.progress.take_up(trained, optimizer):
+            at.go_to(begun)
+        items, rng, batch_size = at.items, at.rng, settings["tokenizer_batch_size"]
         n_epochs = settings["tokenizer_epochs"] if any(weights) else 0
         steps = -(-len(items) // batch_size)
-        reconstruction = None
-        with tqdm(total=n_epochs * steps, disable=not show_progress, desc="Tokenizer") as bar:
-            for epoch in range(n_epochs):
-                rng.shuffle(items)
-                sums = [0.0, 0.0, 0.0]
-                for start in range(0, len(items), batch_size):
-                    batch = items[start : start + batch_size]
+        bar = tqdm(
+            total=n_epochs * steps,
+            initial=at.epoch * steps + at.start // batch_size,
+            disable=not show_progress,
+            desc="Tokenizer",
+        )
+        with bar:
+            while at.epoch < n_epochs:
+                if at.start == 0:
+                    at.begin_epoch()
+                while at.start < len(items):
+                    batch = items[at.start : at.start + batch_size]
                     losses = tokenizer_losses(
                         tokenizer.slots,
                         backbone,
@@ -263,23 +301,27 @@ class TokenizerStage:
                         settings["attribute_dropout"],
                         rng,
                     )
-                    if torch.isnan(losses.total):
-                        raise ValueError("The tokenizer's training loss is nan.")
+                    check_loss(losses.total, at.epoch, at.start // batch_size + 1)
                     optimizer.zero_grad()
                     losses.total.backward()
                     if settings["clip_grad_norm"]:
                         clip_grad_norm_(trained.values(), **settings["clip_grad_norm"])
                     optimizer.step()
-                    sums = [s + loss.item() for s, loss in zip(sums, losses, strict=True)]
+                    at.go_on(batch_size, losses)
                     bar.update()
-                total, reconstruction, contrastive = (s / steps for s in sums)
+                    if self.progress.is_due and at.start < len(items):
+                        self.progress.keep(at.state(), trained, optimizer)
+                check_weights(trained, at.epoch)
+                total, at.reconstruction, contrastive = (s / steps for s in at.sums)
                 log.info(
                     "tokenizer epoch %d   loss %.4f   reconstruction %.4f   contrastive %.4f",
-                    epoch,
+                    at.epoch,
                     total,
-                    reconstruction,
+                    at.reconstruction,
                     contrastive,
                 )
+                at.epoch, at.start = at.epoch + 1, 0
+                self.progress.keep(at.state(), trained, optimizer)
         optimizer.zero_grad()  # else stage 2 would clip by what stage 1 left behind
         kept = {name: weight.detach().clone() for name, weight in trained.items()}
         dense = tokenizer.quantizer_inputs(tokenizer.texts[1:]).cpu()
@@ -293,7 +335,7 @@ class TokenizerStage:
             **found,
             "code_means": means,
             "code_counts": counts,
-            "reconstruction_loss": reconstruction,
+            "reconstruction_loss": at.reconstruction,
         }
 
     def _train_tower(self, windows: Windows, show_progress: bool) -> dict:
@@ -308,18 +350,30 @@ class TokenizerStage:
         optimizer = self.new_optimizer(
             params=list(tower.parameters()), learning_rate=settings["tokenizer_learning_rate"]
         )
+        trained = dict(tower.named_parameters())
+        # The loss is None until training begins; batches are those that an epoch has still to read.
+        at = {"epoch": 0, "total": None, "batches": []}
+        at = self.progress.take_up(trained, optimizer) or at
         n_targets = windows.wanted.sum(1)
-        chance, total = math.log(int(known.sum())), None
-        steps = -(-len(n_targets) // settings["tokenizer_batch_size"])
-        steps *= settings["tokenizer_epochs"]
-        with tqdm(total=steps, disable=not show_progress, desc="Tokenizer") as bar:
-            for epoch in range(settings["tokenizer_epochs"]):
-                total = 0.0
-                shuffled = torch.randperm(len(n_targets))
-                batches = similar_lengths(
-                    n_targets[shuffled], settings["tokenizer_batch_size"], shuffled
-                )
-                for rows in batches:
+        chance = math.log(int(known.sum()))
+        n_batches = -(-len(n_targets) // settings["tokenizer_batch_size"])
+        n_epochs = settings["tokenizer_epochs"]
+        bar = tqdm(
+            total=n_batches * n_epochs,
+            initial=n_batches * at["epoch"],
+            disable=not show_progress,
+            desc="Tokenizer",
+        )
+        with bar:
+            while at["epoch"] < n_epochs:
+                if not at["batches"]:
+                    at["total"] = 0.0
+                    shuffled = torch.randperm(len(n_targets))
+                    at["batches"] = similar_lengths(
+                        n_targets[shuffled], settings["tokenizer_batch_size"], shuffled
+                    )
+                while at["batches"]:
+                    rows, *at["batches"] = at["batches"]
                     part = windows.of_rows(rows)
                     items, wanted = (t.to(tokenizer.device) for t in part)
                     if not wanted.any():
@@ -327,17 +381,26 @@ class TokenizerStage:
                     loss = tower_loss(
                         tower, features, items, wanted, ~known, tokenizer.backbone.bf16
                     )
-                    if not torch.isfinite(loss):
-                        raise ValueError("The tokenizer's training loss is not finite.")
+                    check_loss(loss, at["epoch"], n_batches - len(at["batches"]))
                     optimizer.zero_grad()
                     loss.backward()
                     if settings["clip_grad_norm"]:
                         clip_grad_norm_(tower.parameters(), **settings["clip_grad_norm"])
                     optimizer.step()
-                    total += loss.item() * int(wanted.sum())
+                    at["total"] += loss.item() * int(wanted.sum())
                     bar.update()
-                total /= int(n_targets.sum())
-                log.info("tokenizer epoch %d   loss %.4f   (chance %.4f)", epoch, total, chance)
+                    if self.progress.is_due and at["batches"]:
+                        self.progress.keep(at, trained, optimizer)
+                check_weights(trained, at["epoch"])
+                at["total"] /= int(n_targets.sum())
+                log.info(
+                    "tokenizer epoch %d   loss %.4f   (chance %.4f)",
+                    at["epoch"],
+                    at["total"],
+                    chance,
+                )
+                at["epoch"] += 1
+                self.progress.keep(at, trained, optimizer)
         optimizer.zero_grad()  # else stage 2 would clip by what stage 1 left behind
         tower.eval().requires_grad_(False)
         with torch.no_grad():
@@ -353,10 +416,47 @@ class TokenizerStage:
             "weights": {name: w.detach().clone() for name, w in tokenizer.trainable()},
             "whitening": [buffer.clone() for buffer in tokenizer.whitening.buffers()],
             **found,
-            "report": {**found["report"], "tower_loss": total, "chance_loss": chance},
+            "report": {**found["report"], "tower_loss": at["total"], "chance_loss": chance},
             "code_means": means,
             "code_counts": counts,
         }
+
+
+_PLACE = ("items", "epoch", "start", "sums", "reconstruction")
+
+
+class _Place:
+    """Where stage 1's training is.
+
+    Attributes:
+        items: item_ids in this epoch's order.
+        rng: draws that order, and what views of texts leave out.
+        epoch, start: the next step reads ``items`` from ``start`` on.
+        sums: of the epoch's losses so far.
+        reconstruction: mean of the last whole epoch.
+    """
+
+    def __init__(self, items: list[int], rng: random.Random):
+        self.items, self.rng = items, rng
+        self.epoch, self.start, self.sums = 0, 0, [0.0, 0.0, 0.0]
+        self.reconstruction: float | None = None
+
+    def begin_epoch(self) -> None:
+        self.rng.shuffle(self.items)
+        self.sums = [0.0, 0.0, 0.0]
+
+    def go_on(self, n_items: int, losses: TokenizerLosses) -> None:
+        self.start += n_items
+        self.sums = [s + loss.item() for s, loss in zip(self.sums, losses, strict=True)]
+
+    def state(self) -> dict:
+        return {**{name: getattr(self, name) for name in _PLACE}, "rng": self.rng.getstate()}
+
+    def go_to(self, state: dict) -> None:
+        """Where a :meth:`state` was."""
+        for name in _PLACE:
+            setattr(self, name, state[name])
+        self.rng.setstate(state["rng"])
 
 
 def _log(report: dict) -> None:

@@ -14,6 +14,7 @@ class TokenTexts(nn.Module):
 
     Attributes:
         vocabulary: sorted token ids that occur in the texts to learn from.
+        waiting: batches of item_ids that a pass over the items has still to come to.
 
     Args:
         words: of all items, padding first.
@@ -26,7 +27,7 @@ class TokenTexts(nn.Module):
         self.register_buffer("ids", words.ids.int(), persistent=False)
         self.register_buffer("lengths", words.lengths, persistent=False)
         self.register_buffer("vocabulary", words.ids[to_learn].unique(), persistent=False)
-        self._batches: list[list[int]] = []
+        self.waiting: list[list[int]] = []
 
     def words(self, items: list[int]) -> Words:
         """Items' texts as tokens, padded to the longest of them."""
@@ -39,10 +40,10 @@ class TokenTexts(nn.Module):
 
         Items of a batch have texts of similar length, which spares padding.
         """
-        if not self._batches:
+        if not self.waiting:
             n_items = max(round(share * len(self.to_learn)), 1)
             shuffled = torch.tensor(self.to_learn)
             shuffled = shuffled[torch.randperm(len(shuffled))]
             lengths = self.lengths.cpu()[shuffled]
-            self._batches = [b.tolist() for b in similar_lengths(lengths, n_items, shuffled)]
-        return self._batches.pop()
+            self.waiting = [b.tolist() for b in similar_lengths(lengths, n_items, shuffled)]
+        return self.waiting.pop()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 
 import pytest
 from planted_store import store_settings
 
+from recbole_store.errors import RunError
 from recbole_store.experiments import trials
 from recbole_store.experiments.run.run import run_model
 from recbole_store.settings.resolve import resolve
@@ -57,7 +57,7 @@ def test_what_is_kept_is_not_run_again(listed, planted, tmp_path, monkeypatch):
     def run_trial(model, dataset, settings, passed_on):
         ran.append(settings)
         if len(ran) == 1:
-            raise subprocess.CalledProcessError(1, "run")
+            raise RunError("exit status 1")
         return outcome(model, dataset, settings, passed_on)
 
     monkeypatch.setattr(trials, "run_trial", run_trial)
@@ -122,7 +122,7 @@ def test_trials_of_a_model_with_other_settings_are_run_again(
 def test_trials_under_other_conditions_do_not_count(listed, planted, tmp_path, monkeypatch, capsys):
     def run_trial(model, dataset, settings, passed_on):
         if "--epochs=1" not in passed_on:
-            raise subprocess.CalledProcessError(1, "run")
+            raise RunError("exit status 1")
         return outcome(model, dataset, settings, passed_on)
 
     monkeypatch.setattr(trials, "run_trial", run_trial)
@@ -238,9 +238,14 @@ def test_another_run_s_checkpoint_is_refused(trained, tmp_path, capsys):
     (tmp_path / "result.json").write_text("{}")
     assert trials.main([*command, f"--trained={tmp_path}", *words]) == 2
     assert "no result of a run" in capsys.readouterr().err
-    shutil.copy(next(run_dir.glob("*.pth")), run_dir / "another.pth")
-    assert trials.main([*command, f"--trained={run_dir}", *words]) == 2
-    assert "holds 2 checkpoints, not one" in capsys.readouterr().err
+    shutil.copytree(run_dir, tmp_path / "damaged")
+    weights = tmp_path / "damaged" / "best.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-9])
+    assert trials.main([*command, f"--trained={tmp_path / 'damaged'}", *words]) == 1
+    assert "best.safetensors is damaged" in capsys.readouterr().err
+    weights.unlink()
+    assert trials.main([*command, f"--trained={tmp_path / 'damaged'}", *words]) == 2
+    assert "best.safetensors is missing" in capsys.readouterr().err
 
 
 def test_a_trained_model_is_no_use_to_other_trials(listed, planted, tmp_path, capsys):

@@ -37,7 +37,7 @@ def gradients(prepared, **changes) -> tuple[dict[str, torch.Tensor], tuple[float
         return forward(inputs, *args, **kwargs)
 
     model.backbone.forward = counted
-    losses = trainer._accumulated_loss(first_rows(prepared.train, 13))
+    losses = trainer.training_loss(first_rows(prepared.train, 13))
     sum(losses).backward()
     found = {n: w.grad for n, w in model.named_parameters() if w.grad is not None}
     return found, tuple(loss.item() for loss in losses), rows
@@ -65,7 +65,7 @@ def test_micro_batches_of_sampled_negatives_alone_weigh_nothing(prepared):
     trainer = make_trainer(prepared, model, micro_batch_size=2)
     batch = first_rows(prepared.train, 8)
     batch.interaction["label"] = torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
-    whole, pieces = model.calculate_loss(batch), trainer._accumulated_loss(batch)
+    whole, pieces = model.calculate_loss(batch), trainer.training_loss(batch)
     assert whole > 0
     assert_close(pieces, whole, **CLOSE)
 

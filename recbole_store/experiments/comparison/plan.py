@@ -70,5 +70,8 @@ def new_run_dir(parent: Path, run: Run) -> Path:
     try:
         candidate.mkdir(parents=True)
     except OSError as error:
-        raise SettingsError(f"Cannot make the folder {candidate}: {error.strerror}.") from error
+        raise SettingsError(
+            f"Cannot make the folder {candidate}: {error.strerror}; name another parent with "
+            "--checkpoint_dir."
+        ) from error
     return candidate

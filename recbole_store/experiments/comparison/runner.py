@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -12,23 +9,17 @@ from pathlib import Path
 
 from recbole_store.errors import SettingsError
 from recbole_store.experiments.comparison.plan import new_run_dir
+from recbole_store.experiments.processes import PROGRAM as PROGRAM
+from recbole_store.experiments.processes import Terminated, reason, run_process
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.results_folder import keep, result_path
 from recbole_store.experiments.results.run_key import Run
-
-# That an interrupted run has to end by itself: after the terminal's Ctrl-C, which it got as well,
-# and after ours, for an interruption that came from elsewhere.
-SECONDS_TO_STOP = (2, 20)
-
-# What a run's process is started with, and where it finds this package without an installation.
-PROGRAM = [sys.executable, "-m", "recbole_store.cli"]
-PACKAGE_PARENT = Path(__file__).resolve().parents[3]
-
-
-def environment() -> dict[str, str]:
-    """Of a run's process: as ours, with this very package in reach from any folder."""
-    paths = [str(PACKAGE_PARENT), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+from recbole_store.experiments.run.run_folder import (
+    IDENTITY,
+    is_free,
+    is_unfinished,
+    read_identity,
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +43,11 @@ class Outcome:
 
     kept: set[Run] = field(default_factory=set)
     failed: list[str] = field(default_factory=list)  # one sentence each
-    interrupted: bool = False
+    stopped_by: BaseException | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        return self.stopped_by is not None
 
 
 def is_finished(planned: Planned, folder: Path, replace: bool = False) -> bool:
@@ -193,10 +188,35 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def cut_off(parent: Path, planned: list[Planned]) -> dict[Run, Path]:
+    """Folders of planned runs that were cut off, the last begun of each; none runs there now.
+
+    Args:
+        parent: where the run folders are.
+    """
+    by_hash = {one.protocol_hash: one.run for one in planned}
+    found: dict[Run, Path] = {}
+    for path in sorted(parent.glob(f"*/{IDENTITY}"), key=lambda path: path.stat().st_mtime):
+        try:
+            begun = read_identity(path.parent)
+        except SettingsError:  # half a file: nothing to go on with
+            continue
+        run = by_hash.get(begun["protocol_hash"])
+        is_it = run is not None and (run.model, run.variant) == (begun["model"], begun["variant"])
+        if is_it and is_unfinished(path.parent) and is_free(path.parent):
+            found[run] = path.parent
+    return found
+
+
 def run_all(
-    runs: list[Run], command: list[str], results: Path, parent: Path, seconds: dict
+    runs: list[Run],
+    command: list[str],
+    results: Path,
+    parent: Path,
+    seconds: dict,
+    begun: dict[Run, Path] | None = None,
 ) -> Outcome:
-    """Run and keep each; one that fails is reported and left out, Ctrl-C ends them all.
+    """Run and keep each; one that fails is reported and left out, an interruption ends them all.
 
     Each gets its own process: peak memory, thread pools and random state of one cannot touch the
     next, and a crash ends one run only.
@@ -206,71 +226,33 @@ def run_all(
         results: the results folder.
         parent: where the run folders go.
         seconds: times of earlier runs, :func:`past_times`; those of these runs are added.
+        begun: folders of runs that go on in them, :func:`cut_off`.
     """
     outcome, started = Outcome(), time.monotonic()
+    begun = begun or {}
     own: dict[tuple[str, str], list[float]] = {}  # of this machine, so better than the others
     for place, run in enumerate(runs, start=1):
         spent = time.monotonic() - started
         print(f"\n=== {progress(place, runs, spent, seconds | own)} ===", flush=True)
-        run_dir = new_run_dir(parent, run)
+        if run in begun:
+            print(f"It was cut off, and goes on in {begun[run]}.", flush=True)
+        run_dir = begun.get(run) or new_run_dir(parent, run)
         words = [f"--model={run.typed}", f"--dataset={run.dataset}", f"--seed={run.seed}"]
         run_started = time.monotonic()
         try:
-            status = _run_process([*command, *words, f"--run_dir={run_dir}", "--no_table"])
+            status = run_process([*command, *words, f"--run_dir={run_dir}", "--no_table"])
             if status == 0:
                 keep(run_dir, results)
                 outcome.kept.add(run)
                 own.setdefault((run.dataset, run.label), []).append(time.monotonic() - run_started)
                 continue
-            reason = _reason(status, run_dir)
+            why = reason(status, run_dir)
         except SettingsError as error:  # what it left cannot be kept
-            reason = str(error)
-        except KeyboardInterrupt:
-            outcome.interrupted = True
+            why = str(error)
+        except (KeyboardInterrupt, Terminated) as stop:
+            outcome.stopped_by = stop
             print(f"\nStopped: {len(outcome.kept)} of {len(runs)} runs finished and are kept.")
             break
-        outcome.failed.append(f"{run} failed: {reason}")
+        outcome.failed.append(f"{run} failed: {why}")
         print(f"{outcome.failed[-1]}\nThe others go on.", file=sys.stderr, flush=True)
     return outcome
-
-
-def _run_process(command: list[str]) -> int:
-    """Exit status of a process that does not outlive an interruption of this one."""
-    process = subprocess.Popen(command, env=environment())
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        try:
-            _stop(process)
-        finally:  # a second Ctrl-C
-            process.kill()
-            process.wait()
-        raise
-
-
-def _stop(process: subprocess.Popen) -> None:
-    """Let a process end by itself, if it does."""
-    for seconds in SECONDS_TO_STOP:
-        try:
-            process.wait(seconds)
-            return
-        except subprocess.TimeoutExpired:
-            if sys.platform == "win32":  # which has no such signal; its Ctrl-C went to both
-                process.terminate()
-            else:
-                process.send_signal(signal.SIGINT)
-
-
-def _reason(status: int, run_dir: Path) -> str:
-    """Why a run failed, as far as it is known, and where to read on."""
-    if status < 0:
-        said = f"ended by signal {signal.Signals(-status).name}"
-        said += " (out of memory, perhaps)" if -status == signal.SIGKILL else ""
-    else:
-        said = f"exit status {status}"
-    log = run_dir / f"{run_dir.name}.log"
-    if not log.is_file():
-        return f"{said}; it left no log."
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f"{said}; its log {log} ends with: {last}"

@@ -12,6 +12,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole.utils import init_seed
 
 from recbole_store.errors import InputError, SettingsError
+from recbole_store.experiments.run.data_checks import check_caches, check_data, check_splits
 from recbole_store.experiments.run.epoch_log import quiet_libraries
 from recbole_store.llm.loading import read_config
 from recbole_store.llm.text_encoder import text_width
@@ -50,6 +51,11 @@ def recbole_refusals(model_name: str, dataset_name: str):
     except REFUSALS as error:
         logging.getLogger().info("RecBole refused the settings or the data.", exc_info=True)
         said = " ".join(str(error).split()) or type(error).__name__
+        if "feat is empty" in said:
+            said = (
+                "its filters leave no interactions; loosen `item_inter_num_interval`, "
+                "`user_inter_num_interval` or `val_interval`."
+            )
         if isinstance(error, ParserError):
             said += f"; `recbole-store check {dataset_name}` says what in its files is in the way"
         raise SettingsError(
@@ -70,9 +76,28 @@ def build(model_name: str, dataset_name: str, settings: dict):
                 model=model_name, dataset=dataset_name, config_dict=dict(settings)
             )
             init_seed(config["seed"], config["reproducibility"])
-            return config, create_dataset(config)
+            check_caches(config)
+            dataset = create_dataset(config)
+            check_data(config, dataset)
+            return config, dataset
     finally:
         sys.argv = argv
+
+
+def split(model_name: str, config, dataset) -> tuple:
+    """RecBole's dataloaders for training, validation and test, each with rows.
+
+    Raises:
+        SettingsError: RecBole refuses the settings, or one of the three is left without rows.
+    """
+    with recbole_refusals(model_name, config["dataset"]):
+        splits = dataset.build()
+        check_splits(config, splits)
+        dataset.build = lambda: splits  # RecBole asks for them, to put its dataloaders around
+        try:
+            return data_preparation(config, dataset)
+        finally:
+            del dataset.build
 
 
 def check_start(model_name: str, dataset_name: str, settings: dict) -> None:
@@ -83,8 +108,7 @@ def check_start(model_name: str, dataset_name: str, settings: dict) -> None:
     """
     quiet_libraries()
     config, dataset = build(model_name, dataset_name, settings)
-    with recbole_refusals(model_name, dataset_name):
-        data_preparation(config, dataset)
+    split(model_name, config, dataset)
     if config["backbone"]:
         read_config(config["backbone"], config["backbone_layers"])
     if model_name in TOKENIZED_MODELS and QUANTIZERS[config["tokenizer"]].reads == TEXT_EMBEDDING:

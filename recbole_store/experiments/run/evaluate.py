@@ -4,6 +4,7 @@ the items that users had before.
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import nullcontext
 from typing import NamedTuple
@@ -11,6 +12,8 @@ from typing import NamedTuple
 from recbole.data.dataloader import FullSortEvalDataLoader
 
 from recbole_store.experiments.run.ranked_lists import ListRecorder
+
+log = logging.getLogger(__name__)
 
 # Name of a test -> its `filter_history`.
 FILTERS = {"unfiltered": False, "filtered": True}
@@ -48,21 +51,26 @@ def test_model(trainer, test_data, config, best: bool = True) -> Tested:
     is_full = isinstance(test_data, FullSortEvalDataLoader)
     own = config["filter_history"]
     names = sorted(FILTERS, key=lambda name: FILTERS[name] != own) if is_full else ["candidates"]
-    for name in names:
-        config["filter_history"] = FILTERS.get(name, own)
-        started = time.perf_counter()
-        recorder = ListRecorder(trainer, config)
-        with recorder if is_full else nullcontext():
-            result = trainer.evaluate(
-                test_data,
-                load_best_model=best and name == names[0],
-                show_progress=config["show_progress"],
-            )
-        tested.seconds[name] = time.perf_counter() - started
-        tested.metrics[name] = dict(result)
-        if is_full:
-            tested.lists[name] = recorder.table()
-        if getattr(trainer.model, "certain", None):
-            tested.certain[name] = trainer.model.certain
-    config["filter_history"] = own
+    try:
+        for name in names:
+            config["filter_history"] = FILTERS.get(name, own)
+            started = time.perf_counter()
+            recorder = ListRecorder(trainer, config)
+            with recorder if is_full else nullcontext():
+                result = trainer.evaluate(
+                    test_data,
+                    load_best_model=best and name == names[0],
+                    show_progress=config["show_progress"],
+                )
+            tested.seconds[name] = time.perf_counter() - started
+            tested.metrics[name] = dict(result)
+            if is_full:
+                tested.lists[name] = recorder.table()
+            if getattr(trainer.model, "certain", None):
+                tested.certain[name] = trainer.model.certain
+    finally:
+        config["filter_history"] = own
+    if names[0] in tested.certain:
+        said = (f"@{k} for {share:.0%}" for k, share in tested.certain[names[0]].items())
+        log.info("Top-k certain to be that of the whole catalogue: %s", ", ".join(said))
     return tested

@@ -46,6 +46,7 @@ NOT_HASHED = {
         "what is kept on disk",
     ),
     "loss_decimal_place": "what is shown",
+    "checkpoint_minutes": "how much a kill costs",
 }
 
 # Versions by their first two numbers: a patch release is not expected to change figures.

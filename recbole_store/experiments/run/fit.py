@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-import time
 
 from recbole.utils import ModelType
+
+from recbole_store.experiments.run.continuation import Continuation
 
 log = logging.getLogger(__name__)
 
@@ -14,20 +15,20 @@ class _HoursSpent(Exception):
     """The next evaluation would come after ``max_hours``."""
 
 
-def fit(trainer, train_data, valid_data, config) -> float:
+def fit(continuation: Continuation, train_data, valid_data, config) -> float:
     """Train to early stopping, ``epochs`` or ``max_hours``; seconds that it took.
 
     A tokenizer from the cache counts with the time that it took once, so that the hours buy as
-    many epochs whatever ran before.
+    many epochs whatever ran before; the time of a process that was cut off counts as well.
     """
-    started, trained_s = time.perf_counter(), 0.0
+    trainer = continuation.trainer
 
     def stop_in_time(epoch_idx, valid_score):
-        nonlocal trained_s
-        spent_s = time.perf_counter() - started + cached_seconds(trainer.model)
-        before_s, trained_s = trained_s, spent_s - tokenizer_seconds(trainer.model)
+        spent_s = continuation.spent_s + cached_seconds(trainer.model)
+        before_s = continuation.trained_s
+        continuation.trained_s = spent_s - tokenizer_seconds(trainer.model)
         # The next evaluation will take as long to come as this one did.
-        if spent_s + trained_s - before_s > config["max_hours"] * 3600:
+        if spent_s + continuation.trained_s - before_s > config["max_hours"] * 3600:
             raise _HoursSpent
 
     limit = {} if config["max_hours"] is None else {"callback_fn": stop_in_time}
@@ -43,7 +44,8 @@ def fit(trainer, train_data, valid_data, config) -> float:
         log.info(
             "Stopped: the next evaluation would come after `max_hours` (%s).", config["max_hours"]
         )
-    return time.perf_counter() - started + cached_seconds(trainer.model)
+    continuation.finish()
+    return continuation.spent_s + cached_seconds(trainer.model)
 
 
 def tokenizer_seconds(model) -> float:

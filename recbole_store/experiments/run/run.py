@@ -10,15 +10,16 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from recbole.data import data_preparation
 from recbole.utils import get_model, get_trainer, init_seed
 
-from recbole_store.errors import SettingsError
-from recbole_store.experiments.run.build import build, recbole_refusals
-from recbole_store.experiments.run.epoch_log import EpochLog, start_logging
+from recbole_store.experiments.results.results_folder import replace_file
+from recbole_store.experiments.run.build import build, split
+from recbole_store.experiments.run.continuation import Continuation, clear
+from recbole_store.experiments.run.epoch_log import start_logging
 from recbole_store.experiments.run.evaluate import test_model
 from recbole_store.experiments.run.evaluate_cold import test_cold
 from recbole_store.experiments.run.fingerprint import identity
@@ -36,10 +37,22 @@ from recbole_store.experiments.run.ranked_lists import (
     write_items,
     write_lists,
 )
+from recbole_store.experiments.run.run_folder import (
+    RESULT,
+    TENSORBOARD,
+    bytes_of_run,
+    can_go_on,
+    check_can_write,
+    disk_errors,
+    opened,
+    write_identity,
+)
+from recbole_store.llm.model_files import CACHE_VARIABLE, cache_folder
 from recbole_store.plugin.cold_items import histories_without_cold
 from recbole_store.plugin.register import register
 from recbole_store.recommender.finished_run import write_model
 from recbole_store.recommender.folder import RECOMMENDERS
+from recbole_store.settings.property_files import TOKENIZED_MODELS
 
 register()  # the command line imports the package without
 
@@ -47,28 +60,57 @@ log = logging.getLogger(__name__)
 
 
 def run_model(
-    model_name: str, dataset_name: str, settings: dict, run_dir: Path, variant: str = ""
+    model_name: str,
+    dataset_name: str,
+    settings: dict,
+    run_dir: Path,
+    variant: str = "",
+    models: Sequence[str] = (),
+    is_new: bool = False,
+    again: bool = False,
 ) -> dict:
     """Train, validate and test one model; the result also goes to ``run_dir/result.json``.
+
+    A run that was cut off in this very folder goes on from where it was.
 
     Args:
         settings: as resolved by :func:`recbole_store.settings.resolve.resolve`.
         variant: the name under which these settings are known.
+        models: of the comparison, whose keys the settings may hold.
+        is_new: whether the folder was made for this run, and goes if the run is refused.
+        again: whether to begin anew, whatever the folder holds.
 
     Returns:
         The content of result.json.
+
+    Raises:
+        InputError: the run cannot start.
+        RunError: it broke after it had begun.
     """
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"Cannot make the run's folder {run_dir}: {error.strerror}.") from error
-    start_logging(run_dir / f"{run_dir.name}.log")
+    with opened(run_dir, is_new):
+        start_logging(run_dir / f"{run_dir.name}.log")
+        found = identity(model_name, dataset_name, settings, variant)
+        known = {
+            "model": model_name,
+            "dataset": dataset_name,
+            "models": list(models) or [model_name],
+        }
+        if again or not can_go_on(run_dir, found):
+            clear(run_dir)
+            (run_dir / RESULT).unlink(missing_ok=True)
+        write_identity(run_dir, known | found, settings)
+        with disk_errors(run_dir):
+            return _run(model_name, dataset_name, settings, run_dir, found)
+
+
+def _run(
+    model_name: str, dataset_name: str, settings: dict, run_dir: Path, run_identity: dict
+) -> dict:
     keep_freed_memory()
     settings = {**settings, "checkpoint_dir": str(run_dir)}
     settings.setdefault("show_progress", sys.stderr.isatty())
     started = time.perf_counter()
     commit = git_commit()  # now: the checkout may move on while a long run goes on
-    run_identity = identity(model_name, dataset_name, settings, variant)
 
     config, dataset = build(model_name, dataset_name, settings)
     logging.getLogger().info(config)
@@ -85,8 +127,7 @@ def run_model(
     n_interactions = dataset.inter_num
     popularity = Popularity(dataset)
     example_users, histories = example_histories(dataset)
-    with recbole_refusals(model_name, dataset_name):
-        train_data, valid_data, test_data = data_preparation(config, dataset)
+    train_data, valid_data, test_data = split(model_name, config, dataset)
     if config["cold_items"]:
         example_users, histories = histories_without_cold(
             example_users, histories, test_data._dataset
@@ -94,10 +135,16 @@ def run_model(
     # Set again, as RecBole does, so that the model's start does not depend on the data's.
     init_seed(config["seed"], config["reproducibility"])
     model = get_model(model_name)(config, train_data._dataset).to(config["device"])
+    check_can_write(run_dir, "name another folder with --run_dir", bytes_of_run(model))
+    check_can_write(TENSORBOARD, "run it from another working directory")
+    if model_name in TOKENIZED_MODELS:
+        check_can_write(cache_folder() / "tokenizers", f"name another folder in ${CACHE_VARIABLE}")
     trainer = get_trainer(config["MODEL_TYPE"], model_name)(config, model)
-    epochs = EpochLog(trainer)
+    continuation = Continuation(trainer, run_dir, config["checkpoint_minutes"])
+    epochs = continuation.epochs.epochs
 
-    fit_s = fit(trainer, train_data, valid_data, config)
+    continuation.find()
+    fit_s = fit(continuation, train_data, valid_data, config)
     cold = test_cold(trainer, valid_data, test_data, config) if config["cold_items"] else None
     tested = test_model(trainer, test_data, config, best=cold is None)
     if tested.lists:
@@ -132,11 +179,11 @@ def run_model(
         },
         "times": {
             "fit_s": fit_s,
-            "epochs": len(epochs.epochs),
-            "epoch_s": _mean([row["train_s"] for row in epochs.epochs]),
-            "valid_s": _mean([row["valid_s"] for row in epochs.epochs if "valid_s" in row]),
+            "epochs": len(epochs),
+            "epoch_s": _mean([row["train_s"] for row in epochs]),
+            "valid_s": _mean([row["valid_s"] for row in epochs if "valid_s" in row]),
             "test_s": tested.own_seconds,
-            "total_s": time.perf_counter() - started,
+            "total_s": continuation.spent_before_s + time.perf_counter() - started,
         },
         "sizes": {
             "parameters": sum(p.numel() for p in parameters),
@@ -144,7 +191,7 @@ def run_model(
             or sum(p.numel() for p in parameters if p.requires_grad),
             "peak_memory_gb": peak_memory_gb(),
         },
-        "curve": epochs.epochs,
+        "curve": epochs,
         # Where the data lie is the machine's own affair; their checksums say which they are.
         "settings": {key: config[key] for key in sorted(settings) if key != "data_path"},
         "versions": versions(),
@@ -158,7 +205,9 @@ def run_model(
         result["store"] = model.report()
     if model_name in RECOMMENDERS:
         write_model(run_dir / "model", model, train_data._dataset, config, result)
-    (run_dir / "result.json").write_text(json.dumps(result, indent=1, default=as_json) + "\n")
+    text = json.dumps(result, indent=1, default=as_json) + "\n"
+    replace_file(run_dir / RESULT, text.encode())
+    continuation.clear()
     return result
 
 

@@ -28,6 +28,8 @@ class Quantizer(nn.Module):
         reads: DENSE_TOKENS, TEXT_EMBEDDING, TOWER_VECTOR or NOTHING.
         keys: names of the settings that the constructor takes besides sizes; the result depends on
             them.
+        progress: a :class:`recbole_store.tokenizer.stage_progress.StageProgress`, where a long
+            :meth:`fit` keeps how far it is; None: nowhere.
 
     Args:
         n_levels: L, without the disambiguation level.
@@ -38,6 +40,7 @@ class Quantizer(nn.Module):
 
     reads = TEXT_EMBEDDING
     keys: tuple[str, ...] = ()
+    progress = None
 
     def __init__(self, n_levels: int, codebook_size: int, width: int, n_items: int):
         super().__init__()

@@ -26,7 +26,7 @@ def make_quantizer(settings, width: int, n_items: int) -> Quantizer:
     Args:
         settings: a mapping with ``tokenizer``, ``n_levels``, ``codebook_size`` and its own keys.
         width: H, of the vectors that it will read.
-        n_items: of the catalogue, without padding.
+        n_items: that it will be fitted on, without padding and cold items.
     """
     kind = QUANTIZERS[settings["tokenizer"]]
     own = {key: settings[key] for key in kind.keys}

@@ -15,6 +15,7 @@ from recbole_store.tokenizer.quantizers.base import (
     nearest,
     nearest_residuals,
 )
+from recbole_store.tokenizer.stage_progress import check_weights
 
 # A code is dead when none of this many times C rows had it: it is set on a row of the batch.
 REVIVE_AFTER = 8
@@ -103,7 +104,8 @@ class RQVAE(Quantizer):
             network = _Network(self.sizes, self.n_levels, self.codebook_size, self.beta)
             network = network.to(vectors.device)
             with torch.enable_grad():
-                network.train_on(points, self.epochs, self.batch_size, self.learning_rate, seed)
+                rates = (self.epochs, self.batch_size, self.learning_rate)
+                network.train_on(points, *rates, seed, self.progress)
         linears = [layer for layer in network.encoder if isinstance(layer, nn.Linear)]
         for layer, linear in enumerate(linears):
             getattr(self, f"weight_{layer}").copy_(linear.weight.detach())
@@ -137,14 +139,30 @@ class _Network(nn.Module):
         return sum(book[code] for book, code in zip(self.codebooks, codes.T, strict=True))
 
     def train_on(
-        self, points: Tensor, epochs: int, batch_size: int, learning_rate: float, seed: int
+        self,
+        points: Tensor,
+        epochs: int,
+        batch_size: int,
+        learning_rate: float,
+        seed: int,
+        progress=None,
     ) -> None:
-        self._start_codebooks(points, seed)
         optimizer = torch.optim.AdamW(self.parameters(), lr=learning_rate)
         # Rows since each code was last taken, [L, C].
         unused_for = torch.zeros(self.codebooks.shape[:2], device=points.device)
-        n_steps = epochs * math.ceil(len(points) / batch_size)
-        for _ in range(epochs):
+        trained, at = dict(self.named_parameters()), None
+        if progress:
+            at = progress.take_up(trained, optimizer)
+        if at is None:
+            self._start_codebooks(points, seed)
+        else:
+            unused_for, self.revived = at["unused_for"].to(points.device), at["revived"]
+        first = at["epoch"] if at else 0
+        n_steps = (epochs - first) * math.ceil(len(points) / batch_size)
+        for epoch in range(first, epochs):
+            if progress and progress.is_due:
+                place = {"epoch": epoch, "unused_for": unused_for, "revived": self.revived}
+                progress.keep(place, trained, optimizer)
             for rows in torch.randperm(len(points)).to(points.device).split(batch_size):
                 loss, codes, residuals = self(points[rows])
                 optimizer.zero_grad()
@@ -155,6 +173,7 @@ class _Network(nn.Module):
                 unused_for.scatter_(1, codes.T, 0.0)
                 if n_steps:  # a code set on a row after the last step would help nobody
                     self._revive(unused_for, residuals, optimizer)
+        check_weights(trained, epochs - 1, "rqvae_learning_rate")
 
     def forward(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Loss, codes [B, L], and what each level was given to quantize, [L, B, P]."""

@@ -13,6 +13,7 @@ import torch
 from planted_store import first_rows, make_model, make_trainer, prepare, store_settings, working_in
 from recbole.data import data_preparation
 
+from recbole_store.experiments.run import continuation
 from recbole_store.experiments.run.build import build
 from recbole_store.experiments.run.fit import fit
 from recbole_store.experiments.run.ranked_lists import ranked_items, ranks_of_targets
@@ -237,7 +238,10 @@ def test_hours_spent_end_the_training(repeating, tmp_path):
 class Clocked:
     """A trainer whose epochs and tokenizer take as long as told, one evaluation an epoch."""
 
-    def __init__(self, clock, tokenizer_s, cached, epoch_s):
+    valid_metric = "ndcg@10"
+
+    def __init__(self, config, clock, tokenizer_s, cached, epoch_s):
+        self.config = config
         self.model = SimpleNamespace(
             tokenizer_report={"tokenizer_s": tokenizer_s, "tokenizer_cached": cached}
         )
@@ -253,13 +257,20 @@ class Clocked:
 
 
 @pytest.mark.parametrize("cached", [False, True])
-def test_hours_are_kept_and_hold_the_tokenizer_cached_or_not(monkeypatch, cached):
+def test_hours_are_kept_and_hold_the_tokenizer_cached_or_not(monkeypatch, cached, tmp_path):
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr("recbole_store.experiments.run.fit.time.perf_counter", lambda: clock.now)
-    config = {"max_hours": 1.0, "show_progress": False}
-    trainer = Clocked(clock, tokenizer_s=1500, cached=cached, epoch_s=500)
-    assert fit(trainer, None, None, config) == 1500 + 4 * 500  # a fifth would end at 4000
+    monkeypatch.setattr(continuation.time, "perf_counter", lambda: clock.now)
+    config = {"max_hours": 1.0, "show_progress": False, "model": "Clocked"}
+    trainer = Clocked(config, clock, tokenizer_s=1500, cached=cached, epoch_s=500)
+    training = continuation.Continuation(trainer, tmp_path, minutes=None)
+    assert fit(training, None, None, config) == 1500 + 4 * 500  # a fifth would end at 4000
     assert trainer.epochs == 4
+    # Of a process that was cut off 2,000 seconds in, behind an evaluation:
+    clock.now, trainer.epochs = 0.0, 0
+    training = continuation.Continuation(trainer, tmp_path, minutes=None)
+    training.progress.spent_before_s = training.trained_s = 2000
+    trainer.model.tokenizer_report = {"tokenizer_s": 0, "tokenizer_cached": False}
+    assert fit(training, None, None, config) == 3500 and trainer.epochs == 3
 
 
 def test_early_stopping_is_convergence(repeating, tmp_path):

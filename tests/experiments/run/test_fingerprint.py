@@ -65,6 +65,7 @@ def test_what_can_change_a_figure_changes_the_hash(typed):
         {"show_progress": "False"},
         {"checkpoint_dir": "elsewhere"},
         {"state": "DEBUG"},
+        {"checkpoint_minutes": "1"},
         {"seed": "2020"},
         {"align_weight": "0.20"},
         {"align_weight": "2e-1"},
@@ -145,7 +146,8 @@ def test_a_default_changes_with_its_number_alone(family):
     """
     model = "Pop" if family == OTHERS else family
     pinned = json.loads(PINNED.read_text())[family]
-    assert shipped_defaults(model) == pinned[str(RESULT_VERSIONS[family])]
+    counts = {k: v for k, v in shipped_defaults(model).items() if k not in NOT_HASHED}
+    assert counts == pinned[str(RESULT_VERSIONS[family])]
 
 
 def test_code_counts_for_its_own_models(monkeypatch):

@@ -1,0 +1,224 @@
+"""A run's own folder: one process at a time, what was asked for, and room for what is to come.
+
+::
+
+    RUN/run.json         which run it is, and the hash of all that its figures depend on
+    RUN/settings.json    its settings, a property file
+    RUN/state/           how far it is; gone once it has finished
+    RUN/result.json      what came of it, the last file to be written
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from recbole_store.data.file_lock import hold
+from recbole_store.errors import InputError, RunError, SettingsError
+from recbole_store.experiments.results.results_folder import replace_file
+
+IDENTITY, SETTINGS, RESULT = "run.json", "settings.json", "result.json"
+TENSORBOARD = Path("log_tensorboard")  # where RecBole puts it, whatever the run's folder is
+STATES = "state"  # a folder a stage
+_LOCK = ".lock"
+_PARTS = (".best*", ".*.json.*", "*.part", "state/*/.*")  # what is written before it is moved
+_KEYS = ("model", "variant", "dataset", "models", "protocol_hash", "hashed_settings")
+
+
+@contextmanager
+def opened(folder: Path, is_new: bool = False) -> Iterator[None]:
+    """Make a run's folder, for this process alone; a refused run leaves none that it has made.
+
+    Args:
+        is_new: whether the folder was made for this run, if it is there.
+
+    Raises:
+        SettingsError: it cannot be made, or another process runs in it.
+    """
+    made = [folder] if is_new or not folder.exists() else []
+    diary = TENSORBOARD / folder.name
+    made += [] if diary.exists() else [diary]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / _LOCK, "a+", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot make the run's folder {folder}: {error.strerror}; name another with --run_dir."
+        ) from error
+    with lock:
+        try:
+            hold(lock.fileno())
+        except OSError as error:
+            lock.seek(0)
+            raise SettingsError(
+                f"{folder} belongs to a run that goes on in process {lock.read() or '?'}: wait for "
+                "it, or name another folder with --run_dir."
+            ) from error
+        for part in _PARTS:  # of a process that was killed
+            for path in folder.glob(part):
+                path.unlink()
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        try:
+            yield
+        except InputError:
+            for path in made:
+                shutil.rmtree(path, ignore_errors=True)
+                with suppress(OSError):  # other runs' folders are there
+                    path.parent.rmdir()
+            raise
+
+
+def is_free(folder: Path) -> bool:
+    """Whether no process runs in a run's folder at present."""
+    try:
+        with open(folder / _LOCK, "r+", encoding="utf-8") as lock:
+            hold(lock.fileno())
+            return True
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+def write_identity(folder: Path, identity: dict, settings: dict) -> None:
+    """Keep what was asked for, so that the run can go on from its folder alone.
+
+    Args:
+        identity: model, variant, dataset, models of the comparison, and what
+            :func:`recbole_store.experiments.run.fingerprint.identity` says.
+        settings: as resolved; the data's place is kept in full, whoever goes on from elsewhere.
+    """
+    data_path = str(Path(settings["data_path"]).resolve()) if "data_path" in settings else None
+    whole = {**settings, **({"data_path": data_path} if data_path else {})}
+    replace_file(folder / SETTINGS, _json(whole))
+    replace_file(folder / IDENTITY, _json({key: identity[key] for key in _KEYS}))
+
+
+def read_identity(folder: Path) -> dict:
+    """What :func:`write_identity` kept.
+
+    Raises:
+        SettingsError: the folder holds no run.
+    """
+    path = folder / IDENTITY
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or not all(key in found for key in _KEYS):
+            raise ValueError("it lacks what a run is known by")
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise SettingsError(f"{folder} holds no run to go on with: {path}: {said}.") from error
+    return found
+
+
+def _json(content: dict) -> bytes:
+    return (json.dumps(content, indent=1) + "\n").encode()
+
+
+def check_can_write(folder: Path, remedy: str, n_bytes: int = 0) -> None:
+    """Find out before hours of training whether a folder, made or not, takes what will be written.
+
+    Args:
+        remedy: what to do if it does not, after "or".
+
+    Raises:
+        SettingsError: it does not.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot write to {folder}: {error.strerror}; make it writable, or {remedy}."
+        ) from error
+    if free < n_bytes:
+        raise SettingsError(
+            f"{folder} has {_size(free)} free, but the run will write up to {_size(n_bytes)}: make "
+            f"room, or {remedy}."
+        )
+
+
+def bytes_of_run(model) -> int:
+    """What the folder of a torch model's run takes at most.
+
+    Two states and the next one, as many best epochs, RecBole's checkpoint, and ranked lists.
+    """
+    held = [*model.parameters(), *model.buffers()]
+    everything = sum(part.nbytes for part in held)
+    trained = sum(part.nbytes for part in model.parameters() if part.requires_grad)
+    state = everything + 2 * trained  # optimizers keep two numbers a weight, at most
+    return 4 * state + 3 * everything + 2**24
+
+
+def _size(n_bytes: int) -> str:
+    """Example: 1500000000 -> ``1.5 GB``, 2000000 -> ``2 MB``"""
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
+
+
+def can_go_on(folder: Path, identity: dict) -> bool:
+    """Whether a run of this identity was cut off in the folder and has states to go on from.
+
+    Raises:
+        SettingsError: another run was cut off there, which would be lost.
+    """
+    if not is_unfinished(folder):
+        return False
+    earlier = read_identity(folder)
+    if earlier["protocol_hash"] == identity["protocol_hash"]:
+        return True
+    raise SettingsError(
+        f"{folder} holds a run that was cut off, of {difference(earlier, identity)}: name another "
+        "folder with --run_dir, or begin anew there with --again."
+    )
+
+
+def difference(earlier: dict, identity: dict) -> str:
+    """What tells two runs from each other.
+
+    Example: ``other settings (epochs 5, now 3)``
+    """
+    theirs, ours = earlier["hashed_settings"], identity["hashed_settings"]
+    differ = sorted(k for k in theirs.keys() | ours.keys() if theirs.get(k) != ours.get(k))
+    if differ:
+        key = differ[0]
+        return f"other settings ({key} {theirs.get(key)}, now {ours.get(key)})"
+    return "other data, or of other versions"
+
+
+# Of the system's errors those that are the disk's affair, and not a fault of ours.
+_DISK = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
+_DISK |= {getattr(errno, "EDQUOT", errno.ENOSPC)}  # a quota, where there are any
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Tell of a full, closed or broken disk in one sentence.
+
+    Raises:
+        RunError: it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        place = error.filename or folder
+        raise RunError(
+            f"Cannot go on with {place}: {error.strerror}. Mend that, and go on with "
+            f"--resume={folder}."
+        ) from error
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a run has states in its folder, and no result yet."""
+    return not (folder / RESULT).exists() and any((folder / STATES).glob("*/*"))

@@ -1,0 +1,112 @@
+"""How far stage 1 is, for whoever trains in it: kept as it goes on, found again after a kill."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor
+
+from recbole_store.errors import Diverged
+
+log = logging.getLogger(__name__)
+
+
+class StageProgress:
+    """The progress of the one training that a stage has; without a place to keep it, of none.
+
+    Args:
+        progress: a :class:`recbole_store.plugin.progress.Progress`, or None.
+        name: of all that the stage depends on; another stage's states are no use.
+
+    Attributes:
+        found: what the stage found before the run was cut off; None if it was not over.
+    """
+
+    def __init__(self, progress=None, name: str = ""):
+        self._progress, self._name = progress, name
+        state = progress.load() if progress else None
+        self._begun = state if state and state["of"] == name else None
+        self.found: dict | None = self._begun and self._begun.get("found")
+
+    @property
+    def is_kept(self) -> bool:
+        return self._progress is not None
+
+    @property
+    def spent_before_s(self) -> float:
+        """Seconds of processes that were cut off."""
+        return self._progress.spent_before_s if self._begun else 0.0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to keep how far training is, within an epoch."""
+        return self.is_kept and self._progress.is_due
+
+    def keep(self, place: dict, trained: dict[str, Tensor], optimizer) -> None:
+        """Keep all that the next step depends on.
+
+        Args:
+            place: where training is; tensors and plain values.
+            trained: weights by name.
+        """
+        if self.is_kept:
+            rates = getattr(optimizer, "rates", None)
+            state = {"place": place, "weights": trained, "optimizer": optimizer.state_dict()}
+            self._progress.save({"of": self._name, **state, "rates": rates and rates.state_dict()})
+
+    @torch.no_grad()
+    def take_up(self, trained: dict[str, Tensor], optimizer) -> dict | None:
+        """Go on from what was kept, the random generators included.
+
+        Returns:
+            The place; None: training begins.
+        """
+        state = self._begun
+        if not state or "place" not in state:
+            return None
+        for name, weight in trained.items():
+            weight.copy_(state["weights"][name])
+        optimizer.load_state_dict(state["optimizer"])
+        if state["rates"]:
+            optimizer.rates.load_state_dict(state["rates"])
+        self._progress.set_random(state)
+        log.info("Going on from tokenizer epoch %d.", state["place"]["epoch"])
+        return state["place"]
+
+    def finish(self, found: dict) -> None:
+        """Keep what the stage found: in the run's own folder, whatever becomes of the cache."""
+        if self.is_kept:
+            self._progress.save({"of": self._name, "found": found})
+
+
+def check_loss(loss: Tensor, epoch: int, step: int) -> None:
+    """Find divergence where it begins.
+
+    Raises:
+        Diverged: the loss is no number.
+    """
+    if not torch.isfinite(loss):
+        raise Diverged(
+            f"The tokenizer's training diverged: the loss is {loss.item()} in epoch {epoch}, step "
+            f"{step}; lower `tokenizer_learning_rate`."
+        )
+
+
+def check_weights(
+    trained: dict[str, Tensor], epoch: int, key: str = "tokenizer_learning_rate"
+) -> None:
+    """A last step may break what no loss tells of any more.
+
+    Args:
+        key: of the learning rate.
+
+    Raises:
+        Diverged: a weight is no number.
+    """
+    for name, weight in trained.items():
+        if not torch.isfinite(weight).all():
+            raise Diverged(
+                f"The tokenizer's training diverged: `{name}` is no number after the last step of "
+                f"epoch {epoch}; lower `{key}`."
+            )
