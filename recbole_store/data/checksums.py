@@ -1,25 +1,18 @@
-"""SHA-256 of files, each read once for as long as it does not change."""
+"""Checksums of files."""
 
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 from pathlib import Path
 
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of all bytes of a file.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    real = path.resolve()
-    found = real.stat()
-    return _sha256(real, found.st_size, found.st_mtime_ns)
+_known: dict[tuple[int, ...], str] = {}  # a file's identity, size and time of change -> checksum
 
 
-@lru_cache
-def _sha256(path: Path, size: int, changed_ns: int) -> str:
-    """Of a file since it was last changed: lists of trials ask for it again and again."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, computed once a process for as long as the file stays as it is."""
+    status = path.stat()
+    key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    if key not in _known:
+        with path.open("rb") as stream:
+            _known[key] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return _known[key]

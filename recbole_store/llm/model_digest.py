@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from recbole_store.data.checksums import sha256_of
+from recbole_store.data.checksums import sha256
 from recbole_store.llm.model_files import DEFAULT_BACKBONE, EMBEDDED_SHA256
 
 # Of a model's folder what transformers reads: weights, configuration, vocabulary, chat template;
@@ -37,7 +37,7 @@ def _folder_digest(folder: Path) -> str:
     files = [path for part in _FOLDERS for path in (folder / part).glob("*")]
     content = hashlib.sha256()
     for path in sorted(file for file in files if file.suffix in _SUFFIXES and file.is_file()):
-        content.update(f"{path.relative_to(folder)} {sha256_of(path)}\n".encode())
+        content.update(f"{path.relative_to(folder)} {sha256(path)}\n".encode())
     return content.hexdigest()
 
 

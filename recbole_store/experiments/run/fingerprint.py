@@ -14,7 +14,7 @@ import hashlib
 import importlib.metadata
 import json
 
-from recbole_store.data.checksums import sha256_of
+from recbole_store.data.checksums import sha256
 from recbole_store.llm.model_digest import model_digest
 from recbole_store.settings.dataset_files import check_dataset
 from recbole_store.settings.defaults import recbole_defaults, shipped_defaults
@@ -88,7 +88,7 @@ def data_checksums(dataset: str, settings: dict) -> dict[str, str]:
     more = settings.get("additional_feat_suffix") or []
     suffixes = _DATA_SUFFIXES | {f".{s}" for s in ([more] if isinstance(more, str) else more)}
     files = [p for p in folder.glob(f"{dataset}.*") if p.is_file() and p.suffix in suffixes]
-    return {file.name: sha256_of(file) for file in sorted(files)}
+    return {file.name: sha256(file) for file in sorted(files)}
 
 
 def model_checksums(model: str, settings: dict) -> dict[str, str]:
