@@ -196,7 +196,6 @@ class TokenizerStage:
         return collaborative_positives(
             factors[items].to(self.tokenizer.device),
             self.settings["collaborative_share"],
-            self.settings["temperature"],
         )
 
     def _quantize(self) -> dict:
@@ -204,7 +203,7 @@ class TokenizerStage:
         texts = self.tokenizer.texts[1:]
         vectors = torch.empty(len(texts), 0)
         if self.encoder is not None:
-            vectors = self.encoder(texts, self.tokenizer.max_text_words)
+            vectors = self.encoder(texts, self.tokenizer.max_text_tokens)
         return self._fit_quantizer(vectors)
 
     def _fit_quantizer(self, vectors: Tensor) -> dict:
@@ -236,11 +235,7 @@ class TokenizerStage:
         optimizer = self.new_optimizer(
             params=list(trained.values()), learning_rate=settings["tokenizer_learning_rate"]
         )
-        weights = (
-            settings["token_to_text_weight"],
-            settings["contrastive_weight"],
-            settings["decorrelation_weight"],
-        )
+        weights = (settings["token_to_text_weight"], settings["contrastive_weight"])
         rng = random.Random(settings["seed"])
         items, batch_size = list(tokenizer.to_learn), settings["tokenizer_batch_size"]
         n_epochs = settings["tokenizer_epochs"] if any(weights) else 0
@@ -259,8 +254,6 @@ class TokenizerStage:
                         tokenizer.token_texts.vocabulary,
                         self._positives(factors, batch),
                         *weights,
-                        settings["temperature"],
-                        settings["attribute_dropout"],
                         rng,
                     )
                     if torch.isnan(losses.total):
