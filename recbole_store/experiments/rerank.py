@@ -29,8 +29,6 @@ def rank_again(
     Raises:
         SettingsError: ``run_dir`` holds no such run, or the settings are wrong.
     """
-    if own.get("prefix_weight") and own["num_beams"] != others["num_beams"]:
-        raise SettingsError("With `prefix_weight` the loss counts `num_beams`: train such a trial.")
     result = read_result(run_dir / "result.json")
     checkpoints = list(run_dir.glob("*.pth"))
     if len(checkpoints) != 1:

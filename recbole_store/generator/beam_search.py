@@ -22,6 +22,7 @@ from recbole_store.generator.excluded_items import ExcludedItems
 
 Step = Callable[[int, Tensor | None, Tensor | None], Tensor]
 
+
 class Beams(NamedTuple):
     """Items found for each user, best first."""
 

@@ -83,14 +83,14 @@ class TokenizedDataset(TextDataset):
         check_rules(config.final_config_dict)
         super().__init__(config)
         if config["codebook_size"] is None:
-            config["codebook_size"] = usual_codebook_size(self.item_num - 1, config["n_levels"])
+            config["codebook_size"] = usual_codebook_size(self.item_num - 1, config["n_slots"])
         if config["codebook_size"] > self.item_num - 1:
             raise SettingsError(
                 f"`codebook_size` is {config['codebook_size']}, but {config['dataset']} has "
                 f"{self.item_num - 1} items: a codebook cannot be larger than the catalogue."
             )
         config["eval_batch_size"] = users_per_batch(config, self.item_num)
-        self.semantic_ids = torch.zeros(self.item_num, config["n_levels"] + 1, dtype=torch.long)
+        self.semantic_ids = torch.zeros(self.item_num, config["n_slots"] + 1, dtype=torch.long)
 
 
 class STOREDataset(WindowDataset, TokenizedDataset):

@@ -59,7 +59,13 @@ class SemanticIdTrainer(Trainer):
     """RecBole's trainer for models of semantic IDs, with the tokenizer stage before it.
 
     Early stopping, checkpoints of the best epoch and TensorBoard are RecBole's own.
+
+    Attributes:
+        final_rate_share: of the learning rates, left after the last epoch and reached linearly;
+            None: they do not fall so.
     """
+
+    final_rate_share: float | None = None
 
     def __init__(self, config, model):
         super().__init__(config, model)
@@ -87,7 +93,7 @@ class SemanticIdTrainer(Trainer):
             self.config["warmup_steps"],
             self.config["decay_after_steps"],
             n_steps,
-            self.config["final_rate_share"],
+            self.final_rate_share,
         )
         return optimizer
 
@@ -189,6 +195,10 @@ class SemanticIdTrainer(Trainer):
 
 class STORETrainer(SemanticIdTrainer):
     """Trains the LLM in both stages, in micro-batches if asked to."""
+
+    # Rates that stay were no worse on ml-100k (.0693 for .0686 of NDCG@10 on validation); falling
+    # ones end a training by design.
+    final_rate_share = 0.1
 
     def _begin_recommender(self, train_data) -> None:
         if self.config["collaborative_start"]:

@@ -13,7 +13,6 @@ from recbole_store.data.item_texts import join_pieces
 from recbole_store.tokenizer.dense_tokens import DenseTokenizer
 from recbole_store.tokenizer.text_views import drop_pieces
 
-
 # Of the contrastive term and of its collaborative target.
 TEMPERATURE = 0.1
 # Weight of what keeps an item's slots different, beside the contrastive term's.
