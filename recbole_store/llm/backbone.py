@@ -103,7 +103,7 @@ class Backbone(nn.Module):
         for part in self.llm.base_model.modules():
             if isinstance(part, nn.ModuleList) and len(part) == n_layers:
                 return part
-        raise BackboneError(f"{name} has no list of layers for `hidden_dropout`: set it to 0.")
+        raise BackboneError(f"{name} has no list of layers for `dropout`: set it to 0.")
 
     def _drop(self, layer: nn.Module, inputs: tuple, output):
         """Dropout of what a layer has added; LLMs come without, as they see no text twice."""

@@ -32,8 +32,8 @@ class TokenizerLosses(NamedTuple):
 def contrastive_loss(
     first: Tensor,
     second: Tensor,
-    positives: Tensor | None = None,
     temperature: float = TEMPERATURE,
+    positives: Tensor | None = None,
 ) -> Tensor:
     """InfoNCE per slot between two views [B, L, H] of the same items.
 
@@ -108,7 +108,7 @@ def tokenizer_losses(
         )
         total = total + token_to_text_weight * reconstruction
     if contrastive_weight > 0:
-        contrastive = contrastive_loss(*dense.chunk(2), positives)
+        contrastive = contrastive_loss(*dense.chunk(2), positives=positives)
         total = total + contrastive_weight * contrastive
         total = total + contrastive_weight * DECORRELATION * slot_correlation(dense)
     return TokenizerLosses(total, reconstruction, contrastive)
