@@ -19,18 +19,19 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DATA ?= dataset
 
 # Variants of STORE without one of its parts, or with one more.
-PARTS := without_alignment codes_alone with_prefixes with_cosine without_item_head \
-	without_item_input without_dense_tokenizer without_reconstruction without_contrastive \
-	without_collaborative_pairs without_constraint collaborative_start
+PARTS := without_alignment codes_alone without_item_head without_dense_tokenizer \
+	without_reconstruction without_contrastive without_collaborative_pairs without_constraint \
+	collaborative_start
 # What is run with one seed on ml-100k, beside those with three.
 ONCE := SASRec:tuned GRU4Rec:tuned BERT4Rec:tuned TIGER:small TIGER:small_random $(addprefix STORE:,$(PARTS))
 # Models on Beauty.
-BEAUTY := STORE:amazon STORE:amazon_item_dropout STORE:amazon_random_start \
-	SASRecAll:collaborative_start SASRecAll:without_training_filter SASRecAll TIGER:amazon
+BEAUTY := STORE:short_histories STORE:short_histories_without_item_dropout \
+	STORE:short_histories_random_start SASRecAll:collaborative_start \
+	SASRecAll:without_training_filter SASRecAll TIGER:short_histories
 # Models on Beauty without some of its items, each seed another draw of them.
-COLD := STORE:amazon_cold SASRecAll:cold
+COLD := STORE:short_histories_cold SASRecAll:cold
 # What Beauty's settings do on other data.
-STEAM := STORE:amazon_item_dropout SASRecAll:collaborative_start SASRecAll:without_training_filter
+STEAM := STORE:short_histories SASRecAll:collaborative_start SASRecAll:without_training_filter
 FILTERED := --data_path=$(DATA) --filter_history=True --max_hours=2.5
 ON_BEAUTY := --dataset=Beauty $(FILTERED)
 comma := ,
@@ -74,9 +75,9 @@ steam: $(READY)
 trials: $(READY)
 	for model in STORE SASRecAll BPR:tuned TIGER:small SASRec:tuned GRU4Rec:tuned BERT4Rec:tuned; do \
 		$(BIN)/recbole-store trials --model=$$model || exit 1; done
-	for model in STORE:amazon STORE:amazon_item_dropout SASRecAll; do \
+	for model in STORE:short_histories_without_item_dropout STORE:short_histories SASRecAll; do \
 		$(BIN)/recbole-store trials --model=$$model $(ON_BEAUTY) || exit 1; done
-	$(BIN)/recbole-store trials --model=STORE:amazon_item_dropout $(ON_BEAUTY) \
+	$(BIN)/recbole-store trials --model=STORE:short_histories $(ON_BEAUTY) \
 		--validation_gap=1 --epochs=8 --eval_step=2 --only=1,2,4,5,6,7,8,9,10,11
 	$(BIN)/recbole-store trials --model=SASRecAll $(ON_BEAUTY) --validation_gap=1 --only=12,14
 

@@ -113,7 +113,7 @@ def tiny_settings(tiny_llm, planted) -> dict:
         "MAX_ITEM_LIST_LENGTH": 6,
         "topk": [1, 5, 10],
         "num_beams": 10,
-        "item_weight": 0.0,
+        "item_head_weight": 0.0,
         "epochs": 2,
         "tokenizer_epochs": 2,
         "show_progress": False,

@@ -43,9 +43,7 @@ def store_settings(tiny_llm, data_path, **changes) -> dict:
         "precision": "fp32",
         "tuning": "full",
         "lora_rank": 4,
-        "lora_alpha": 8,
-        "lora_dropout": 0.0,
-        "n_levels": 2,
+        "n_slots": 2,
         "codebook_size": 16,
         "disambiguation_size": 16,
         "pca_dim": 16,
@@ -53,25 +51,16 @@ def store_settings(tiny_llm, data_path, **changes) -> dict:
         "topk": [1, 5, 10],
         "valid_metric": "NDCG@10",
         "num_beams": 10,
-        "normalize_over": "level",
-        "code_dropout": 0.0,
-        "hidden_dropout": 0.0,
-        "own_vector_dropout": 0.0,
-        "item_input": False,
+        "dropout": 0.0,
+        "item_vector_size": None,
         "weight_decay": 0.0,
         "warmup_steps": 0,
         "align_weight": 0.0,
-        "cosine_weight": 0.0,
-        "prefix_weight": 0.0,
-        "item_weight": 0.0,
-        "reconstruct_weight": 0.0,
+        "item_head_weight": 0.0,
         "tokenizer_batch_size": 32,
         "token_to_text_weight": 1.0,
         "contrastive_weight": 1.0,
-        "decorrelation_weight": 0.1,
         "collaborative_share": 0.0,
-        "temperature": 0.1,
-        "attribute_dropout": 0.3,
         "train_batch_size": 16,
         "clip_grad_norm": {"max_norm": 1.0},
         "epochs": 1,
@@ -158,10 +147,9 @@ def histories_of(loader, n_rows: int) -> tuple[list[list[int]], list[int]]:
     return [items[:n] for items, n in zip(lists, lengths, strict=True)], rows["item_id"].tolist()
 
 
-def naive_log_prob(model, history: list[int], items: list[int], over: str = "level"):
+def naive_log_prob(model, history: list[int], items: list[int]):
     """Log-likelihood [N] of items behind one history: a full forward pass for each code."""
     ids = model.semantic_ids
-    catalogue = ids[1:].tolist()
     past = model.code_tokens(ids[history]).flatten(0, 1)
     prompt = model.backbone.embed(model.history_prompt)
     past = torch.cat([prompt, past]).expand(len(items), -1, -1)
@@ -170,10 +158,5 @@ def naive_log_prob(model, history: list[int], items: list[int], over: str = "lev
     for level, head in enumerate(model.code_tokens.heads):
         inputs = torch.cat([past, model.code_tokens(codes[:, :level])], dim=1)
         logits = head(model.backbone(inputs)[:, -1])
-        for n, row in enumerate(codes.tolist()):
-            candidates = torch.arange(logits.size(1))
-            if over == "children":
-                allowed = {other[level] for other in catalogue if other[:level] == row[:level]}
-                candidates = torch.tensor(sorted(allowed))
-            totals[n] += logits[n, row[level]] - logits[n, candidates].logsumexp(0)
+        totals += logits.log_softmax(-1).gather(1, codes[:, level, None]).squeeze(1)
     return totals

@@ -17,7 +17,7 @@ def tiger_settings(data_path, **changes) -> dict:
         "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
         "item_text": {"colour": "{}", "shape": "{}"},
         "tokenizer": "random",
-        "n_levels": 2,
+        "n_slots": 2,
         "codebook_size": 16,
         "disambiguation_size": 16,
         "d_model": 32,
@@ -61,13 +61,12 @@ def make_model(prepared: Prepared, semantic_ids: bool = True, **changes):
 
 
 @torch.no_grad()
-def naive_log_prob(model, user: int, history: list[int], items: list[int], over: str = "level"):
+def naive_log_prob(model, user: int, history: list[int], items: list[int]):
     """Log-likelihood [N] of items behind one history: a full forward pass of T5 for each code."""
     ids, offsets = model.semantic_ids, model.vocabulary.offsets
     tokens = (ids[history] + offsets + 1).flatten().tolist()
     if model.n_user_tokens:
         tokens = [1 + sum(model.item_tokenizer.sizes) + user % model.n_user_tokens, *tokens]
-    catalogue = ids[1:].tolist()
     embeddings = model.t5.shared.weight
     totals = torch.zeros(len(items))
     for level, size in enumerate(model.item_tokenizer.sizes):
@@ -80,10 +79,5 @@ def naive_log_prob(model, user: int, history: list[int], items: list[int], over:
         start = 1 + int(offsets[level])
         hidden = output.last_hidden_state[:, -1] / embeddings.size(1) ** 0.5
         logits = hidden @ embeddings[start : start + size].T
-        for n, row in enumerate(ids[items].tolist()):
-            candidates = torch.arange(size)
-            if over == "children":
-                allowed = {other[level] for other in catalogue if other[:level] == row[:level]}
-                candidates = torch.tensor(sorted(allowed))
-            totals[n] += logits[n, row[level]] - logits[n, candidates].logsumexp(0)
+        totals += logits.log_softmax(-1).gather(1, ids[items][:, level, None]).squeeze(1)
     return totals

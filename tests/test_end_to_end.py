@@ -362,7 +362,7 @@ def test_saved_data_are_loaded_again(quick, tmp_path, monkeypatch):
 
 
 def test_a_run_s_checkpoint_loads_with_recbole(quick, tmp_path):
-    result = quick_run(quick, tmp_path / "run", normalize_over="children")
+    result = quick_run(quick, tmp_path / "run")
     (checkpoint,) = (tmp_path / "run").glob("STORE-*.pth")
     config, model, _, _, _, test = quick_start.load_data_and_model(str(checkpoint))
     trainer = get_trainer(config["MODEL_TYPE"], "STORE")(config, model)

@@ -145,7 +145,7 @@ BAD_COMMAND_LINES = {
     "text piece that is no text": (["--item_text={colour: 5}"], ["colour", "5"]),
     "codebook larger than the catalogue": (["--codebook_size=61"], ["61", "60"]),
     "disambiguation level too small": (
-        ["--n_levels=1", "--codebook_size=2", "--disambiguation_size=2", "--tokenizer_epochs=0"],
+        ["--n_slots=1", "--codebook_size=2", "--disambiguation_size=2", "--tokenizer_epochs=0"],
         ["`disambiguation_size` is 2"],
     ),
     "no such backbone": (["--backbone=/no/such/folder"], ["/no/such/folder"]),
@@ -285,7 +285,7 @@ def test_a_store_run_writes_its_result(command, capsys, planted):
         texts[raw_id] = f"{colour} {shape}"
     assert {raw_id: text for raw_id, _, text in rows} == texts
     assert len({codes for _, codes, _ in rows}) == len(rows) == N_ITEMS
-    assert all(len(codes.split()) == result["settings"]["n_levels"] + 1 for _, codes, _ in rows)
+    assert all(len(codes.split()) == result["settings"]["n_slots"] + 1 for _, codes, _ in rows)
     assert all(0 <= int(code) < 16 for _, codes, _ in rows for code in codes.split())
     assert result["store"]["items_without_text"] == 0
 

@@ -31,8 +31,6 @@ def rank_again(
         SettingsError: ``run_dir`` holds no such run, or the settings are wrong.
         DamagedState: the weights are damaged.
     """
-    if own.get("prefix_weight") and own["num_beams"] != others["num_beams"]:
-        raise SettingsError("With `prefix_weight` the loss counts `num_beams`: train such a trial.")
     result = read_result(run_dir / "result.json")
     weights = run_dir / BEST
     if not weights.is_file():

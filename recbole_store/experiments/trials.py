@@ -39,7 +39,7 @@ from recbole_store.settings.property_files import (
 )
 
 # What changes how a trained model's scores rank items, and in training only which epoch is best.
-RANKING_KEYS = {"fusion", "last_item_weight", "num_beams", "normalize_over", "decoding"}
+RANKING_KEYS = {"item_head_share", "last_item_weight", "num_beams", "decoding"}
 
 
 def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) -> dict:
@@ -67,7 +67,7 @@ def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) ->
 def as_typed(settings: dict) -> dict[str, str]:
     """Values as one would type them; texts are typed as they are.
 
-    Example: {"fusion": None, "topk": [1, 5]} -> {"fusion": "null", "topk": "[1, 5]"}
+    Example: {"epochs": None, "topk": [1, 5]} -> {"epochs": "null", "topk": "[1, 5]"}
     """
 
     def text_of(value) -> str:
@@ -82,7 +82,7 @@ def as_typed(settings: dict) -> dict[str, str]:
 def told(settings: dict, passed_on: list[str]) -> dict[str, str]:
     """All that a run is told, as keys and texts; what a trial sets wins.
 
-    Example: {"fusion": 0.5}, ["--epochs=3"] -> {"epochs": "3", "fusion": "0.5"}
+    Example: {"dropout": 0.5}, ["--epochs=3"] -> {"epochs": "3", "dropout": "0.5"}
     """
     typed = dict(word.removeprefix("--").split("=", 1) for word in passed_on)
     return {**typed, **as_typed(settings)}

@@ -22,8 +22,6 @@ from recbole_store.generator.excluded_items import ExcludedItems
 
 Step = Callable[[int, Tensor | None, Tensor | None], Tensor]
 
-NORMALIZE_OVER = ("level", "children")
-
 
 class Beams(NamedTuple):
     """Items found for each user, best first."""
@@ -35,8 +33,8 @@ class Beams(NamedTuple):
     def is_exact(self, k: int) -> Tensor:
         """bool [B]: whether the first k are certainly the likeliest k of the whole catalogue.
 
-        Log-probabilities only fall along a path, however they are normalised, so a pruned prefix
-        bounds every item behind it. (Of items with equal log-probability either may be left out.)
+        Log-probabilities only fall along a path, so a pruned prefix bounds every item behind it.
+        (Of items with equal log-probability either may be left out.)
         """
         n_found = self.log_probs.size(1)
         if k > n_found:  # exact only where nothing was left out
@@ -44,51 +42,26 @@ class Beams(NamedTuple):
         return self.log_probs[:, k - 1] >= self.pruned
 
 
-def path_scores(
-    logits: Tensor, children: Children, log_probs: Tensor, normalize_over: str
-) -> Tensor:
+def path_scores(logits: Tensor, children: Children, log_probs: Tensor) -> Tensor:
     """Log-probability of each child's whole prefix, [..., F]; -inf for what is no child.
 
-    ``level``: softmax over the level's codes, as the model was trained, forbidden ones masked
-    afterwards. ``children``: softmax over the allowed codes alone, so that the probabilities of
-    all items sum to 1.
+    The softmax is over all codes of the level, as in training, and forbidden ones are masked
+    behind it. Over the allowed ones alone the codes of an item that has its prefix to itself would
+    be certain, and need no query: a third of the time, but another model than was trained.
 
     Args:
         logits: [..., C], of all codes of the level.
         log_probs: [...], of the prefixes so far.
     """
     logits = logits.float()
-    if normalize_over == "level":
-        return children.logits(logits - (logits.logsumexp(-1) - log_probs)[..., None])
-    of_child = children.logits(logits)
-    return of_child - (of_child.logsumexp(-1) - log_probs)[..., None]
-
-
-def beam_margin(logits: Tensor, codes: Tensor, num_beams: int) -> Tensor:
-    """How far, in all, targets' codes are from being among the ``num_beams`` likeliest.
-
-    Training reads the true codes before each code, but a beam search that has dropped one of them
-    never gets there. (A loss on prefixes: APAO, arXiv 2603.02730; this one asks the beam's own
-    question.)
-
-    Args:
-        logits: [N, C] behind the true codes so far.
-        codes: int64 [N], the targets' next ones.
-
-    Returns:
-        Sum over the rows of the last beam's logit less the target's, 0 where it is kept.
-    """
-    last = logits.topk(min(num_beams, logits.size(1))).values[:, -1]
-    return torch.relu(last - logits.gather(1, codes[:, None]).squeeze(1)).sum()
+    return children.logits(logits - (logits.logsumexp(-1) - log_probs)[..., None])
 
 
 class Continued(NamedTuple):
-    """Prefixes [B, M] with all that may follow them."""
+    """Prefixes [B, M], each of them one of the step's queries, with all that may follow them."""
 
     children: Children
     scores: Tensor  # fp32 [B, M, F], log-probability of each child's whole prefix
-    queries: Tensor  # int64 [B, M], which of the step's queries asked for a prefix; else anything
-    n_queries: int
 
     def follow(self, best: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Where chosen children lead: their prefix's query, their code and their node.
@@ -97,7 +70,7 @@ class Continued(NamedTuple):
             best: int64 [B, K], places in scores.flatten(1).
         """
         prefix, place = best // self.scores.size(-1), best % self.scores.size(-1)
-        return self.queries.gather(1, prefix), *self.children.follow(prefix, place)
+        return prefix, *self.children.follow(prefix, place)
 
 
 def continue_prefixes(
@@ -108,59 +81,33 @@ def continue_prefixes(
     codes: Tensor,
     nodes: Tensor,
     log_probs: Tensor,
-    normalize_over: str,
     excluded: ExcludedItems | None = None,
 ) -> Continued:
     """Ask the step for what follows prefixes of ``level`` > 0 codes, [B, M].
-
-    Over children, the codes of an item that is alone behind its prefix are certain: such prefixes
-    are not asked for, which with few collisions spares most of the last levels' queries.
 
     Args:
         queries, codes: the query that led to each prefix, and its last code.
     """
     children = trie.children(level, nodes)
-    every = torch.arange(nodes.size(1), device=nodes.device).expand_as(nodes)
-    if normalize_over == "level":
-        scores = path_scores(step(level, queries, codes), children, log_probs, normalize_over)
-        scores = scores if excluded is None else excluded.bar(trie, level, children, scores)
-        return Continued(children, scores, every, every.size(1))
-    asks = ~trie.is_alone(level, nodes) & (log_probs > -torch.inf)
-    n_queries = int(asks.sum(1).max())
-    scores = children.barred + log_probs[..., None]  # right where the only child is certain
-    first = asks.int().argsort(dim=1, descending=True, stable=True)  # those that ask come first
-    if n_queries > 0:
-        asking = first[:, :n_queries]
-        # Users who ask less than others repeat themselves behind any query there is.
-        behind = queries.masked_fill(~asks, 0).gather(1, asking)
-        logits = step(level, behind, codes.gather(1, asking))
-        found = path_scores(
-            logits, children.of_rows(asking), log_probs.gather(1, asking), normalize_over
-        )
-        scores.scatter_(1, asking[..., None].expand_as(found), found)
-    if excluded is not None:
-        scores = excluded.bar(trie, level, children, scores)
-    asked_as = torch.empty_like(first).scatter_(1, first, every)
-    return Continued(children, scores, asked_as, n_queries)
+    scores = path_scores(step(level, queries, codes), children, log_probs)
+    scores = scores if excluded is None else excluded.bar(trie, level, children, scores)
+    return Continued(children, scores)
 
 
-def begin(
-    step: Step, trie: CodeTrie, normalize_over: str, excluded: ExcludedItems | None = None
-) -> Continued:
+def begin(step: Step, trie: CodeTrie, excluded: ExcludedItems | None = None) -> Continued:
     """What may follow each user's history: level 0."""
     logits = step(0, None, None)
     root = torch.zeros(logits.shape[:2], dtype=torch.long, device=logits.device)
     children = trie.children(0, root)
-    scores = path_scores(logits, children, root.float(), normalize_over)
+    scores = path_scores(logits, children, root.float())
     scores = scores if excluded is None else excluded.bar(trie, 0, children, scores)
-    return Continued(children, scores, root, 1)
+    return Continued(children, scores)
 
 
 def beam_search(
     step: Step,
     trie: CodeTrie,
     num_beams: int,
-    normalize_over: str = "level",
     excluded: ExcludedItems | None = None,
 ) -> Beams:
     """The ``num_beams`` (K) likeliest items of each user, as far as the beam finds them.
@@ -171,7 +118,7 @@ def beam_search(
     Args:
         excluded: items that a user must not get. Probabilities stay what they are without it.
     """
-    longer = begin(step, trie, normalize_over, excluded)
+    longer = begin(step, trie, excluded)
     pruned = torch.full_like(longer.scores[:, 0, 0], -torch.inf)
     for level in range(1, trie.n_levels + 1):
         scores = longer.scores.flatten(1)
@@ -183,36 +130,22 @@ def beam_search(
         queries, codes, nodes = longer.follow(best)
         if level < trie.n_levels:
             longer = continue_prefixes(
-                step, trie, level, queries, codes, nodes, log_probs, normalize_over, excluded
+                step, trie, level, queries, codes, nodes, log_probs, excluded
             )
     items = trie.items(nodes).masked_fill_(log_probs == -torch.inf, 0)
     return Beams(items, log_probs, pruned)
 
 
-def path_log_probs(
-    step: Step, codes: Tensor, trie: CodeTrie | None = None, normalize_over: str = "level"
-) -> Tensor:
-    """Exact log-likelihood of given semantic IDs [B, R, L] -> [B, R], by teacher forcing.
-
-    Args:
-        trie: needed for ``normalize_over="children"`` only.
-    """
+def path_log_probs(step: Step, codes: Tensor) -> Tensor:
+    """Exact log-likelihood of given semantic IDs [B, R, L] -> [B, R], by teacher forcing."""
     n_users, n_paths, n_levels = codes.shape
     total = torch.zeros(n_users, n_paths, device=codes.device)
     # At level 1 all paths continue the history's end, the one row of level 0; then each its own.
-    nodes = torch.zeros(n_users, n_paths, dtype=torch.long, device=codes.device)
     own = torch.arange(n_paths, device=codes.device).expand(n_users, -1)
     for level in range(n_levels):
         parents = torch.zeros_like(own) if level == 1 else own
         behind = (None, None) if level == 0 else (parents, codes[..., level - 1])
         logits = step(level, *behind).float().expand(-1, n_paths, -1)
-        code = codes[..., level]
-        chosen = logits.gather(-1, code[..., None]).squeeze(-1)
-        if normalize_over == "children":
-            children = trie.children(level, nodes)
-            over = children.logits(logits)
-            nodes = trie.child(level, nodes, code)
-        else:
-            over = logits
-        total += chosen - over.logsumexp(-1)
+        chosen = logits.gather(-1, codes[..., level, None]).squeeze(-1)
+        total += chosen - logits.logsumexp(-1)
     return total

@@ -40,10 +40,6 @@ class ListedChildren(NamedTuple):
         codes = self.codes.flatten(1).gather(1, parent * self.codes.size(-1) + place)
         return codes, self.first.gather(1, parent) + place
 
-    def of_rows(self, rows: Tensor) -> ListedChildren:
-        """Those of some nodes, int64 [B, M'] of [B, M]."""
-        return ListedChildren(*(_rows(part, rows) for part in self))
-
 
 class TabledChildren(NamedTuple):
     """What may follow a batch of nodes, one place for each code; F is the level's codes."""
@@ -62,18 +58,8 @@ class TabledChildren(NamedTuple):
     def follow(self, parent: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
         return place, self.child[self.nodes.gather(1, parent), place].long()
 
-    def of_rows(self, rows: Tensor) -> TabledChildren:
-        return TabledChildren(_rows(self.barred, rows), self.child, _rows(self.nodes, rows))
-
 
 Children = ListedChildren | TabledChildren
-
-
-def _rows(part: Tensor, rows: Tensor) -> Tensor:
-    """part [B, M, ...] -> [B, M', ...]."""
-    if part.dim() == 2:
-        return part.gather(1, rows)
-    return part.gather(1, rows[..., None].expand(-1, -1, part.size(2)))
 
 
 class CodeTrie:
@@ -112,13 +98,11 @@ class CodeTrie:
         self._first_child: list[Tensor] = []  # depth d: [nodes at d + 1] offsets into depth d + 1
         self._code: list[Tensor] = []  # depth d: code of each node at depth d + 1
         self._fan_out: list[int] = []
-        self._is_alone: list[Tensor] = []  # depth d: whether one item alone has the prefix
         self._table: list[tuple[Tensor, Tensor] | None] = []  # depth d: barred and child
         for level in range(self.n_levels):
             code = codes[order, level]
             is_new[1:] |= code[1:] != code[:-1]
             child_starts = is_new.nonzero().squeeze(1)
-            self._is_alone.append(torch.cat([starts, starts.new_tensor([n_items])]).diff() == 1)
             first = torch.searchsorted(child_starts, starts)
             first = torch.cat([first, first.new_tensor([len(child_starts)])])
             self._first_child.append(_compact(first))
@@ -138,7 +122,7 @@ class CodeTrie:
     def n_bytes(self) -> int:
         """Memory of all arrays, in bytes."""
         tables = [array for table in self._table if table for array in table]
-        arrays = [self._item, *self._first_child, *self._code, *self._is_alone, *tables]
+        arrays = [self._item, *self._first_child, *self._code, *tables]
         return sum(array.nbytes for array in arrays)
 
     def items(self, leaves: Tensor) -> Tensor:
@@ -198,22 +182,6 @@ class CodeTrie:
         leads_to = torch.zeros(n_nodes * n_codes, dtype=torch.int32, device=code.device)
         leads_to[cell] = child.int()
         return barred.view(n_nodes, n_codes), leads_to.view(n_nodes, n_codes)
-
-    def is_alone(self, level: int, nodes: Tensor) -> Tensor:
-        """bool [...]: whether one item alone has the prefix, so that its other codes are known."""
-        return self._is_alone[level][nodes]
-
-    def child(self, level: int, nodes: Tensor, codes: Tensor) -> Tensor:
-        """Node reached from each of ``nodes`` [...] by its code [...].
-
-        Raises:
-            ValueError: if a code does not follow its prefix.
-        """
-        children = self._list(level, nodes)
-        match = (children.barred == 0) & (children.codes == codes[..., None])
-        if not bool(match.any(-1).all()):
-            raise ValueError(f"Codes at level {level} that no item has behind its prefix.")
-        return children.first + match.int().argmax(-1)
 
 
 def _sorted_order(codes: Tensor) -> Tensor:

@@ -45,7 +45,6 @@ def exact_search(
     trie: CodeTrie,
     num_beams: int,
     k: int,
-    normalize_over: str = "level",
     excluded: ExcludedItems | None = None,
 ) -> Beams:
     """The k likeliest items of each user over the whole catalogue, equal ones by item_id.
@@ -60,7 +59,7 @@ def exact_search(
         num_beams: prefixes of a user and level that are continued in one pass.
         excluded: items that a user must not get.
     """
-    search = _Search(step, trie, num_beams, k, normalize_over, excluded)
+    search = _Search(step, trie, num_beams, k, excluded)
     users = torch.arange(len(search.pruned), device=search.pruned.device)
     result = Beams(*(torch.empty_like(part) for part in search.found()))
     while True:
@@ -82,10 +81,10 @@ class _Search:
         asked: per level, queries of a user so far.
     """
 
-    def __init__(self, step, trie: CodeTrie, num_beams: int, k: int, normalize_over: str, excluded):
+    def __init__(self, step, trie: CodeTrie, num_beams: int, k: int, excluded):
         self.step, self.trie, self.excluded = step, trie, excluded
-        self.num_beams, self.normalize_over = num_beams, normalize_over
-        first = begin(step, trie, normalize_over, excluded)
+        self.num_beams = num_beams
+        first = begin(step, trie, excluded)
         n_users, device = len(first.scores), first.scores.device
         nothing = torch.zeros(n_users, 0, dtype=torch.long, device=device)
         empty = _Prefixes(nothing.float(), nothing, nothing, nothing)
@@ -118,7 +117,6 @@ class _Search:
                 best.codes,
                 best.nodes,
                 best.log_probs,
-                self.normalize_over,
                 self.excluded,
             )
             self._keep(level, longer)
@@ -150,7 +148,7 @@ class _Search:
         else:
             waiting = _Prefixes(scores, queries + self.asked[level], codes, nodes)
             self.waiting[level + 1] = self.waiting[level + 1].and_also(waiting)
-        self.asked[level] += longer.n_queries
+        self.asked[level] += longer.scores.size(1)
 
     def _merge(self, item_ids: Tensor, log_probs: Tensor) -> None:
         """Keep the k likeliest of the items so far and these, equal ones by item_id."""

@@ -17,10 +17,6 @@ class EveryCode(NamedTuple):
     nodes: Tensor  # int64 [...], the prefix as one number
     size: int  # codes of the level
 
-    @property
-    def barred(self) -> Tensor:
-        return torch.zeros(*self.nodes.shape, self.size, device=self.nodes.device)
-
     def logits(self, logits: Tensor) -> Tensor:
         return logits
 
@@ -67,7 +63,7 @@ def free_beam_search(
     Args:
         hidden: users (0 to B - 1) and item_ids that are dropped as well, int64 [n] each.
     """
-    beams = beam_search(step, free, num_beams, normalize_over="level")
+    beams = beam_search(step, free, num_beams)
     items = beams.item_ids
     if hidden is not None:
         room = int(torch.cat([items.flatten(), hidden[1]]).max()) + 1

@@ -6,7 +6,6 @@ The only module that imports peft, and transformers for STORE. Everything else h
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 
 import torch
@@ -22,6 +21,8 @@ from recbole_store.llm.stage_weights import StageCopies
 from recbole_store.llm.token_batches import Words
 
 STAGES = ("tokenizer", "recommender")
+# Of the adapters, as the paper's authors have them: scale / rank is what an adapter is weighted by.
+LORA_ALPHA, LORA_DROPOUT = 128, 0.1
 
 
 class Backbone(nn.Module):
@@ -33,9 +34,8 @@ class Backbone(nn.Module):
         tuning: ``lora`` (an adapter a stage), ``full`` (the layers' weights, a set a stage; word
             embeddings frozen) or ``frozen``.
         precision: of training; ``auto``, ``bf16`` or ``fp32``; bf16 is autocast over fp32 weights.
-        lora: rank, alpha, dropout and target_modules (None: peft's choice for the architecture).
+        lora: rank and target_modules (None: peft's choice for the architecture).
         checkpointing: recompute activations in the backward pass: less memory, a third more time.
-        compiled: compile training's forward and backward passes with torch.compile.
         hidden_dropout: of what each layer adds to its input, while the recommender trains.
         eval_precision: of decoding. In bf16, how a batch is put together changes scores in the
             third digit, and so ranks. Tokenizing is in fp32, as an item's codes are its own.
@@ -55,7 +55,6 @@ class Backbone(nn.Module):
         lora,
         device,
         checkpointing: bool = False,
-        compiled: bool = False,
         eval_precision: str = "fp32",
         hidden_dropout: float = 0.0,
     ):
@@ -71,8 +70,8 @@ class Backbone(nn.Module):
         if tuning == "lora":
             adapter = LoraConfig(
                 r=lora["rank"],
-                lora_alpha=lora["alpha"],
-                lora_dropout=lora["dropout"],
+                lora_alpha=LORA_ALPHA,
+                lora_dropout=LORA_DROPOUT,
                 target_modules=lora["target_modules"],
             )
             try:
@@ -96,9 +95,6 @@ class Backbone(nn.Module):
                 layer.register_forward_hook(self._drop)
         if checkpointing:
             self.llm.gradient_checkpointing_enable({"use_reentrant": False})
-        self.compiled = compiled
-        if compiled:
-            self.llm.base_model.compile(dynamic=True)
         self.use_stage("recommender")
 
     def _layers(self, name: str) -> nn.ModuleList:
@@ -107,7 +103,7 @@ class Backbone(nn.Module):
         for part in self.llm.base_model.modules():
             if isinstance(part, nn.ModuleList) and len(part) == n_layers:
                 return part
-        raise BackboneError(f"{name} has no list of layers for `hidden_dropout`: set it to 0.")
+        raise BackboneError(f"{name} has no list of layers for `dropout`: set it to 0.")
 
     def _drop(self, layer: nn.Module, inputs: tuple, output):
         """Dropout of what a layer has added; LLMs come without, as they see no text twice."""
@@ -172,13 +168,8 @@ class Backbone(nn.Module):
             positions: int64 [B, S]; None counts from the cache's length.
             cache: read and extended in place.
         """
-        # Decoding's shapes change with every batch and level: only training is compiled.
-        eagerly = self.compiled and not self.training
         bf16 = self.bf16 if self.training else self.eval_bf16 and self.stage == "recommender"
-        with (
-            torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=bf16),
-            torch.compiler.set_stance("force_eager") if eagerly else contextlib.nullcontext(),
-        ):
+        with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=bf16):
             output = self.llm.base_model(
                 inputs_embeds=inputs,
                 attention_mask=mask,

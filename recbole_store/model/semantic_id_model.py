@@ -40,7 +40,6 @@ class SemanticIdModel(SequentialRecommender):
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
         self.num_beams = config["num_beams"]
-        self.normalize_over = config["normalize_over"]
         self.decoding = config["decoding"]
         self.max_topk = max(config["topk"])
         self.cold_items = dataset.cold_items
@@ -160,11 +159,9 @@ class SemanticIdModel(SequentialRecommender):
         """
         candidates = self._item_codes(interaction)
         scores = torch.empty(len(candidates), device=candidates.device)
-        # RecBole counts FLOPs before there is a trie.
-        over = "level" if self.trie is None else self.normalize_over
         for group in group_candidates(self.context(interaction), USERS_PER_PREFILL):
             decoder = self.decoder(interaction[group.firsts])
-            found = path_log_probs(decoder, group.fold(candidates), self.trie, over)
+            found = path_log_probs(decoder, group.fold(candidates))
             items = group.fold(interaction[self.ITEM_ID][:, None]).squeeze(-1)
             found = self.fused(decoder, found, items)
             scores[group.rows] = group.unfold(found)
@@ -194,7 +191,7 @@ class SemanticIdModel(SequentialRecommender):
 
     def _gain_by_codes(self, decoder, interaction) -> Tensor:
         codes = self._item_codes(interaction)[:, None]
-        found = path_log_probs(decoder, codes, self.trie, self.normalize_over).squeeze(1)
+        found = path_log_probs(decoder, codes).squeeze(1)
         return found + math.log(len(self.trie))
 
     @torch.no_grad()
@@ -237,8 +234,8 @@ class SemanticIdModel(SequentialRecommender):
             excluded = ExcludedItems.of(self.trie, *hidden, decoder.n_users)
         arguments = (decoder, self.trie, self.num_beams)
         if self.decoding == "exact":
-            return exact_search(*arguments, self.max_topk, self.normalize_over, excluded)
-        return beam_search(*arguments, self.normalize_over, excluded)
+            return exact_search(*arguments, self.max_topk, excluded)
+        return beam_search(*arguments, excluded)
 
     @torch.no_grad()
     def full_sort_predict(self, interaction):

@@ -30,7 +30,7 @@ class TextTower(WindowTargets, SequentialRecommender):
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
         self.kind, self.backbone_name = config["text_features"], config["backbone"]
-        self.max_text_words = config["max_text_words"]
+        self.max_text_tokens = config["max_text_tokens"]
         self.together_weight = config["together_weight"]
         self.likeness_weight = config["likeness_weight"]
         self.bf16 = use_bf16("auto", torch.device(config["device"]))
@@ -47,7 +47,7 @@ class TextTower(WindowTargets, SequentialRecommender):
         """Find the texts' features; called once, before training."""
         known = self._is_known()
         found = text_features(
-            self.kind, self.texts, known, self.backbone_name, self.max_text_words, self.device
+            self.kind, self.texts, known, self.backbone_name, self.max_text_tokens, self.device
         )
         self.features.copy_(found)
         self.features[0] = 0.0

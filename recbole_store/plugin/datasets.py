@@ -109,10 +109,10 @@ class TokenizedDataset(TextDataset):
             # Which items are cold is known once the data are split; not more than their share.
             n_cold = round((config["cold_items"] or 0) * (self.item_num - 1))
             n_known = max(self.item_num - 1 - n_cold, 1)
-            config["codebook_size"] = usual_codebook_size(n_known, config["n_levels"])
+            config["codebook_size"] = usual_codebook_size(n_known, config["n_slots"])
         self._check_codebook(self.item_num - 1)
         config["eval_batch_size"] = users_per_batch(config, self.item_num)
-        self.semantic_ids = torch.zeros(self.item_num, config["n_levels"] + 1, dtype=torch.long)
+        self.semantic_ids = torch.zeros(self.item_num, config["n_slots"] + 1, dtype=torch.long)
 
     def build(self):
         splits = super().build()

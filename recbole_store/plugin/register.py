@@ -25,9 +25,10 @@ from recbole_store.plugin.datasets import (
 from recbole_store.plugin.patches import mend_recbole
 from recbole_store.settings.defaults import plugin_defaults, shipped_defaults
 from recbole_store.settings.property_files import PLUGIN_MODELS, TOKENIZED_MODELS
+from recbole_store.settings.resolve import set_by_code
 
 # Dataset keys that RecBole's cache of filtered datasets has to compare as well.
-DATASET_KEYS = ("exact_time_order", "item_text", "n_levels", "cold_items", "validation_gap")
+DATASET_KEYS = ("exact_time_order", "item_text", "n_slots", "cold_items", "validation_gap")
 
 # Model name -> its data set.
 DATASETS = {
@@ -89,7 +90,8 @@ def _add_default_properties() -> None:
         load(self, model, model_class, dataset)
         if model in PLUGIN_MODELS:
             data_path = self.external_config_dict.get("data_path", "dataset")
-            self.internal_config_dict.update(plugin_defaults(model, dataset, data_path))
+            defaults = plugin_defaults(model, dataset, data_path)
+            self.internal_config_dict.update(defaults, **set_by_code(model, defaults))
         else:
             exact = shipped_defaults(model)["exact_time_order"]
             self.internal_config_dict["exact_time_order"] = exact

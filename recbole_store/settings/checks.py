@@ -118,33 +118,54 @@ def scaler_sees_whole_batch(settings: dict) -> str | None:
 
 
 def _is_fused(settings: dict) -> bool:
-    return bool(settings.get("item_weight") and settings.get("fusion"))
+    return bool(settings.get("item_head_weight") and settings.get("item_head_share"))
 
 
 def fused_scores_are_found_by_beams(settings: dict) -> str | None:
     if _is_fused(settings) and settings.get("decoding") in ("exact", "free"):
         return (
             f"`decoding` is {settings['decoding']}, but fused scores are no sums along a path of "
-            "codes: set `decoding: beam`, or `fusion: 0`."
+            "codes: set `decoding: beam`, or `item_head_share: 0`."
         )
     return None
 
 
-def cosine_reads_texts(settings: dict) -> str | None:
-    if settings.get("cosine_weight") and settings.get("tokenizer") == "random":
+def vectors_are_there(settings: dict) -> str | None:
+    if settings.get("item_vector_size", 1) is not None:  # which other models do not have
+        return None
+    needing = [key for key in ("item_head_weight", "collaborative_start") if settings.get(key)]
+    needing += ["tokenizer"] if settings.get("tokenizer") == "tower" else []
+    if needing:
         return (
-            "`cosine_weight` ties codes to texts, but `tokenizer: random` reads none: set it to 0."
+            f"`{needing[0]}` is {settings[needing[0]]}, which needs items' vectors, but "
+            "`item_vector_size` is null: set it to their width, or leave the other out."
         )
     return None
 
 
-def start_has_vectors(settings: dict) -> str | None:
-    has_vectors = settings.get("item_input", True) or settings.get("item_weight")
-    if settings.get("collaborative_start") and not has_vectors:
+def text_head_is_the_tower(settings: dict) -> str | None:
+    if settings.get("text_head_weight") and (
+        settings.get("tokenizer") != "tower" or not settings.get("item_head_weight")
+    ):
         return (
-            "`collaborative_start` is for items' own vectors, but with `item_input: False` and "
-            "`item_weight: 0` there are none: leave it out."
+            "`text_head_weight` is for a head that starts as the text tower and is weighed with "
+            "the item head: set `tokenizer: tower` and `item_head_weight`, or leave it out."
         )
+    return None
+
+
+# Gains in ranking, and the head that each needs.
+_GAINS = {"likeness_weight": "text_head_weight", "together_weight": "item_head_weight"}
+
+
+def gains_need_the_heads(settings: dict) -> str | None:
+    for key, lacks in _GAINS.items():
+        is_ours = "item_head_share" in settings  # Neighbours has a weight of the same name
+        if settings.get(key) and is_ours and not (settings.get(lacks) and _is_fused(settings)):
+            return (
+                f"`{key}` adds to the heads' scores, which take no part in the ranking here: set "
+                f"`{lacks}` and `item_head_share` above 0, or leave it out."
+            )
     return None
 
 
@@ -152,30 +173,8 @@ def last_item_needs_the_head(settings: dict) -> str | None:
     if settings.get("last_item_weight") and not _is_fused(settings):
         return (
             "`last_item_weight` belongs to the item head, which takes no part in the ranking with "
-            "`item_weight: 0` or `fusion: 0`: leave it out."
+            "`item_head_weight: 0` or `item_head_share: 0`: leave it out."
         )
-    return None
-
-
-def text_head_needs_the_tower(settings: dict) -> str | None:
-    is_there = settings.get("tokenizer") == "tower" and settings.get("item_weight")
-    if settings.get("text_head_weight") and not is_there:
-        return (
-            "`text_head_weight` is for a head that starts as the text tower and is weighed with "
-            "the item head: set `tokenizer: tower` and `item_weight`, or leave it out."
-        )
-    return None
-
-
-def gains_need_the_heads(settings: dict) -> str | None:
-    if "fusion" not in settings:  # no model with heads
-        return None
-    for key, head in (("together_weight", "item_weight"), ("likeness_weight", "text_head_weight")):
-        if settings.get(key) and not (settings.get(head) and _is_fused(settings)):
-            return (
-                f"`{key}` adds to the heads' scores, which take no part in the ranking here: set "
-                f"`{head}` and `fusion` above 0, or leave it out."
-            )
     return None
 
 
@@ -208,11 +207,10 @@ RULES = (
     metrics,
     scaler_sees_whole_batch,
     fused_scores_are_found_by_beams,
-    cosine_reads_texts,
-    start_has_vectors,
-    last_item_needs_the_head,
-    text_head_needs_the_tower,
+    vectors_are_there,
+    text_head_is_the_tower,
     gains_need_the_heads,
+    last_item_needs_the_head,
     withheld_items_need_full_ranking,
     gap_is_repeatable,
 )

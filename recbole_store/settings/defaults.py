@@ -6,7 +6,7 @@ from pathlib import Path
 
 from recbole_store.errors import SettingsError
 from recbole_store.settings.checks import eval_args, item_text
-from recbole_store.settings.keys import check_data_keys
+from recbole_store.settings.keys import check_data_keys, model_files
 from recbole_store.settings.property_files import (
     PLUGIN_MODELS,
     properties_folder,
@@ -15,8 +15,7 @@ from recbole_store.settings.property_files import (
 )
 
 
-def _merged(root: Path, names: tuple[str, ...]) -> dict:
-    paths = [root / f"{name}.yaml" for name in names]
+def _merged(paths: list[Path]) -> dict:
     merged: dict = {}
     for path in paths:
         if path.is_file():
@@ -28,12 +27,13 @@ def recbole_defaults(model: str, dataset: str) -> dict:
     """RecBole's own, of all models, of this one, and of the data set."""
     own = () if model in PLUGIN_MODELS else (f"model/{model}",)
     names = ("overall", *own, "dataset/sample", f"dataset/{dataset}")
-    return _merged(recbole_folder() / "properties", names)
+    return _merged([recbole_folder() / "properties" / f"{name}.yaml" for name in names])
 
 
 def shipped_defaults(model: str) -> dict:
     """The plugin's own, whatever the data: the protocol that all models share, and the model's."""
-    return _merged(properties_folder(), ("overall", f"model/{model}", "dataset/sample"))
+    root = properties_folder()
+    return _merged([root / "overall.yaml", *model_files(model), root / "dataset" / "sample.yaml"])
 
 
 def dataset_properties(dataset: str, data_path: str | Path = "dataset") -> dict:
@@ -42,7 +42,7 @@ def dataset_properties(dataset: str, data_path: str | Path = "dataset") -> dict:
     Raises:
         SettingsError: its own file cannot be read, or sets what describes no data.
     """
-    known = _merged(properties_folder(), (f"dataset/{dataset}",))
+    known = _merged([properties_folder() / "dataset" / f"{dataset}.yaml"])
     own = Path(data_path) / dataset / f"{dataset}.yaml"
     if own.is_file():
         found = read_properties(own)

@@ -22,6 +22,18 @@ from recbole_store.settings.property_files import (
 
 _KEY = re.compile(r"^([\w-]+):")
 
+# Former keys, and what they have become.
+RENAMED = {
+    "n_levels": "n_slots",
+    "max_text_words": "max_text_tokens",
+    "item_weight": "item_head_weight",
+    "fusion": "item_head_share",
+    "item_input": "item_vector_size",
+    "code_dropout": "dropout",
+    "hidden_dropout": "dropout",
+    "own_vector_dropout": "dropout",
+}
+
 # Keys of a data set's own file besides those of RecBole's properties/dataset/sample.yaml, which
 # name columns, separators and filters: how its texts are put together, how its rows were split.
 _ALSO_OF_DATA = frozenset(("item_text", "encoding", "eval_args", "metrics", "topk", "valid_metric"))
@@ -63,6 +75,17 @@ def _theirs(path: Path) -> dict[str, Declared]:
     return found
 
 
+def model_files(model: str) -> list[Path]:
+    """The plugin's property files of a model: its own, and those of the tokenizers it may have."""
+    own = properties_folder() / "model" / f"{model}.yaml"
+    if not own.is_file():
+        return []
+    tokenizer = declared_in(own).get("tokenizer", ANYTHING)
+    kinds = [kind for form in tokenizer.forms for kind in form.choices]
+    paths = [properties_folder() / "tokenizer" / f"{kind}.yaml" for kind in kinds]
+    return [own, *(path for path in paths if path.is_file())]
+
+
 def declared_keys(models: list[str]) -> dict[str, Declared]:
     """Every key that a run of these models may set; where two use one name, the last one's.
 
@@ -77,7 +100,7 @@ def declared_keys(models: list[str]) -> dict[str, Declared]:
     for model in models:
         if (path := theirs / "model" / f"{model}.yaml").is_file():
             found.update(_theirs(path))
-        if (path := ours / "model" / f"{model}.yaml").is_file():
+        for path in model_files(model):
             found.update(declared_in(path))
     return found
 
@@ -93,6 +116,8 @@ def check_keys(given: dict, known: dict[str, Declared], place: str = "", whose: 
         SettingsError: for the first key that is unknown, or value that does not fit.
     """
     for key, value in given.items():
+        if key not in known and RENAMED.get(key) in known:
+            raise SettingsError(f"The property `{key}`{place} has become `{RENAMED[key]}`.")
         if key not in known:
             raise SettingsError(f"Unknown property `{key}`{place}{nearest(key, known)}.")
         known[key].check(key, value, place + whose)

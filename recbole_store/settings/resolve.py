@@ -17,6 +17,8 @@ from recbole_store.settings.defaults import plugin_defaults, recbole_defaults
 from recbole_store.settings.evaluation_rules import check_evaluation
 from recbole_store.settings.keys import check_keys, declared_keys
 from recbole_store.settings.property_files import (
+    PLUGIN_MODELS,
+    TOKENIZED_MODELS,
     model_folders,
     nearest,
     parse_value,
@@ -42,7 +44,8 @@ def resolve(
     Args:
         files: property files given by the user.
         typed: keys and texts from the command line.
-        models: all models of the comparison; a key of any of them may be set.
+        models: all models of the comparison; a key of any of them may be set, and those of others
+            than this model are left out.
         profile: property file of STORE's settings; baselines take its history length alone.
         variant: named settings of the model, :func:`variant_file`.
 
@@ -51,12 +54,12 @@ def resolve(
     """
     check_models(models or [model])
     # A name that several models use means what it means to this one.
-    known = declared_keys([*(models or []), model])
+    own, known = declared_keys([model]), declared_keys([*(models or []), model])
     whose = f" for {model}" if len(models or []) > 1 else ""
     given: dict = {}
     for place, part in [*_sources(model, profile, variant, files), ("", _read(typed, known))]:
         check_keys(part, known, place, whose)
-        given.update(part)
+        given.update({key: value for key, value in part.items() if key in own})
 
     merged = plugin_defaults(model, dataset, given.get("data_path", "dataset"))
     eval_args = {**merged["eval_args"], **given.get("eval_args", {})}  # a part may be set alone
@@ -108,8 +111,11 @@ def set_by_code(model: str, settings: dict) -> dict:
     Args:
         settings: with RecBole's defaults.
     """
+    found = {}
     sequential = model_folders()[model] == "sequential_recommender"
-    if sequential and settings.get("loss_type") == "CE":
-        # RecBole refuses its own default of negative sampling beside a full softmax.
-        return {"train_neg_sample_args": None}
-    return {}
+    if model in PLUGIN_MODELS or (sequential and settings.get("loss_type") == "CE"):
+        # Our models take no negative samples. With a full softmax RecBole refuses its own default.
+        found["train_neg_sample_args"] = None
+    if model in TOKENIZED_MODELS:
+        found["transform"] = "user_defined"  # attaches the semantic IDs to every batch
+    return found

@@ -22,22 +22,17 @@ TOKENIZER_KEYS = (
     "backbone_layers",
     "tuning",
     "lora_rank",
-    "lora_alpha",
-    "lora_dropout",
     "lora_target_modules",
     "tokenizer",
-    "n_levels",
+    "n_slots",
     "codebook_size",
     "pca_dim",
-    "max_text_words",
+    "max_text_tokens",
     "tokenizer_epochs",
     "tokenizer_batch_size",
     "tokenizer_learning_rate",
     "token_to_text_weight",
     "contrastive_weight",
-    "decorrelation_weight",
-    "temperature",
-    "attribute_dropout",
     "collaborative_share",
     "learner",
     "weight_decay",
@@ -50,10 +45,10 @@ TOWER_KEYS = (
     "backbone",
     "backbone_layers",
     "tokenizer",
-    "n_levels",
+    "n_slots",
     "codebook_size",
     "pca_dim",
-    "max_text_words",
+    "max_text_tokens",
     "item_vector_size",
     "tokenizer_epochs",
     "tokenizer_batch_size",
@@ -65,8 +60,8 @@ TOWER_KEYS = (
     "seed",
 )
 # And the other quantizers', besides their own keys; those of TEXT_KEYS where they read texts.
-QUANTIZER_KEYS = ("tokenizer", "n_levels", "codebook_size", "seed")
-TEXT_KEYS = ("text_encoder", "max_text_words")
+QUANTIZER_KEYS = ("tokenizer", "n_slots", "codebook_size", "seed")
+TEXT_KEYS = ("text_encoder", "max_text_tokens")
 
 
 def stage_keys(tokenizer: str) -> tuple[str, ...]:

@@ -46,8 +46,8 @@ class ItemTokenizer(nn.Module):
         point_scale: what points are divided by, so that known items' are 1 on average.
 
     Args:
-        settings: ``tokenizer``, ``n_levels``, ``codebook_size``, ``disambiguation_size``,
-            ``max_text_words``, ``text_encoder``, the quantizer's own, and with a tower
+        settings: ``tokenizer``, ``n_slots``, ``codebook_size``, ``disambiguation_size``,
+            ``max_text_tokens``, ``text_encoder``, the quantizer's own, and with a tower
             ``item_vector_size``, its width.
         fields: see above.
         cold_items: int64.
@@ -72,7 +72,7 @@ class ItemTokenizer(nn.Module):
         cold = set(cold_items.tolist())
         self.to_learn = [i for i, text in enumerate(self.texts) if text and i not in cold]
         self.name, self.encoder_name = settings["tokenizer"], settings["text_encoder"]
-        self.max_text_words = settings["max_text_words"]
+        self.max_text_tokens = settings["max_text_tokens"]
         self._backbone = (backbone,)  # the model's part, not one of this
         self.slots = slots
         if slots is not None:
@@ -96,20 +96,20 @@ class ItemTokenizer(nn.Module):
             self.tower.requires_grad_(False)  # but while stage 1 trains it
         self.quantizer = make_quantizer(settings, width, n_known)
         n_codes = settings["codebook_size"]
-        self.sizes = [n_codes] * settings["n_levels"] + [settings["disambiguation_size"]]
+        self.sizes = [n_codes] * settings["n_slots"] + [settings["disambiguation_size"]]
         ids = torch.zeros(len(fields), len(self.sizes), dtype=torch.long)
         self.register_buffer("semantic_ids", ids)
-        n_points = self.quantizer.n_points
+        point_size = self.quantizer.point_size
         if self.whitening is not None:  # what is known of a text before any history was seen
-            n_points = self.whitening.n_features
-        self.register_buffer("points", torch.zeros(len(fields), n_points))
+            point_size = self.whitening.n_features
+        self.register_buffer("points", torch.zeros(len(fields), point_size))
         self.register_buffer("point_scale", torch.ones(()))
 
     @property
     def token_texts(self) -> TokenTexts:
         """Texts as the backbone's tokens: for training, and read when first asked for."""
         if self._token_texts is None:
-            words = self.backbone.words(self.texts, self.max_text_words)
+            words = self.backbone.words(self.texts, self.max_text_tokens)
             self._token_texts = TokenTexts(words, self.to_learn)
         return self._token_texts
 
@@ -152,7 +152,7 @@ class ItemTokenizer(nn.Module):
             return torch.empty(len(texts), 0)
         if self.reads == TEXT_EMBEDDING:
             encoder = TextEncoder(self.encoder_name, self.device)
-            return encoder(texts, self.max_text_words).to(self.device)
+            return encoder(texts, self.max_text_tokens).to(self.device)
         if self.reads == TOWER_VECTOR:
             return self.tower.eval().items(self.features(texts))
         with self._reading() as backbone:
@@ -173,7 +173,7 @@ class ItemTokenizer(nn.Module):
     def mean_states(self, texts: list[str]) -> Tensor:
         """Texts -> mean states of layers of the LLM as it came, fp32 [N, 3 * H]."""
         reader = LayerMeans(self.llm_name, self.device)
-        return reader(texts, self.max_text_words).to(self.device)
+        return reader(texts, self.max_text_tokens).to(self.device)
 
     def features(self, texts: list[str]) -> Tensor:
         """Texts -> what the tower reads of them, [N, F]."""

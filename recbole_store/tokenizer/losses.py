@@ -13,6 +13,13 @@ from recbole_store.data.item_texts import join_pieces
 from recbole_store.tokenizer.dense_tokens import DenseTokenizer
 from recbole_store.tokenizer.text_views import drop_pieces
 
+# Of the contrastive term and of its collaborative target.
+TEMPERATURE = 0.1
+# Weight of what keeps an item's slots different, beside the contrastive term's.
+DECORRELATION = 0.1
+# Probability that a view leaves out a column of the text.
+COLUMN_DROPOUT = 0.3
+
 
 class TokenizerLosses(NamedTuple):
     """Weighted terms of stage 1; a term with weight 0 is not computed and stays 0."""
@@ -23,7 +30,10 @@ class TokenizerLosses(NamedTuple):
 
 
 def contrastive_loss(
-    first: Tensor, second: Tensor, temperature: float, positives: Tensor | None = None
+    first: Tensor,
+    second: Tensor,
+    temperature: float = TEMPERATURE,
+    positives: Tensor | None = None,
 ) -> Tensor:
     """InfoNCE per slot between two views [B, L, H] of the same items.
 
@@ -40,7 +50,9 @@ def contrastive_loss(
     return (rows.mean() + columns.mean()) / 2
 
 
-def collaborative_positives(factors: Tensor, share: float, temperature: float) -> Tensor:
+def collaborative_positives(
+    factors: Tensor, share: float, temperature: float = TEMPERATURE
+) -> Tensor:
     """Positives [B, B] that give ``share`` to items which histories put together.
 
     Args:
@@ -74,9 +86,6 @@ def tokenizer_losses(
     positives: Tensor | None,
     token_to_text_weight: float,
     contrastive_weight: float,
-    decorrelation_weight: float,
-    temperature: float,
-    attribute_dropout: float,
     rng: random.Random,
 ) -> TokenizerLosses:
     """All terms of stage 1 for a batch of items, given as the pieces of their texts.
@@ -84,10 +93,10 @@ def tokenizer_losses(
     Args:
         vocabulary: sorted word-piece ids that reconstruction chooses from.
         positives: of the contrastive loss, [B, B] or None.
+        contrastive_weight: of telling items apart, and an item's slots; 0 leaves both out.
     """
-    contrast = contrastive_weight > 0 or decorrelation_weight > 0
-    n_views = 2 if contrast else 1
-    share = attribute_dropout if contrast else 0.0
+    n_views = 2 if contrastive_weight > 0 else 1
+    share = COLUMN_DROPOUT if contrastive_weight > 0 else 0.0
     views = [join_pieces(drop_pieces(item, share, rng)) for _ in range(n_views) for item in pieces]
     dense = tokenizer(backbone, views)  # [views * B, L, H]
     zero = dense.new_zeros(())
@@ -99,8 +108,7 @@ def tokenizer_losses(
         )
         total = total + token_to_text_weight * reconstruction
     if contrastive_weight > 0:
-        contrastive = contrastive_loss(*dense.chunk(2), temperature, positives)
+        contrastive = contrastive_loss(*dense.chunk(2), positives=positives)
         total = total + contrastive_weight * contrastive
-    if decorrelation_weight > 0:
-        total = total + decorrelation_weight * slot_correlation(dense)
+        total = total + contrastive_weight * DECORRELATION * slot_correlation(dense)
     return TokenizerLosses(total, reconstruction, contrastive)

@@ -13,14 +13,14 @@ from recbole_store.data.formula_cells import harmless
 from recbole_store.errors import DisambiguationOverflow
 
 
-def usual_codebook_size(n_items: int, n_levels: int) -> int:
+def usual_codebook_size(n_items: int, n_slots: int) -> int:
     """Codes of each level for a catalogue: a power of two, for twice as many tuples as items.
 
     At least 64, as far as that leaves eight items to a code, and at most ``n_items``.
 
-    Example: 1,682 items on two levels -> 64; 12,101 -> 256
+    Example: 1,682 items, two slots -> 64; 12,101 -> 256
     """
-    enough = 2 ** math.ceil(math.log2(2 * n_items) / n_levels)
+    enough = 2 ** math.ceil(math.log2(2 * n_items) / n_slots)
     return min(max(enough, min(64, n_items // 8)), n_items)
 
 
@@ -49,7 +49,7 @@ def disambiguate(codes: Tensor, size: int) -> Tensor:
         raise DisambiguationOverflow(
             f"{largest} items share the codes {codes[group == counts.argmax()][0].tolist()}, but "
             f"`disambiguation_size` is {size}: raise it to {largest} or more, or raise "
-            f"`codebook_size` or `n_levels`."
+            f"`codebook_size` or `n_slots`."
         )
     order = torch.argsort(group, stable=True)
     starts = counts.cumsum(0) - counts

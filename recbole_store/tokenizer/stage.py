@@ -221,7 +221,6 @@ class TokenizerStage:
         return collaborative_positives(
             factors[items].to(self.tokenizer.device),
             self.settings["collaborative_share"],
-            self.settings["temperature"],
         )
 
     def _quantize(self) -> dict:
@@ -229,7 +228,7 @@ class TokenizerStage:
         texts = self.tokenizer.texts[1:]
         vectors = torch.empty(len(texts), 0)
         if self.encoder is not None:
-            vectors = self.encoder(texts, self.tokenizer.max_text_words)
+            vectors = self.encoder(texts, self.tokenizer.max_text_tokens)
         return self._fit_quantizer(vectors)
 
     def _fit_quantizer(self, vectors: Tensor) -> dict:
@@ -267,11 +266,7 @@ class TokenizerStage:
         optimizer = self.new_optimizer(
             params=list(trained.values()), learning_rate=settings["tokenizer_learning_rate"]
         )
-        weights = (
-            settings["token_to_text_weight"],
-            settings["contrastive_weight"],
-            settings["decorrelation_weight"],
-        )
+        weights = (settings["token_to_text_weight"], settings["contrastive_weight"])
         at = _Place(list(tokenizer.to_learn), random.Random(settings["seed"]))
         if begun := self.progress.take_up(trained, optimizer):
             at.go_to(begun)
@@ -297,8 +292,6 @@ class TokenizerStage:
                         tokenizer.token_texts.vocabulary,
                         self._positives(factors, batch),
                         *weights,
-                        settings["temperature"],
-                        settings["attribute_dropout"],
                         rng,
                     )
                     check_loss(losses.total, at.epoch, at.start // batch_size + 1)

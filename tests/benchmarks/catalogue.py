@@ -46,9 +46,9 @@ def cost(way: str) -> dict[str, float]:
             load_col={"inter": ["user_id", "item_id", "timestamp"], "item": ["item_id"]},
             item_text={"title": "{}"},
             codebook_size=CODEBOOK,
-            n_levels=3,
+            n_slots=3,
             metrics=METRICS[way],
-            max_text_words=16,
+            max_text_tokens=16,
         )
     model = store.model
     ids = torch.randperm(CODEBOOK**3, generator=torch.Generator().manual_seed(1))[:N_ITEMS]

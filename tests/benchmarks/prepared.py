@@ -30,7 +30,7 @@ class Prepared(NamedTuple):
 def prepare(name: str, dataset: str = "ml-100k", **settings) -> Prepared:
     """A model with RecBole's loaders and trainer; STORE without semantic IDs."""
     merged = resolve(name, "ml-100k", [], {}) | {"show_progress": False, "checkpoint_dir": "saved"}
-    merged |= {"item_weight": 0.0}  # what is timed are the codes
+    merged |= {"item_head_weight": 0.0}  # what is timed are the codes
     config, data = build(name, dataset, merged | settings)
     loaders = data_preparation(config, data)
     init_seed(config["seed"], config["reproducibility"])

@@ -176,7 +176,7 @@ def test_profiles_and_property_files_hold_for_trials_as_well(planted, tmp_path):
 
 
 def test_texts_and_lists_reach_a_run_as_they_are(planted):
-    said = {"history_prompt": "The user's items: [1, 2", "align_prompt": "'quoted'"}
+    said = {"backbone": "The user's items: [1, 2", "text_encoder": "'quoted'"}
     long = {"topk": list(range(1, 60))}
     found = trials.resolved(
         "STORE", "planted", {**said, **long, "num_beams": 60}, [f"--data_path={planted}"]
@@ -204,7 +204,9 @@ def test_the_order_of_conditions_does_not_matter_and_all_are_key_and_value(liste
 def trained(tiny_llm, planted, tmp_path, monkeypatch):
     """A run of STORE on the planted data, and what it was told."""
     monkeypatch.chdir(tmp_path)
-    typed = store_settings(tiny_llm, planted, item_weight=1.0, num_beams=20)
+    typed = store_settings(
+        tiny_llm, planted, item_vector_size=16, item_head_weight=1.0, num_beams=20
+    )
     del typed["checkpoint_dir"]
     words = [f"--{key}={text}" for key, text in trials.as_typed(typed).items()]
     settings = resolve("STORE", "planted", [], trials.as_typed(typed))
@@ -216,7 +218,12 @@ def test_rankings_are_judged_on_one_trained_model(trained, tmp_path, monkeypatch
     run_dir, words, result = trained
     folder = tmp_path / "properties" / "trials"
     folder.mkdir(parents=True)
-    listed = ["{fusion: 0.75}", "{fusion: 0.0}", "{epochs: 2}", "{last_item_weight: 3.0}"]
+    listed = [
+        "{item_head_share: 0.75}",
+        "{item_head_share: 0.0}",
+        "{epochs: 2}",
+        "{last_item_weight: 3.0}",
+    ]
     (folder / "STORE.yaml").write_text("".join(f"- {entry}\n" for entry in listed))
     monkeypatch.setattr(trials, "properties_folder", lambda: tmp_path / "properties")
     monkeypatch.setattr(trials, "run_trial", None)  # nothing is trained
@@ -252,14 +259,3 @@ def test_a_trained_model_is_no_use_to_other_trials(listed, planted, tmp_path, ca
     words = ["--model=SASRecAll", "--dataset=planted", f"--results={tmp_path}", "--only=2"]
     assert trials.main([*words, f"--data_path={planted}", f"--trained={tmp_path}"]) == 2
     assert "none of these trials changes the ranking alone" in capsys.readouterr().err
-
-
-def test_the_loss_on_prefixes_counts_beams(trained, tmp_path, monkeypatch, capsys):
-    run_dir, words, _ = trained
-    folder = tmp_path / "properties" / "trials"
-    folder.mkdir(parents=True)
-    (folder / "STORE.yaml").write_text("- {num_beams: 30}\n")
-    monkeypatch.setattr(trials, "properties_folder", lambda: tmp_path / "properties")
-    command = ["--model=STORE", "--dataset=planted", f"--results={tmp_path}", *words]
-    assert trials.main([*command, f"--trained={run_dir}", "--prefix_weight=0.2"]) == 2
-    assert "train such a trial" in capsys.readouterr().err

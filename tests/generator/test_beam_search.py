@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from recbole_store.generator.beam_search import beam_margin, beam_search, path_log_probs
+from recbole_store.generator.beam_search import beam_search, path_log_probs
 from recbole_store.generator.code_trie import CodeTrie
 
 SIZES = [3, 7, 2]  # levels of unequal size
@@ -31,15 +31,12 @@ class MadeUpModel:
         """A fresh step function, which remembers the prefix of each query."""
         return _Step(self)
 
-    def log_prob(self, user: int, codes: list[int], items: list[list[int]], over: str) -> float:
+    def log_prob(self, user: int, codes: list[int]) -> float:
         """Log-likelihood of an item, by plain arithmetic."""
         total = 0.0
         for level, code in enumerate(codes):
             logits = self.logits(user, codes[:level])
-            candidates = range(self.sizes[level])
-            if over == "children":
-                candidates = {row[level] for row in items if row[:level] == codes[:level]}
-            total += logits[code] - math.log(sum(math.exp(logits[c]) for c in candidates))
+            total += logits[code] - math.log(sum(math.exp(logit) for logit in logits))
         return total
 
 
@@ -86,14 +83,11 @@ def catalogue(n_items: int = 17, sizes: list[int] = SIZES, seed: int = 5) -> tor
     return rows.reshape(len(order), len(sizes))[order[:n_items]]
 
 
-def every_log_prob(model: MadeUpModel, codes: torch.Tensor, over: str) -> torch.Tensor:
+def every_log_prob(model: MadeUpModel, codes: torch.Tensor) -> torch.Tensor:
     """[B, N], by plain arithmetic."""
     items = codes.tolist()
     return torch.tensor(
-        [
-            [model.log_prob(user, item, items, over) for item in items]
-            for user in range(model.n_users)
-        ]
+        [[model.log_prob(user, item) for item in items] for user in range(model.n_users)]
     )
 
 
@@ -102,14 +96,13 @@ def model() -> MadeUpModel:
     return MadeUpModel(SIZES, N_USERS, seed=1)
 
 
-@pytest.mark.parametrize("over", ["level", "children"])
 @pytest.mark.parametrize("num_beams", [17, 40])
-def test_enough_beams_score_every_item_exactly(model, over, num_beams):
+def test_enough_beams_score_every_item_exactly(model, num_beams):
     codes = catalogue()
     # Item ids that are not row numbers: mixing them up would show.
     item_ids = 100 - torch.arange(len(codes))
-    beams = beam_search(model.step(), CodeTrie(codes, item_ids), num_beams, over)
-    expected = every_log_prob(model, codes, over)
+    beams = beam_search(model.step(), CodeTrie(codes, item_ids), num_beams)
+    expected = every_log_prob(model, codes)
     for user in range(N_USERS):
         ranking = expected[user].argsort(descending=True)
         found = beams.item_ids[user] > 0
@@ -117,18 +110,16 @@ def test_enough_beams_score_every_item_exactly(model, over, num_beams):
         assert_close(beams.log_probs[user][found], expected[user][ranking], **CLOSE)
 
 
-def test_over_children_the_catalogue_has_probability_one(model):
+def test_some_probability_goes_to_codes_that_no_item_has(model):
+    """The softmax is over the level's codes, as in training."""
     trie = CodeTrie(catalogue(), torch.arange(1, 18))
-    total = beam_search(model.step(), trie, 17, "children").log_probs.exp().sum(1)
-    assert_close(total, torch.ones(N_USERS), **CLOSE)
-    # Over the level's codes, some of it goes to codes that no item has.
-    assert (beam_search(model.step(), trie, 17, "level").log_probs.exp().sum(1) < 0.99).all()
+    total = beam_search(model.step(), trie, 17).log_probs.exp().sum(1)
+    assert (0 < total).all() and (total < 0.99).all()
 
 
-@pytest.mark.parametrize("over", ["level", "children"])
-def test_fewer_items_than_beams(model, over):
+def test_fewer_items_than_beams(model):
     codes = catalogue(n_items=3)
-    beams = beam_search(model.step(), CodeTrie(codes, torch.tensor([4, 8, 6])), 12, over)
+    beams = beam_search(model.step(), CodeTrie(codes, torch.tensor([4, 8, 6])), 12)
     for item_ids, log_probs in zip(beams.item_ids, beams.log_probs, strict=True):
         assert sorted(item_ids[:3].tolist()) == [4, 6, 8]
         assert log_probs[:3].isfinite().all()
@@ -136,30 +127,28 @@ def test_fewer_items_than_beams(model, over):
         assert (log_probs[3:] == -torch.inf).all()
 
 
-@pytest.mark.parametrize("over", ["level", "children"])
-def test_path_log_probs_agree(model, over):
+def test_path_log_probs_agree(model):
     codes = catalogue()
-    trie = CodeTrie(codes, torch.arange(1, 18))
-    found = path_log_probs(model.step(), codes.expand(N_USERS, -1, -1), trie, over)
-    assert_close(found, every_log_prob(model, codes, over), **CLOSE)
+    found = path_log_probs(model.step(), codes.expand(N_USERS, -1, -1))
+    assert_close(found, every_log_prob(model, codes), **CLOSE)
 
 
 def test_path_log_probs_of_other_candidates_for_each_user(model):
     codes = catalogue()
     chosen = torch.tensor([[0, 3], [5, 5], [16, 2], [9, 1]])  # a repeated one too
     found = path_log_probs(model.step(), codes[chosen])
-    expected = every_log_prob(model, codes, "level").gather(1, chosen)
+    expected = every_log_prob(model, codes).gather(1, chosen)
     assert_close(found, expected, **CLOSE)
 
 
-def naive_beams(model, user: int, items: list[list[int]], num_beams: int, over: str):
+def naive_beams(model, user: int, items: list[list[int]], num_beams: int):
     """Textbook beam search over lists of codes."""
     beams = [([], 0.0)]
     for level in range(len(model.sizes)):
         longer = sorted({tuple(row[: level + 1]) for row in items})
         kept = {tuple(codes) for codes, _ in beams}
         beams = [
-            (list(codes), model.log_prob(user, list(codes), items, over))
+            (list(codes), model.log_prob(user, list(codes)))
             for codes in longer
             if codes[:-1] in kept
         ]
@@ -167,15 +156,14 @@ def naive_beams(model, user: int, items: list[list[int]], num_beams: int, over: 
     return beams
 
 
-@pytest.mark.parametrize("over", ["level", "children"])
 @pytest.mark.parametrize("num_beams", [1, 2, 5])
-def test_few_beams_are_the_textbook_s(model, over, num_beams):
+def test_few_beams_are_the_textbook_s(model, num_beams):
     codes = catalogue()
     items = codes.tolist()
-    beams = beam_search(model.step(), CodeTrie(codes, torch.arange(17) + 1), num_beams, over)
+    beams = beam_search(model.step(), CodeTrie(codes, torch.arange(17) + 1), num_beams)
     assert beams.item_ids.shape == (N_USERS, num_beams)
     for user in range(N_USERS):
-        expected = naive_beams(model, user, items, num_beams, over)
+        expected = naive_beams(model, user, items, num_beams)
         assert [items[item - 1] for item in beams.item_ids[user]] == [row for row, _ in expected]
         assert_close(beams.log_probs[user], torch.tensor([p for _, p in expected]), **CLOSE)
 
@@ -213,17 +201,16 @@ def test_a_pruned_prefix_takes_its_items_along():
     assert beam_search(step_of(), trie, 2).item_ids[0, 0] == 3
 
 
-@pytest.mark.parametrize("over", ["level", "children"])
 @pytest.mark.parametrize("k", [1, 3])
-def test_the_certificate_is_right(over, k):
+def test_the_certificate_is_right(k):
     """Where it is given, the first k are the true ones; where not, often they are not."""
     codes = catalogue(60, [6, 6, 6], seed=0)
     trie = CodeTrie(codes, torch.arange(60) + 1)
     n_exact = n_wrong = 0
     for seed in range(40):
         model = MadeUpModel([6, 6, 6], N_USERS, seed)
-        beams = beam_search(model.step(), trie, k, over)
-        truth = every_log_prob(model, codes, over).topk(k)
+        beams = beam_search(model.step(), trie, k)
+        truth = every_log_prob(model, codes).topk(k)
         exact = beams.is_exact(k)
         same = (beams.item_ids[:, :k] == truth.indices + 1).all(1)
         assert same[exact].all()
@@ -237,10 +224,3 @@ def test_nothing_pruned_is_exact_for_any_k(model):
     assert beam_search(model.step(), trie, 17).is_exact(17).all()
     assert beam_search(model.step(), trie, 17).is_exact(40).all()
     assert not beam_search(model.step(), trie, 3).is_exact(4).any()
-
-
-def test_the_margin_is_what_a_code_lacks_to_be_kept():
-    logits = torch.tensor([[3.0, 1.0, 2.0, -4.0], [0.0, 5.0, 1.0, 4.0]])
-    assert beam_margin(logits, torch.tensor([0, 3]), 2) == 0.0
-    assert beam_margin(logits, torch.tensor([1, 0]), 2) == 1.0 + 4.0
-    assert beam_margin(logits, torch.tensor([3, 0]), 20) == 0.0  # all codes are kept

@@ -27,7 +27,10 @@ def walk(trie: CodeTrie, codes: list[int]) -> int:
     """The node behind a prefix."""
     node = ROOT_NODE
     for level, code in enumerate(codes):
-        node = trie.child(level, node, torch.tensor(code))
+        children = trie.children(level, node[None, None])
+        places = ((children.codes[0, 0] == code) & (children.barred[0, 0] == 0)).nonzero()
+        assert len(places) == 1, f"{codes} is no prefix"
+        node = children.follow(torch.tensor([[0]]), places)[1][0, 0]
     return int(node)
 
 
@@ -80,18 +83,9 @@ def test_following_children(form):
     children = trie.children(1, torch.tensor([[0, 1], [1, 0]]))
     parent = torch.tensor([[0, 1], [1, 1]])
     place = torch.tensor([[1, 0], [0, 0]] if form == "lists" else [[3, 1], [1, 1]])
-    for chosen in (children, children.of_rows(torch.tensor([[0, 1], [0, 1]]))):
-        codes, nodes = chosen.follow(parent, place)
-        assert codes.tolist() == [[3, 1], [1, 1]]
-        assert nodes.tolist() == [[1, 2], [0, 0]]
-    turned = children.of_rows(torch.tensor([[1, 0], [1, 0]]))
-    assert turned.follow(1 - parent, place)[1].tolist() == [[1, 2], [0, 0]]
-
-
-def test_child_refuses_a_code_that_no_item_has():
-    trie = CodeTrie(CODES, ITEM_IDS)
-    with pytest.raises(ValueError, match="level 1"):
-        trie.child(1, torch.tensor([0, 1]), torch.tensor([3, 3]))
+    codes, nodes = children.follow(parent, place)
+    assert codes.tolist() == [[3, 1], [1, 1]]
+    assert nodes.tolist() == [[1, 2], [0, 0]]
 
 
 def test_two_items_with_the_same_codes_are_refused():
@@ -120,7 +114,7 @@ def test_memory_of_an_item(form):
     codes = torch.randint(256, (20_000, 4), generator=generator).unique(dim=0)
     trie = CodeTrie(codes, torch.arange(len(codes)))
     tables = [array for table in trie._table if table for array in table]
-    arrays = [trie._item, *trie._first_child, *trie._code, *trie._is_alone, *tables]
+    arrays = [trie._item, *trie._first_child, *trie._code, *tables]
     assert trie.n_bytes == sum(array.numel() * array.element_size() for array in arrays)
     assert bool(tables) == (form == "tables")
     if form == "lists":
@@ -165,8 +159,6 @@ def test_random_tries_agree_with_sets_of_prefixes(n_items, sizes, seed, form):
             follows = sorted({row[level] for row in rows if tuple(row[:level]) == prefix})
             node = walk(trie, list(prefix))
             assert allowed_codes(trie, level, node) == follows
-            alone = sum(tuple(row[:level]) == prefix for row in rows) == 1
-            assert bool(trie.is_alone(level, torch.tensor(node))) == alone
     assert sorted(trie.items(torch.arange(n_items)).tolist()) == sorted(item_ids.tolist())
     for row, item_id in zip(rows, item_ids.tolist(), strict=True):
         assert int(trie.items(torch.tensor(walk(trie, row)))) == item_id

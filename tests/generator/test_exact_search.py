@@ -19,9 +19,6 @@ def form(request, monkeypatch):
     monkeypatch.setattr(code_trie, "TABLE_BYTES", 0 if request.param == "lists" else 10**6)
 
 
-OVER = pytest.mark.parametrize("over", ["level", "children"])
-
-
 class Coarse(MadeUpModel):
     """Logits of three values only, so that many items are exactly as likely as others."""
 
@@ -42,20 +39,19 @@ def ranked(log_probs: torch.Tensor, item_ids: torch.Tensor, k: int):
     return [item for _, item in pairs], [-score for score, _ in pairs]
 
 
-@OVER
 @pytest.mark.parametrize("num_beams", [1, 3, 10])
 @pytest.mark.parametrize("sizes", [[6, 6, 6], [20, 9], [40], [3, 4, 3, 5]])
 @pytest.mark.parametrize("make", [MadeUpModel, Coarse, Uniform])
-def test_equals_scoring_every_item(make, sizes, num_beams, over, form):
+def test_equals_scoring_every_item(make, sizes, num_beams, form):
     codes = catalogue(38, sizes, seed=2)
     item_ids = 100 - torch.arange(38)
     trie = CodeTrie(codes, item_ids)
     model = make(sizes, N_USERS, seed=4)
     for k in (1, 5, 38):
-        beams = exact_search(model.step(), trie, num_beams, k, over)
+        beams = exact_search(model.step(), trie, num_beams, k)
         # By the same route, so that equal items are equal to the last bit.
-        every = path_log_probs(model.step(), codes.expand(N_USERS, -1, -1), trie, over)
-        assert_close(every, every_log_prob(model, codes, over), **CLOSE)
+        every = path_log_probs(model.step(), codes.expand(N_USERS, -1, -1))
+        assert_close(every, every_log_prob(model, codes), **CLOSE)
         assert beams.is_exact(k).all()
         for user in range(N_USERS):
             expected_ids, expected = ranked(every[user], item_ids, k)
@@ -82,15 +78,14 @@ def test_equal_items_come_by_item_id():
     assert found.tolist() == [sorted(item_ids.tolist())[:6]] * N_USERS
 
 
-@OVER
-def test_finds_what_beam_search_misses(over):
+def test_finds_what_beam_search_misses():
     codes = catalogue(60, [6, 6, 6], seed=0)
     trie = CodeTrie(codes, torch.arange(60) + 1)
     n_better = 0
     for seed in range(10):
         model = MadeUpModel([6, 6, 6], N_USERS, seed)
-        plain = beam_search(model.step(), trie, 4, over)
-        exact = exact_search(model.step(), trie, 4, 4, over)
+        plain = beam_search(model.step(), trie, 4)
+        exact = exact_search(model.step(), trie, 4, 4)
         assert (exact.log_probs >= plain.log_probs - 1e-5).all()
         n_better += int((exact.item_ids != plain.item_ids).any(1).sum())
     assert n_better > 5

@@ -34,19 +34,18 @@ def pairs(share: float) -> tuple[torch.Tensor, torch.Tensor]:
     return users[order], places[order] + 1
 
 
-@pytest.mark.parametrize("over", ["level", "children"])
 @pytest.mark.parametrize("share", [0.1, 0.6, 0.95])
-def test_wide_and_exact_search_rank_what_is_left(trie, share, over):
+def test_wide_and_exact_search_rank_what_is_left(trie, share):
     codes = catalogue(N_ITEMS, SIZES, seed=3)
     model = MadeUpModel(SIZES, N_USERS, seed=1)
     users, items = pairs(share)
     excluded = ExcludedItems.of(trie, users, items, N_USERS)
-    expected = every_log_prob(model, codes, over)
+    expected = every_log_prob(model, codes)
     expected[users, items - 1] = -torch.inf
     best, ids = expected.sort(dim=1, descending=True)
     ids = (ids + 1).masked_fill(best == -torch.inf, 0)
-    wide = beam_search(model.step(), trie, N_ITEMS, over, excluded)
-    exact = exact_search(model.step(), trie, 3, 10, over, excluded)
+    wide = beam_search(model.step(), trie, N_ITEMS, excluded)
+    exact = exact_search(model.step(), trie, 3, 10, excluded)
     assert_close(wide.log_probs, best, **CLOSE)
     assert torch.equal(wide.item_ids, ids)
     assert torch.equal(exact.item_ids, ids[:, :10])

@@ -16,7 +16,7 @@ def search(n_items: int, num_beams: int):
     codes = catalogue(n_items, SIZES, seed=3)
     model = MadeUpModel(SIZES, N_USERS, seed=1)
     free = FreeCodes(codes, torch.arange(1, n_items + 1), SIZES)
-    return free_beam_search(model.step(), free, num_beams), every_log_prob(model, codes, "level")
+    return free_beam_search(model.step(), free, num_beams), every_log_prob(model, codes)
 
 
 def test_a_beam_as_wide_as_all_tuples_finds_every_item():

@@ -91,7 +91,7 @@ def test_hidden_dropout_spares_the_tokenizer_and_evaluation(tiny_llm):
 def test_an_llm_without_a_list_of_layers_is_refused(tiny_llm):
     backbone = Backbone(str(tiny_llm), None, "full", "fp32", {}, "cpu")
     backbone.llm.config.num_hidden_layers = 77
-    with pytest.raises(BackboneError, match="`hidden_dropout`: set it to 0"):
+    with pytest.raises(BackboneError, match="`dropout`: set it to 0"):
         backbone._layers("this")
 
 

@@ -26,7 +26,7 @@ from transformers import AutoModelForCausalLM
 
 from recbole_store.generator.code_tokens import HEAD_NORM
 from recbole_store.model import semantic_id_model
-from recbole_store.tokenizer.dense_tokens import TASK
+from recbole_store.model.alignment import Parts
 from recbole_store.tokenizer.losses import tokenizer_losses
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -104,9 +104,6 @@ def loss_of_stage(model, stage: str, batch):
         positives=None,
         token_to_text_weight=1.0,
         contrastive_weight=1.0,
-        decorrelation_weight=1.0,
-        temperature=0.1,
-        attribute_dropout=0.3,
         rng=random.Random(0),
     ).total
 
@@ -114,7 +111,7 @@ def loss_of_stage(model, stage: str, batch):
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("tuning", ["lora", "full", "frozen"])
 def test_a_stage_trains_what_it_may_and_nothing_else(prepared, tuning, stage):
-    changes = {"tuning": tuning, "align_weight": 0.5, "reconstruct_weight": 0.5}
+    changes = {"tuning": tuning, "align_weight": 0.5}
     model = make_model(prepared, **changes)
     trainer = make_trainer(prepared, model, **changes)
     batch = first_rows(prepared.train, 32)
@@ -450,88 +447,42 @@ def test_labelled_data_train_on_every_target_labelled_1(tiny_llm, planted, tmp_p
         assert_close(model.calculate_loss(batch), averaged(model, losses, 12), **CLOSE)
 
 
+def parts_of(model) -> Parts:
+    tokenizer = model.item_tokenizer
+    return Parts(model.backbone, model.code_tokens, tokenizer.token_texts, model.semantic_ids)
+
+
 @torch.no_grad()
-def test_align_loss_reads_the_text_and_then_each_code_in_turn(model):
+def test_align_loss_reads_the_text_and_then_each_code_in_turn(prepared):
+    model = make_model(prepared, align_weight=0.5).eval()
     items = [5, 17, 42]
     losses = []
     for item in items:
         words = model.backbone.words([model.item_tokenizer.texts[item]]).ids[0]
-        words = model.backbone.embed(torch.cat([words, model.text_tasks.align_prompt]))
+        words = model.backbone.embed(torch.cat([words, model.alignment.prompt]))
         codes = model.semantic_ids[item]
         for level, head in enumerate(model.code_tokens.heads):
             inputs = torch.cat([words, model.code_tokens(codes[:level])])
             logits = head(model.backbone(inputs[None])[0, -1])
             losses.append(-logits.log_softmax(0)[codes[level]])
-    assert_close(
-        model.text_tasks.align_loss(model.parts, items), torch.stack(losses).mean(), **CLOSE
-    )
-
-
-@torch.no_grad()
-def test_reconstruct_loss_reads_the_codes_and_then_each_word_in_turn(model):
-    items = [5, 17, 42]
-    backbone, vocabulary = model.backbone, model.item_tokenizer.token_texts.vocabulary
-    task = backbone.embed(backbone.words([TASK]).ids[0])
-    output = backbone.llm.get_output_embeddings().weight
-    losses = []
-    for item in items:
-        codes = model.code_tokens(model.semantic_ids[item])
-        words = backbone.words([model.item_tokenizer.texts[item]]).ids[0]
-        for place, word in enumerate(words):
-            inputs = torch.cat([codes, task, backbone.embed(words[:place])])
-            logits = output @ backbone(inputs[None])[0, -1]
-            losses.append(logits[vocabulary].logsumexp(0) - logits[word])
-    found = model.text_tasks.reconstruct_loss(model.parts, items)
+    found = model.alignment.loss(parts_of(model), items)
     assert_close(found, torch.stack(losses).mean(), **CLOSE)
 
 
-@pytest.mark.parametrize(
-    ("align_weight", "reconstruct_weight", "calls"),
-    [(0, 0, 1), (0.5, 0, 2), (0, 0.5, 2), (1, 1, 3)],
-)
-def test_a_weight_of_zero_skips_the_task(prepared, align_weight, reconstruct_weight, calls):
-    changes = {"align_weight": align_weight, "reconstruct_weight": reconstruct_weight}
-    model = make_model(prepared, **changes)
+@pytest.mark.parametrize(("align_weight", "calls"), [(0, 1), (0.5, 2)])
+def test_a_weight_of_zero_skips_the_task(prepared, align_weight, calls):
+    model = make_model(prepared, align_weight=align_weight)
     with Calls(model) as shapes:
         loss = model.calculate_loss(first_rows(prepared.train, 8))
     assert len(shapes) == calls
     assert (len(loss) if isinstance(loss, tuple) else 1) == calls
 
 
-def test_cosine_loss_is_0_where_codes_point_to_texts(prepared):
-    model = make_model(prepared, cosine_weight=0.5)
-    model.item_tokenizer.set_points(torch.randn(model.n_items - 1, model.points.size(1)))
-    items = [3, 7, 9]
-    codes = model.code_tokens(model.semantic_ids[items])[:, -1]
-    model.points[items] = 4 * model.text_tasks.to_point(codes).detach()
-    assert model.text_tasks.cosine_loss(model.parts, items).item() == pytest.approx(0, abs=1e-6)
-    model.points[7] *= -1
-    assert model.text_tasks.cosine_loss(model.parts, items).item() == pytest.approx(2 / 3, abs=1e-6)
-    _, cosine = model.calculate_loss(first_rows(prepared.train, 8))
-    cosine.backward()
-    assert model.code_tokens.embedding.weight.grad.abs().sum() > 0
-
-
-def test_a_prefix_loss_of_codes_that_the_beams_would_drop(prepared):
-    """It is what one beam loses, a mean over the codes as the other loss is."""
-    plain = make_model(prepared).eval()
-    model = make_model(prepared, prefix_weight=0.5).eval()
-    windows = first_rows(prepared.train, 8)
-    model.num_beams = plain.item_tokenizer.sizes[0]
-    assert_close(model.next_item_loss(windows), plain.next_item_loss(windows))
-    model.num_beams = 1
-    added = (model.next_item_loss(windows) - plain.next_item_loss(windows)).item()
-    model.prefix_weight = 1.0
-    assert added > 0
-    both = model.next_item_loss(windows) - plain.next_item_loss(windows)
-    assert both.item() == pytest.approx(2 * added, rel=1e-4)
-
-
 @pytest.mark.parametrize("share", [None, 0.5])
-def test_text_tasks_see_that_share_of_the_items_in_an_epoch(prepared, share):
+def test_text_to_token_sees_that_share_of_the_items_in_an_epoch(prepared, share):
     model = make_model(prepared, align_weight=1.0, text_task_share=share)
     seen = []
-    model.text_tasks.align_loss = lambda parts, items: seen.extend(items) or torch.zeros(())
+    model.alignment.loss = lambda parts, items: seen.extend(items) or torch.zeros(())
     model.next_item_loss = lambda interaction: torch.zeros(())
     epochs = 1 if share is None else 2
     for _ in range(epochs):
@@ -554,10 +505,8 @@ def candidates_of(loader, n_rows: int, items: list[int]):
     return loader.transform(loader.dataset, batch)
 
 
-@pytest.mark.parametrize("over", ["level", "children"])
-def test_beam_search_predict_and_teacher_forcing_agree(prepared, model, monkeypatch, over):
+def test_beam_search_predict_and_teacher_forcing_agree(prepared, model, monkeypatch):
     monkeypatch.setattr(model, "num_beams", 100)  # more than there are items
-    monkeypatch.setattr(model, "normalize_over", over)
     n_rows, items = 5, list(range(1, model.n_items))
     scores = model.full_sort_predict(first_rows(prepared.train, n_rows))
     assert scores.shape == (n_rows, model.n_items)
@@ -566,18 +515,17 @@ def test_beam_search_predict_and_teacher_forcing_agree(prepared, model, monkeypa
     histories, _ = histories_of(prepared.train, n_rows)
     with torch.no_grad():
         for row in (0, 3):
-            expected = naive_log_prob(model, histories[row], items, over)
+            expected = naive_log_prob(model, histories[row], items)
             assert_close(predicted[row], expected, **CLOSE)
     assert predicted.std(dim=1).min() > 1e-2
-    if over == "children":
-        assert_close(predicted.exp().sum(1), torch.ones(n_rows), **CLOSE)
 
 
-@pytest.mark.parametrize("fusion", [0.5, 0.9])
-def test_fused_lists_know_when_they_are_exact(tiny_llm, planted, tmp_path, monkeypatch, fusion):
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_fused_lists_know_when_they_are_exact(tiny_llm, planted, tmp_path, monkeypatch, share):
     """Users for whom lists of few items are said to be exact have those of scoring every item."""
     with working_in(tmp_path):
-        prepared = prepare(store_settings(tiny_llm, planted, item_weight=1.0, fusion=fusion))
+        changes = {"item_vector_size": 16, "item_head_weight": 1.0, "item_head_share": share}
+        prepared = prepare(store_settings(tiny_llm, planted, **changes))
         model = make_model(prepared).eval()
     n_rows, k, items = 40, 2, list(range(1, model.n_items))
     every = model.predict(candidates_of(prepared.train, n_rows, items)).view(n_rows, -1)
@@ -592,13 +540,11 @@ def test_fused_lists_know_when_they_are_exact(tiny_llm, planted, tmp_path, monke
     assert shares[0] < 1 and shares[-1] > 0 and shares == sorted(shares)
 
 
-@pytest.mark.parametrize("over", ["level", "children"])
-def test_exact_decoding_ranks_as_scoring_every_item_does(prepared, model, monkeypatch, over):
+def test_exact_decoding_ranks_as_scoring_every_item_does(prepared, model, monkeypatch):
     """With so few beams that beam search alone misses items."""
     n_rows, k, items = 40, 5, list(range(1, model.n_items))
     monkeypatch.setattr(model, "num_beams", k)
     monkeypatch.setattr(model, "max_topk", k)
-    monkeypatch.setattr(model, "normalize_over", over)
     batch = first_rows(prepared.train, n_rows)
     every = model.predict(candidates_of(prepared.train, n_rows, items)).view(n_rows, -1)
     best = every.topk(k)
@@ -653,10 +599,9 @@ def test_users_with_different_numbers_of_candidates(prepared, model):
     assert_close(model.predict(batch[kept]), model.predict(batch)[kept], **CLOSE)
 
 
-@pytest.mark.parametrize("over", ["level", "children"])
-def test_recbole_counts_the_operations_before_there_are_ids(prepared, over):
+def test_recbole_counts_the_operations_before_there_are_ids(prepared):
     """``run_recbole`` does so before training."""
-    model = make_model(prepared, semantic_ids=False, normalize_over=over)
+    model = make_model(prepared, semantic_ids=False)
     transform = prepared.train.transform
     log = logging.getLogger("flops")
     assert get_flops(model, prepared.dataset, torch.device("cpu"), log, transform) > 0

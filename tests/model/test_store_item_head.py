@@ -16,8 +16,8 @@ N_USERS = 12
 @pytest.fixture(scope="module")
 def prepared(tiny_llm, planted, tmp_path_factory):
     with working_in(tmp_path_factory.mktemp("head")):
-        changes = {"item_weight": 1.0, "item_input": True, "fusion": 0.6, "num_beams": 60}
-        yield prepare(store_settings(tiny_llm, planted, **changes))
+        changes = {"item_vector_size": 16, "item_head_weight": 1.0, "item_head_share": 0.6}
+        yield prepare(store_settings(tiny_llm, planted, **changes, num_beams=60))
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +69,13 @@ def test_items_like_the_last_one_gain_by_their_cosine(prepared, model):
     batch = first_rows(prepared.test, N_USERS)
     vectors = F.normalize(model.item_vectors(model.points)[1:], dim=-1)
     last = torch.tensor([items[-1] for items in histories_of(prepared.test, N_USERS)[0]])
-    model.fusion = 1.0
+    model.item_head_share = 1.0
     try:
         before = every_score(model, batch)
         model.last_item_weight = 5.0
         gained = every_score(model, batch) - before
     finally:
-        model.fusion, model.last_item_weight = 0.6, None
+        model.item_head_share, model.last_item_weight = 0.6, None
     expected = 5 * vectors[last - 1] @ vectors.T
     normalised = [part - part.mean(1, keepdim=True) for part in (gained, expected)]
     assert_close(*normalised, rtol=1e-3, atol=1e-3)
@@ -89,26 +89,26 @@ def test_the_last_item_s_weight_is_no_part_of_training(prepared, model, last_ite
     assert torch.equal(loss, model.next_item_loss(windows))
 
 
-def test_without_fusion_the_codes_alone_rank(prepared, model):
+def test_without_a_share_of_the_head_the_codes_alone_rank(prepared, model):
     batch = first_rows(prepared.test, N_USERS)
-    alone = make_model(prepared, item_weight=0.0)
+    alone = make_model(prepared, item_head_weight=0.0)
     alone.load_state_dict(model.state_dict(), strict=False)
-    model.fusion = 0.0
+    model.item_head_share = 0.0
     try:
         assert torch.equal(model.recommend(batch).item_ids, alone.eval().recommend(batch).item_ids)
         assert_close(model.predict(batch), alone.predict(batch))
     finally:
-        model.fusion = 0.6
+        model.item_head_share = 0.6
 
 
 @pytest.mark.parametrize("filtered", [False, True])
 def test_the_loss_is_that_of_every_target_by_itself(prepared, model, filtered):
     windows = first_rows(prepared.train, 20)
-    codes = make_model(prepared, item_weight=0.0)
+    codes = make_model(prepared, item_head_weight=0.0)
     codes.load_state_dict(model.state_dict(), strict=False)
-    model.filter_training = filtered
+    model.filters_training = filtered
     by_head = model.next_item_loss(windows) - codes.eval().next_item_loss(windows)
-    model.filter_training = False
+    model.filters_training = False
     total = 0.0
     for history, target in zip(*histories_of(prepared.train, 20), strict=True):
         items = [*history, target]
@@ -125,10 +125,11 @@ def test_the_loss_is_that_of_every_target_by_itself(prepared, model, filtered):
 
 
 @pytest.mark.parametrize("history", [False, True])
-def test_training_is_filtered_as_rankings_are_unless_told(prepared, history):
-    for training, filtered in ((None, history), (True, True), (False, False)):
+def test_training_is_filtered_as_rankings_are(prepared, history):
+    """Whatever SASRecAll of the same comparison is told by `filter_training`."""
+    for training in (None, True, False):
         changes = {"filter_history": history, "filter_training": training}
-        assert make_model(prepared, **changes).filter_training is filtered
+        assert make_model(prepared, **changes).filters_training is history
 
 
 def test_the_llm_reads_an_item_s_vector_behind_its_last_code(prepared, model):
@@ -139,8 +140,7 @@ def test_the_llm_reads_an_item_s_vector_behind_its_last_code(prepared, model):
     vectors = model.item_input(model.item_vectors(model.points, items))
     assert_close(before[..., :-1, :], model.code_tokens(codes)[..., :-1, :])
     assert_close(before[..., -1, :], model.code_tokens(codes)[..., -1, :] + vectors)
-    without = make_model(prepared, item_input=False)
-    assert without.item_input is None and without.item_vectors is not None
+    without = make_model(prepared, item_head_weight=0.0, item_vector_size=None)
     without.load_state_dict(model.state_dict(), strict=False)
     assert torch.equal(without.read_items(codes, items), model.code_tokens(codes))
 
@@ -163,7 +163,7 @@ def test_cold_items_are_scored_once_they_join(prepared):
 
 
 def test_codes_alone_have_no_item_vectors(prepared):
-    model = make_model(prepared, item_input=False, item_weight=0.0)
+    model = make_model(prepared, item_vector_size=None, item_head_weight=0.0)
     assert model.item_vectors is None and model.item_head is None
     parts = ("item_vectors.", "item_input.", "item_head.")
     assert not any(name.startswith(parts) for name, _ in model.named_parameters())

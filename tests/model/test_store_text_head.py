@@ -20,11 +20,10 @@ from recbole_store.tokenizer.quantizers.base import TOWER_VECTOR
 
 TOWER = {
     "tokenizer": "tower",
-    "n_levels": 2,
+    "n_slots": 2,
     "tokenizer_epochs": 30,
     "tokenizer_learning_rate": 0.01,
-    "item_input": True,
-    "item_weight": 1.0,
+    "item_head_weight": 1.0,
     "item_vector_size": 16,
     "text_head_weight": 1.0,
     "together_weight": 2.0,

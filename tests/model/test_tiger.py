@@ -76,9 +76,8 @@ def test_all_of_t5_trains(prepared):
 # --- the scores -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("over", ["level", "children"])
-def test_beam_search_predict_and_plain_forward_passes_agree(prepared, model, over):
-    model.num_beams, model.normalize_over = 100, over  # more than there are items
+def test_beam_search_predict_and_plain_forward_passes_agree(prepared, model):
+    model.num_beams = 100  # more than there are items
     n_rows, items = 5, list(range(1, model.n_items))
     batch = first_rows(prepared.train, n_rows)
     scores = model.full_sort_predict(batch)
@@ -88,18 +87,15 @@ def test_beam_search_predict_and_plain_forward_passes_agree(prepared, model, ove
     histories, _ = histories_of(prepared.train, n_rows)
     for row in range(n_rows):
         user = int(batch["user_id"][row])
-        expected = naive_log_prob(model, user, histories[row], items, over)
+        expected = naive_log_prob(model, user, histories[row], items)
         assert_close(predicted[row], expected, **CLOSE)
     assert predicted.std(dim=1).min() > 1e-2
-    if over == "children":
-        assert_close(predicted.exp().sum(1), torch.ones(n_rows), **CLOSE)
 
 
-@pytest.mark.parametrize("over", ["level", "children"])
-def test_exact_decoding_ranks_as_scoring_every_item_does(prepared, model, over):
+def test_exact_decoding_ranks_as_scoring_every_item_does(prepared, model):
     """With so few beams that beam search alone misses items, and goes on several times."""
     n_rows, k, items = 40, 5, list(range(1, model.n_items))
-    model.num_beams, model.max_topk, model.normalize_over = k, k, over
+    model.num_beams, model.max_topk = k, k
     batch = first_rows(prepared.train, n_rows)
     best = model.predict(candidates_of(prepared.train, n_rows, items)).view(n_rows, -1).topk(k)
     plain = model.recommend(batch)
@@ -271,5 +267,5 @@ def test_a_missing_encoder_is_found_before_training(planted, tmp_path):
 
 
 def test_the_palette_is_refused(planted):
-    with pytest.raises(SettingsError, match="TIGER has none"):
+    with pytest.raises(SettingsError, match="`tokenizer` is 'palette', but must be one of rqvae"):
         build("TIGER", "planted", tiger_settings(planted, tokenizer="palette"))

@@ -17,7 +17,7 @@ from recbole_store.errors import NoCodesError, SettingsError
 from recbole_store.experiments.run.build import build
 from recbole_store.experiments.run.evaluate_cold import NearestNeighbours
 from recbole_store.experiments.run.run import run_model
-from recbole_store.model.text_tasks import TextTasks
+from recbole_store.model.alignment import Alignment
 from recbole_store.plugin.cold_items import histories_without_cold
 from recbole_store.settings.resolve import resolve
 from recbole_store.tokenizer.quantizers.palette import Palette
@@ -185,12 +185,13 @@ def cold_run(model, settings, tmp_path) -> dict:
     return cold
 
 
-@pytest.mark.parametrize("item_weight", [0.0, 1.0])
-def test_store_recommends_items_it_never_saw(tiny_llm, planted, tmp_path, item_weight):
+@pytest.mark.parametrize("with_head", [False, True])
+def test_store_recommends_items_it_never_saw(tiny_llm, planted, tmp_path, with_head):
+    head = {"item_head_weight": 1.0, "item_vector_size": 128} if with_head else {}
     settings = store_settings(
         tiny_llm,
         planted,
-        **{"cold_items": 0.1, "filter_history": item_weight > 0, "item_weight": item_weight},
+        **{"cold_items": 0.1, "filter_history": with_head, **head},
         **{"epochs": 12, "learning_rate": 3e-3, "tokenizer_epochs": 4, "codebook_size": 10},
     )
     cold = cold_run("STORE", settings, tmp_path)
@@ -204,12 +205,13 @@ def test_store_recommends_items_it_never_saw(tiny_llm, planted, tmp_path, item_w
     assert cold["n_items"] == round(0.1 * 60) and 10 < cold["n_users"] < 60
     assert metrics["cold/only"]["recall@10"] == 1.0  # six items
     assert metrics["warm/before"]["recall@10"] > 0.4
-    if item_weight:  # texts say what follows what, so unseen texts are worth something
+    if with_head:  # texts say what follows what, so unseen texts are worth something
         assert metrics["cold/only"]["recall@1"] > 0.3  # chance: 1 in 6
-    assert metrics["cold/full/reserved"]["recall@10"] >= metrics["cold/full"]["recall@10"]
+    else:  # with the head cold items rank so well that a tenth of the places is too few for them
+        assert metrics["cold/full/reserved"]["recall@10"] >= metrics["cold/full"]["recall@10"]
 
 
-def test_neither_tokenizer_nor_text_tasks_read_cold_items(tiny_llm, planted, tmp_path, monkeypatch):
+def test_neither_tokenizer_nor_alignment_read_cold_items(tiny_llm, planted, tmp_path, monkeypatch):
     from recbole_store.tokenizer import stage as tokenizer_stage
 
     learnt, fitted = set(), []
@@ -225,29 +227,17 @@ def test_neither_tokenizer_nor_text_tasks_read_cold_items(tiny_llm, planted, tmp
         "fit",
         lambda self, dense, seed: fitted.append(len(dense)) or fit(self, dense, seed),
     )
-    read = {}
-
-    def read_by(task):
-        loss = getattr(TextTasks, task)
-
-        def spy(self, parts, items):
-            read.setdefault(task, set()).update(items)
-            return loss(self, parts, items)
-
-        monkeypatch.setattr(TextTasks, task, spy)
-
-    tasks = ("align_loss", "reconstruct_loss", "cosine_loss")
-    for task in tasks:
-        read_by(task)
+    read, loss = set(), Alignment.loss
+    monkeypatch.setattr(
+        Alignment, "loss", lambda self, parts, items: read.update(items) or loss(self, parts, items)
+    )
     settings = store_settings(
         tiny_llm,
         planted,
-        **{"cold_items": 0.1, "filter_history": False, "codebook_size": 8},
-        **{"align_weight": 0.2, "reconstruct_weight": 0.2, "cosine_weight": 0.2},
+        **{"cold_items": 0.1, "filter_history": False, "codebook_size": 8, "align_weight": 0.2},
     )
     cold_run("STORE", settings, tmp_path)
-    assert (len(learnt), fitted) == (54, [54])
-    assert {task: len(items) for task, items in read.items()} == dict.fromkeys(tasks, 54)
+    assert (len(learnt), fitted, len(read)) == (54, [54], 54)
 
 
 def test_cold_items_do_not_scale_the_points_of_others(tiny_llm, planted, tmp_path):
@@ -275,7 +265,8 @@ def test_tiger_tokenizes_cold_items_from_their_texts(
     assert list(metrics)[:4] == SLICES
     assert {"cold/full/reserved", "cold/only/nearest"} < metrics.keys()
     assert metrics["cold/only"]["recall@10"] == 1.0  # six items
-    assert metrics["cold/full/reserved"]["recall@10"] >= metrics["cold/full"]["recall@10"]
+    else:  # with the head cold items rank so well that a tenth of the places is too few for them
+        assert metrics["cold/full/reserved"]["recall@10"] >= metrics["cold/full"]["recall@10"]
 
 
 def test_cold_items_have_no_random_codes(planted, tmp_path):

@@ -52,9 +52,7 @@ def shuffled(write_dataset) -> tuple:
 
 def load(model, data_path, dataset="shuffled", **more):
     """Config and data set of a model, as a run has them."""
-    typed = {"data_path": str(data_path), "codebook_size": "4"}
-    settings = resolve(model, dataset, [], typed, models=["STORE", model])
-    del settings["codebook_size"]
+    settings = resolve(model, dataset, [], {"data_path": str(data_path)})
     columns = {"inter": ["user_id", "item_id", "timestamp"]}
     more = {"load_col": columns, "gpu_id": "", "codebook_size": 4, **more}
     return build(model, dataset, {**settings, **more})
@@ -114,7 +112,7 @@ def test_registering_twice_changes_nothing():
 
 
 def test_cached_datasets_are_compared_by_our_keys_too():
-    assert {"exact_time_order", "item_text", "n_levels"} <= set(DATASET_KEYS)
+    assert {"exact_time_order", "item_text", "n_slots"} <= set(DATASET_KEYS)
     for key in DATASET_KEYS:
         assert dataset_arguments.count(key) == 1
 

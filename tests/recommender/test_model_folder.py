@@ -143,16 +143,16 @@ def test_saving_replaces_a_model_and_nothing_else(folder, tmp_path):
 
 KINDS = {
     "lora": {"tuning": "lora", "reconstruct_weight": 0.1},
-    "frozen": {"tuning": "frozen", "item_weight": 1.0, "last_item_weight": 0.5},
+    "frozen": {"tuning": "frozen", "item_head_weight": 1.0, "last_item_weight": 0.5},
     "tower": {
         "tokenizer": "tower",
-        "item_weight": 1.0,
+        "item_head_weight": 1.0,
         "item_vector_size": 16,
         "text_head_weight": 1.0,
         "together_weight": 0.5,
         "likeness_weight": 0.5,
     },
-    "rqvae": {"tokenizer": "rqvae", "rqvae_epochs": 5, "item_input": True, "cosine_weight": 0.1},
+    "rqvae": {"tokenizer": "rqvae", "rqvae_epochs": 5, "cosine_weight": 0.1},
 }
 
 

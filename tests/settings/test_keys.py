@@ -11,7 +11,13 @@ import yaml
 from recbole_store.settings.checks import check_rules
 from recbole_store.settings.declared import ANYTHING, comment_of
 from recbole_store.settings.defaults import recbole_defaults, shipped_defaults
-from recbole_store.settings.keys import check_data_keys, check_keys, declared_in, declared_keys
+from recbole_store.settings.keys import (
+    RENAMED,
+    check_data_keys,
+    check_keys,
+    declared_in,
+    declared_keys,
+)
 from recbole_store.settings.property_files import (
     PLUGIN_MODELS,
     profile_file,
@@ -23,15 +29,17 @@ from recbole_store.settings.property_files import (
     variants_of,
 )
 from recbole_store.settings.resolve import resolve
+from recbole_store.tokenizer.quantizers.base import NOTHING, TEXT_EMBEDDING
 from recbole_store.tokenizer.quantizers.registry import QUANTIZERS
 
+FROZEN = (TEXT_EMBEDDING, NOTHING)
 ROOT = properties_folder()
 PACKAGE = ROOT.parent / "recbole_store"
 TRIALS = sorted(ROOT.glob("trials/*.yaml"))
 SHIPPED = sorted(set(ROOT.rglob("*.yaml")) - set(TRIALS))
 # What says of keys what they may hold.
 DECLARING = [ROOT / f"{name}.yaml" for name in ("recbole", "overall", "dataset/sample")]
-DECLARING += sorted((ROOT / "model").glob("*.yaml"))
+DECLARING += sorted([*(ROOT / "model").glob("*.yaml"), *(ROOT / "tokenizer").glob("*.yaml")])
 VARIANTS = sorted((ROOT / "variant").glob("*.yaml"))
 
 
@@ -99,6 +107,36 @@ def test_a_name_of_two_models_means_what_it_means_to_the_last():
 def test_tokenizers_are_those_that_exist():
     (form,) = declared_keys(["STORE"])["tokenizer"].forms
     assert set(form.choices) == set(QUANTIZERS)
+    (others,) = declared_keys(["TIGER"])["tokenizer"].forms
+    reading_no_llm = {name for name, kind in QUANTIZERS.items() if kind.reads in FROZEN}
+    assert set(others.choices) == reading_no_llm
+    assert {path.stem for path in (ROOT / "tokenizer").glob("*.yaml")} <= set(QUANTIZERS)
+
+
+def test_tokenizers_that_share_a_key_agree_on_it():
+    """All of them are read, whichever is chosen."""
+    found: dict = {}
+    for path in (ROOT / "tokenizer").glob("*.yaml"):
+        for key, value in read_properties(path).items():
+            said = (value, declared_in(path)[key])
+            assert found.setdefault(key, said) == said, key
+
+
+def test_a_model_knows_the_keys_of_the_tokenizers_it_may_have():
+    assert {"pca_dim", "rqvae_beta", "token_to_text_weight"} <= declared_keys(["STORE"]).keys()
+    assert {"pca_dim", "rqvae_beta"} <= declared_keys(["TIGER"]).keys()
+    assert "token_to_text_weight" not in declared_keys(["TIGER"])
+    assert "pca_dim" not in declared_keys(["SASRecAll"])
+
+
+def test_store_has_few_keys():
+    """What nobody ever varied is a constant; a new key needs a strong reason."""
+    assert len(read_properties(ROOT / "model" / "STORE.yaml")) <= 42
+
+
+def test_former_keys_have_become_others():
+    known = declared_keys(["STORE", "TIGER"])
+    assert not RENAMED.keys() & known.keys() and set(RENAMED.values()) <= known.keys()
 
 
 def test_every_key_of_ours_is_read():

@@ -126,7 +126,7 @@ def test_later_wins(tmp_path):
     second.write_text("epochs: 2\nseed: 2\n")
     resolved = resolve("STORE", "ml-100k", [first, second], {"epochs": "3"})
     assert [resolved[key] for key in ("epochs", "seed", "num_beams")] == [3, 2, 30]
-    assert resolved["n_levels"] == read_properties(ROOT / "model" / "STORE.yaml")["n_levels"]
+    assert resolved["n_slots"] == read_properties(ROOT / "model" / "STORE.yaml")["n_slots"]
 
 
 def test_a_variant_wins_over_defaults_and_profile_and_the_user_over_it(tmp_path):
@@ -204,8 +204,10 @@ def test_item_columns_of_a_dataset_without_items(write_dataset):
 
 
 def test_keys_of_another_model_of_the_comparison():
+    """They are known, but no affair of this model's, which may have heads of its own."""
     both = ["STORE", "SASRec"]
-    assert resolve("STORE", "ml-100k", [], {"n_heads": "4"}, both)["n_heads"] == 4
+    assert resolve("SASRec", "ml-100k", [], {"n_heads": "4"}, both)["n_heads"] == 4
+    assert "n_heads" not in resolve("STORE", "ml-100k", [], {"n_heads": "4"}, both)
     assert "Unknown property `n_heads`" in message_of("STORE", "ml-100k", [], {"n_heads": "4"})
 
 
@@ -225,6 +227,27 @@ def test_unknown_key_names_the_nearest(typo, meant, tmp_path):
     assert message_of("STORE", "ml-100k", [file], {}) == expected
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("n_levels", "n_slots"),
+        ("max_text_words", "max_text_tokens"),
+        ("item_weight", "item_head_weight"),
+        ("fusion", "item_head_share"),
+        ("item_input", "item_vector_size"),
+        ("code_dropout", "dropout"),
+    ],
+)
+def test_a_former_key_names_what_it_has_become(old, new, tmp_path):
+    expected = f"The property `{old}` has become `{new}`."
+    assert message_of("STORE", "ml-100k", [], {old: "1"}) == expected
+    file = tmp_path / "old.yaml"
+    file.write_text(f"{old}: 1\n")
+    expected = f"The property `{old}` in {file} has become `{new}`."
+    assert message_of("STORE", "ml-100k", [file], {}) == expected
+    assert message_of("SASRec", "ml-100k", [], {old: "1"}).startswith(f"Unknown property `{old}`")
+
+
 def test_a_wrong_value_in_a_file_names_the_file(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("epochs: many\n")
@@ -239,15 +262,15 @@ def test_unknown_key_without_a_near_one():
 @pytest.mark.parametrize(
     ("key", "text"),
     [
-        ("n_levels", "2.5"),
-        ("n_levels", "two"),
-        ("n_levels", "true"),
-        ("n_levels", "null"),
-        ("n_levels", "[2]"),
+        ("n_slots", "2.5"),
+        ("n_slots", "two"),
+        ("n_slots", "true"),
+        ("n_slots", "null"),
+        ("n_slots", "[2]"),
         ("backbone_layers", "all"),
         ("learning_rate", "fast"),
         ("learning_rate", "null"),
-        ("temperature", "os.getpid()"),
+        ("lora_rank", "os.getpid()"),
         ("repeatable", "maybe"),
         ("repeatable", "1"),
         ("exact_time_order", "0"),
@@ -296,27 +319,39 @@ def parse_value_or(text):
         ({"metrics": "[]"}, ["NDCG@10"]),
         ({"tuning": "some"}, ["`tuning` is 'some'", "lora, full, frozen"]),
         ({"precision": "fp16"}, ["`precision` is 'fp16'", "bf16"]),
-        ({"normalize_over": "all"}, ["`normalize_over`", "children"]),
         ({"tokenizer": "no-such"}, ["`tokenizer`", "palette"]),
-        ({"n_levels": "0"}, ["`n_levels` is 0"]),
-        ({"n_levels": "17"}, ["`n_levels` is 17", "16"]),
+        ({"n_slots": "0"}, ["`n_slots` is 0"]),
+        ({"n_slots": "17"}, ["`n_slots` is 17", "16"]),
         ({"codebook_size": "1"}, ["`codebook_size` is 1", "2"]),
-        ({"cosine_weight": "0.1", "tokenizer": "random"}, ["`cosine_weight`", "random"]),
         ({"collaborative_start": "0"}, ["`collaborative_start` is 0", "null"]),
         (
-            {"collaborative_start": "1", "item_input": "False", "item_weight": "0"},
-            ["`collaborative_start`", "own vectors"],
+            {"collaborative_start": "1", "item_vector_size": "null", "item_head_weight": "0"},
+            ["`collaborative_start` is 1", "`item_vector_size` is null"],
         ),
         ({"item_dropout": "1"}, ["`item_dropout` is 1", "[0, 1)", "null"]),
         ({"last_item_weight": "-1"}, ["`last_item_weight` is -1", "null"]),
-        ({"last_item_weight": "2", "item_weight": "0"}, ["`last_item_weight`", "item head"]),
-        ({"last_item_weight": "2", "fusion": "0"}, ["`last_item_weight`", "`fusion: 0`"]),
+        ({"last_item_weight": "2", "item_head_weight": "0"}, ["`last_item_weight`", "item head"]),
+        (
+            {"last_item_weight": "2", "item_head_share": "0"},
+            ["`last_item_weight`", "`item_head_share: 0`"],
+        ),
         ({"text_task_share": "0"}, ["`text_task_share` is 0", "null"]),
         ({"text_task_share": "1.5"}, ["`text_task_share` is 1.5", "(0, 1]"]),
         ({"backbone_layers": "0"}, ["`backbone_layers` is 0", "null"]),
-        ({"temperature": "0"}, ["`temperature` is 0"]),
-        ({"lora_dropout": "1"}, ["`lora_dropout` is 1"]),
-        ({"attribute_dropout": "-0.1"}, ["`attribute_dropout` is -0.1"]),
+        ({"item_vector_size": "null"}, ["`item_head_weight` is 1.0", "`item_vector_size` is null"]),
+        ({"text_head_weight": "1"}, ["`text_head_weight`", "`tokenizer: tower`"]),
+        ({"likeness_weight": "1"}, ["`likeness_weight`", "`text_head_weight`"]),
+        ({"together_weight": "1", "item_head_share": "0"}, ["`together_weight`", "above 0"]),
+        ({"decoding": "exact"}, ["`decoding` is exact", "`item_head_share: 0`"]),
+        ({"micro_batch_size": "2", "enable_scaler": "True"}, ["`enable_scaler`"]),
+        ({"clip_grad_norm": "{norm: 1}"}, ["`clip_grad_norm`", "max_norm"]),
+        ({"cold_items": "0.1", "eval_args": "{mode: uni100}"}, ["`cold_items`", "'uni100'"]),
+        (
+            {"validation_gap": "1", "repeatable": "False"},
+            ["`validation_gap`", "`repeatable: True`"],
+        ),
+        ({"dropout": "1"}, ["`dropout` is 1", "[0, 1)"]),
+        ({"collaborative_share": "-0.1"}, ["`collaborative_share` is -0.1"]),
         ({"learning_rate": "0"}, ["`learning_rate` is 0"]),
         ({"learning_rate": ".nan"}, ["`learning_rate` is nan"]),
         ({"align_weight": "-1"}, ["`align_weight` is -1"]),
@@ -335,7 +370,6 @@ def test_values_out_of_range(typed, words):
         ({"num_heads": "0"}, ["`num_heads` is 0"]),
         ({"n_user_tokens": "-1"}, ["`n_user_tokens` is -1"]),
         ({"targets_per_user": "0"}, ["`targets_per_user` is 0", "null"]),
-        ({"final_rate_share": "1.5"}, ["`final_rate_share` is 1.5"]),
         ({"decay_after_steps": "0"}, ["`decay_after_steps` is 0", "null"]),
         ({"rqvae_hidden_sizes": "[64, x]"}, ["`rqvae_hidden_sizes`", "each an integer"]),
         ({"learner": "adafaktor"}, ["`learner`", "adafactor"]),
@@ -380,9 +414,7 @@ def test_a_value_that_one_model_of_a_comparison_cannot_have():
     """The palette reads dense tokens, which STORE's LLM makes."""
     both, typed = ["STORE", "TIGER"], {"tokenizer": "palette"}
     assert resolve("STORE", "ml-100k", [], typed, both)["tokenizer"] == "palette"
-    expected = (
-        "`tokenizer` is 'palette' for TIGER, but must be one of rqvae, rqkmeans, opq, random."
-    )
+    expected = "`tokenizer` is 'palette' for TIGER, but must be one of rqvae, rqkmeans, random."
     assert message_of("TIGER", "ml-100k", [], typed, both) == expected
 
 

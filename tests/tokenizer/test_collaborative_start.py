@@ -60,7 +60,7 @@ def test_vectors_wider_than_there_are_factors_keep_their_last_components():
 
 
 def test_store_s_own_vectors_start_so_before_stage_2(tiny_llm, planted, tmp_path):
-    changes = {"item_weight": 1.0, "item_vector_size": 8, "epochs": 0}
+    changes = {"item_head_weight": 1.0, "item_vector_size": 8, "epochs": 0}
     with working_in(tmp_path):
         prepared = prepare(store_settings(tiny_llm, planted, **changes))
         own = {}

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from recbole_store.llm.backbone import Backbone
+from recbole_store.tokenizer import losses as losses_module
 from recbole_store.tokenizer.dense_tokens import TASK, DenseTokenizer
 from recbole_store.tokenizer.losses import (
     collaborative_positives,
@@ -237,8 +238,8 @@ def test_drop_pieces_keeps_order_and_at_least_one():
     assert drop_pieces([], 0.5, rng) == []
 
 
-def losses_and_calls(backbone, tokenizer, vocabulary, *weights: float, dropout: float = 0.0):
-    """Stage 1's losses (reconstruction, contrast, decorrelation), and each call of the LLM."""
+def losses_and_calls(backbone, tokenizer, vocabulary, *weights: float):
+    """Stage 1's losses (reconstruction, contrast), and each call of the LLM."""
     calls = []
     handle = backbone.register_forward_pre_hook(lambda _, args: calls.append(args[0].shape[:2]))
     losses = tokenizer_losses(
@@ -249,9 +250,6 @@ def losses_and_calls(backbone, tokenizer, vocabulary, *weights: float, dropout: 
         positives=None,
         token_to_text_weight=weights[0],
         contrastive_weight=weights[1],
-        decorrelation_weight=weights[2],
-        temperature=0.1,
-        attribute_dropout=dropout,
         rng=random.Random(0),
     )
     handle.remove()
@@ -259,27 +257,34 @@ def losses_and_calls(backbone, tokenizer, vocabulary, *weights: float, dropout: 
 
 
 @torch.no_grad()
-def test_weights_weigh_and_a_weight_of_zero_skips_the_work(backbone, tokenizer, vocabulary):
-    both, calls = losses_and_calls(backbone, tokenizer, vocabulary, 2.0, 3.0, 5.0)
+def test_weights_weigh_and_a_weight_of_zero_skips_the_work(
+    backbone, tokenizer, vocabulary, monkeypatch
+):
+    monkeypatch.setattr(losses_module, "COLUMN_DROPOUT", 0.0)
+    both, calls = losses_and_calls(backbone, tokenizer, vocabulary, 2.0, 3.0)
     assert [rows for rows, _ in calls] == [2 * len(PIECES), len(PIECES)]
     dense = tokenizer(backbone, [" ".join(pieces) for pieces in PIECES])
-    expected = 2 * both.reconstruction + 3 * both.contrastive + 5 * slot_correlation(dense)
+    contrast = both.contrastive + losses_module.DECORRELATION * slot_correlation(dense)
+    expected = 2 * both.reconstruction + 3 * contrast
     assert_close(both.total, expected, **CLOSE)
 
-    rebuilt, calls = losses_and_calls(backbone, tokenizer, vocabulary, 1.0, 0.0, 0.0)
+    rebuilt, calls = losses_and_calls(backbone, tokenizer, vocabulary, 1.0, 0.0)
     assert [rows for rows, _ in calls] == [len(PIECES), len(PIECES)]  # one view, one rebuilding
     assert_close(rebuilt.total, both.reconstruction, **CLOSE)
     assert rebuilt.contrastive == 0
 
-    contrasted, calls = losses_and_calls(backbone, tokenizer, vocabulary, 0.0, 1.0, 0.0)
+    contrasted, calls = losses_and_calls(backbone, tokenizer, vocabulary, 0.0, 1.0)
     assert [rows for rows, _ in calls] == [2 * len(PIECES)]
-    assert_close(contrasted.total, both.contrastive, **CLOSE)
+    assert_close(contrasted.total, contrast, **CLOSE)
     assert contrasted.reconstruction == 0
 
 
 @torch.no_grad()
-def test_the_whole_text_is_rebuilt_from_a_view_that_lost_pieces(backbone, tokenizer, vocabulary):
-    losses, _ = losses_and_calls(backbone, tokenizer, vocabulary, 1.0, 1.0, 0.0, dropout=0.9)
+def test_the_whole_text_is_rebuilt_from_a_view_that_lost_pieces(
+    backbone, tokenizer, vocabulary, monkeypatch
+):
+    monkeypatch.setattr(losses_module, "COLUMN_DROPOUT", 0.9)
+    losses, _ = losses_and_calls(backbone, tokenizer, vocabulary, 1.0, 1.0)
     views = [" ".join(drop_pieces(p, 0.9, rng)) for rng in [random.Random(0)] for p in PIECES]
     whole = [" ".join(pieces) for pieces in PIECES]
     assert views != whole

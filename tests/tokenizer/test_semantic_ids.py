@@ -18,12 +18,12 @@ from recbole_store.tokenizer.semantic_ids import (
 
 
 @pytest.mark.parametrize(
-    ("n_items", "n_levels", "size"),
+    ("n_items", "n_slots", "size"),
     [(1682, 2, 64), (12101, 2, 256), (12101, 3, 64), (1682, 1, 1682), (60, 2, 16), (3, 1, 3)],
 )
-def test_usual_codebook_sizes(n_items, n_levels, size):
-    assert usual_codebook_size(n_items, n_levels) == size
-    assert usual_codebook_size(n_items + 1, n_levels) >= size
+def test_usual_codebook_sizes(n_items, n_slots, size):
+    assert usual_codebook_size(n_items, n_slots) == size
+    assert usual_codebook_size(n_items + 1, n_slots) >= size
 
 
 def test_disambiguate_a_worked_example():

@@ -32,7 +32,7 @@ class Quantizer(nn.Module):
             :meth:`fit` keeps how far it is; None: nowhere.
 
     Args:
-        n_levels: L, without the disambiguation level.
+        n_slots: L, without the disambiguation level.
         codebook_size: C.
         width: H, of the vectors.
         n_items: N, of the catalogue that it will be fitted on.
@@ -42,9 +42,9 @@ class Quantizer(nn.Module):
     keys: tuple[str, ...] = ()
     progress = None
 
-    def __init__(self, n_levels: int, codebook_size: int, width: int, n_items: int):
+    def __init__(self, n_slots: int, codebook_size: int, width: int, n_items: int):
         super().__init__()
-        self.n_levels, self.codebook_size, self.width = n_levels, codebook_size, width
+        self.n_slots, self.codebook_size, self.width = n_slots, codebook_size, width
 
     def fit(self, vectors: Tensor, seed: int) -> Tensor:
         """Find the codebooks for these items, and return the items' codes.
@@ -63,7 +63,7 @@ class Quantizer(nn.Module):
         raise NotImplementedError
 
     def points(self, vectors: Tensor) -> Tensor:
-        """What clusters are made of: coordinates of any items, [N, n_points]."""
+        """What clusters are made of: coordinates of any items, [N, point_size]."""
         raise NotImplementedError
 
     def code_vectors(self, codes: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ class Quantizer(nn.Module):
         return sum(book[code] for book, code in zip(self.codebooks, codes.T, strict=True))
 
     @property
-    def n_points(self) -> int:
+    def point_size(self) -> int:
         """Width of :meth:`points`."""
         raise NotImplementedError
 

@@ -35,18 +35,18 @@ class Palette(Quantizer):
     reads = DENSE_TOKENS
     keys = ("pca_dim",)
 
-    def __init__(self, n_levels, codebook_size, width, n_items, pca_dim: int):
-        super().__init__(n_levels, codebook_size, width, n_items)
+    def __init__(self, n_slots, codebook_size, width, n_items, pca_dim: int):
+        super().__init__(n_slots, codebook_size, width, n_items)
         n_components = min(pca_dim, width, n_items)
-        self.register_buffer("mean", torch.zeros(n_levels, width))
-        self.register_buffer("shifts", torch.zeros(n_levels, n_levels, codebook_size, width))
-        self.register_buffer("components", torch.zeros(n_levels, n_components, width))
-        self.register_buffer("codebooks", torch.zeros(n_levels, codebook_size, n_components))
+        self.register_buffer("mean", torch.zeros(n_slots, width))
+        self.register_buffer("shifts", torch.zeros(n_slots, n_slots, codebook_size, width))
+        self.register_buffer("components", torch.zeros(n_slots, n_components, width))
+        self.register_buffer("codebooks", torch.zeros(n_slots, codebook_size, n_components))
 
     def fit(self, vectors: Tensor, seed: int) -> Tensor:
         self._check_size(vectors)
         codes: list[Tensor] = []
-        for slot in range(self.n_levels):
+        for slot in range(self.n_slots):
             self.mean[slot] = vectors[:, slot].mean(dim=0)
             tokens = vectors[:, slot] - self.mean[slot]
             for earlier, code in enumerate(codes):
@@ -87,14 +87,14 @@ class Palette(Quantizer):
         return torch.stack(found, dim=1)
 
     @property
-    def n_points(self) -> int:
-        return self.n_levels * self.components.size(1)
+    def point_size(self) -> int:
+        return self.n_slots * self.components.size(1)
 
     def _read(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """The nearest codes [N, L], and the points [N, L * P] that they are nearest to."""
         codes: list[Tensor] = []
         points: list[Tensor] = []
-        for slot in range(self.n_levels):
+        for slot in range(self.n_slots):
             tokens = vectors[:, slot] - self.mean[slot]
             for earlier, code in enumerate(codes):
                 tokens = tokens - self.shifts[slot, earlier, code]

@@ -17,7 +17,7 @@ class RandomCodes(Quantizer):
     reads = NOTHING
 
     def fit(self, vectors: Tensor, seed: int) -> Tensor:
-        n_items, n_tuples = len(vectors), self.codebook_size**self.n_levels
+        n_items, n_tuples = len(vectors), self.codebook_size**self.n_slots
         rng = random.Random(seed)
         # All tuples as often as all items need, then some of them once more. There may be far more
         # tuples than memory, and then none is needed twice.
@@ -25,9 +25,9 @@ class RandomCodes(Quantizer):
         numbers = list(range(n_tuples)) * rounds if rounds else []
         numbers += rng.sample(range(n_tuples), n_items % n_tuples)
         rng.shuffle(numbers)
-        places = [self.codebook_size**level for level in reversed(range(self.n_levels))]
+        places = [self.codebook_size**level for level in reversed(range(self.n_slots))]
         digits = [[n // place % self.codebook_size for place in places] for n in numbers]
-        return torch.tensor(digits, dtype=torch.long).view(n_items, self.n_levels)
+        return torch.tensor(digits, dtype=torch.long).view(n_items, self.n_slots)
 
     def assign(self, vectors: Tensor) -> Tensor:
         raise NoCodesError(
@@ -39,5 +39,5 @@ class RandomCodes(Quantizer):
         return vectors
 
     @property
-    def n_points(self) -> int:
+    def point_size(self) -> int:
         return 0

@@ -34,12 +34,12 @@ class ResidualKMeans(Quantizer):
 
     keys = ("pca_dim",)
 
-    def __init__(self, n_levels, codebook_size, width, n_items, pca_dim: int):
-        super().__init__(n_levels, codebook_size, width, n_items)
+    def __init__(self, n_slots, codebook_size, width, n_items, pca_dim: int):
+        super().__init__(n_slots, codebook_size, width, n_items)
         n_components = min(pca_dim, width, n_items)
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("components", torch.zeros(n_components, width))
-        self.register_buffer("codebooks", torch.zeros(n_levels, codebook_size, n_components))
+        self.register_buffer("codebooks", torch.zeros(n_slots, codebook_size, n_components))
         self.explained: float | None = None
 
     def fit(self, vectors: Tensor, seed: int) -> Tensor:
@@ -68,5 +68,5 @@ class ResidualKMeans(Quantizer):
         return (vectors - self.mean) @ self.components.T
 
     @property
-    def n_points(self) -> int:
+    def point_size(self) -> int:
         return self.components.size(0)

@@ -51,7 +51,7 @@ class RQVAE(Quantizer):
 
     def __init__(
         self,
-        n_levels,
+        n_slots,
         codebook_size,
         width,
         n_items,
@@ -62,13 +62,13 @@ class RQVAE(Quantizer):
         rqvae_batch_size: int,
         rqvae_learning_rate: float,
     ):
-        super().__init__(n_levels, codebook_size, width, n_items)
+        super().__init__(n_slots, codebook_size, width, n_items)
         self.beta, self.epochs = rqvae_beta, rqvae_epochs
         self.batch_size, self.learning_rate = rqvae_batch_size, rqvae_learning_rate
         self.sizes = [width, *rqvae_hidden_sizes, rqvae_latent_size]
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("scale", torch.ones(()))
-        shape = (n_levels, codebook_size, rqvae_latent_size)
+        shape = (n_slots, codebook_size, rqvae_latent_size)
         self.register_buffer("codebooks", torch.zeros(shape))
         # Of the two networks the encoder alone is kept; no optimizer but fit's own may touch it.
         for layer, (n_in, n_out) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
@@ -87,7 +87,7 @@ class RQVAE(Quantizer):
         return hidden
 
     @property
-    def n_points(self) -> int:
+    def point_size(self) -> int:
         return self.sizes[-1]
 
     @torch.no_grad()
@@ -101,7 +101,7 @@ class RQVAE(Quantizer):
         points = (vectors - self.mean) * self.scale
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = _Network(self.sizes, self.n_levels, self.codebook_size, self.beta)
+            network = _Network(self.sizes, self.n_slots, self.codebook_size, self.beta)
             network = network.to(vectors.device)
             with torch.enable_grad():
                 rates = (self.epochs, self.batch_size, self.learning_rate)
@@ -127,10 +127,10 @@ class RQVAE(Quantizer):
 class _Network(nn.Module):
     """What trains: encoder, codebooks, decoder."""
 
-    def __init__(self, sizes: list[int], n_levels: int, codebook_size: int, beta: float):
+    def __init__(self, sizes: list[int], n_slots: int, codebook_size: int, beta: float):
         super().__init__()
         self.encoder, self.decoder = _layers(sizes), _layers(sizes[::-1])
-        self.codebooks = nn.Parameter(torch.zeros(n_levels, codebook_size, sizes[-1]))
+        self.codebooks = nn.Parameter(torch.zeros(n_slots, codebook_size, sizes[-1]))
         self.beta = beta
         self.revived = 0
 

@@ -16,14 +16,13 @@ from recbole_store.tokenizer.quantizers.base import (
     explained_share,
     nearest_residuals,
 )
-from recbole_store.tokenizer.quantizers.opq import ProductCodes, balanced_components
 from recbole_store.tokenizer.quantizers.random_codes import RandomCodes
 from recbole_store.tokenizer.quantizers.registry import QUANTIZERS, make_quantizer
 from recbole_store.tokenizer.quantizers.residual_kmeans import ResidualKMeans
 
-N_ITEMS, N_LEVELS, WIDTH, CODES = 200, 2, 12, 8
+N_ITEMS, N_SLOTS, WIDTH, CODES = 200, 2, 12, 8
 SETTINGS = {
-    "n_levels": N_LEVELS,
+    "n_slots": N_SLOTS,
     "codebook_size": CODES,
     "pca_dim": 6,
     "rqvae_hidden_sizes": [24, 16],
@@ -38,7 +37,7 @@ SETTINGS = {
 def vectors_for(name: str, n_items: int = N_ITEMS, seed: int = 4) -> torch.Tensor:
     """What the quantizer reads of so many items, far from 0."""
     reads = QUANTIZERS[name].reads
-    shape = {DENSE_TOKENS: (N_LEVELS, WIDTH), NOTHING: (0,)}.get(reads, (WIDTH,))
+    shape = {DENSE_TOKENS: (N_SLOTS, WIDTH), NOTHING: (0,)}.get(reads, (WIDTH,))
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(n_items, *shape, generator=generator) + 5
 
@@ -57,7 +56,7 @@ class TestEveryQuantizer:
     def test_gives_codes_and_the_same_again(self, name):
         quantizer, vectors = make(name)
         codes = quantizer.fit(vectors, seed=3)
-        assert codes.shape == (N_ITEMS, N_LEVELS) and codes.dtype == torch.long
+        assert codes.shape == (N_ITEMS, N_SLOTS) and codes.dtype == torch.long
         assert 0 <= codes.min() and codes.max() < CODES
         assert all(len(level.unique()) > CODES / 2 for level in codes.T)
         if quantizer.reads != NOTHING:
@@ -88,7 +87,7 @@ class TestEveryQuantizer:
     def test_points_have_their_width(self, name):
         quantizer, vectors = make(name)
         quantizer.fit(vectors, seed=3)
-        assert quantizer.points(vectors).shape == (N_ITEMS, quantizer.n_points)
+        assert quantizer.points(vectors).shape == (N_ITEMS, quantizer.point_size)
 
     def test_its_report_is_plain(self, name):
         quantizer, vectors = make(name)
@@ -103,7 +102,7 @@ def test_more_codes_than_items_are_refused(name):
         quantizer.fit(vectors[:7], seed=0)
 
 
-@pytest.mark.parametrize("name", ["rqkmeans", "opq", "rqvae"])
+@pytest.mark.parametrize("name", ["rqkmeans", "rqvae"])
 def test_codes_keep_what_tells_groups_apart(name):
     """Planted: 8 x 8 groups, by a large difference and a small one; codes keep both."""
     generator = torch.Generator().manual_seed(1)
@@ -124,10 +123,10 @@ def test_codes_keep_what_tells_groups_apart(name):
 
 def test_residual_k_means_is_sklearn_s_on_what_is_left():
     vectors = vectors_for("rqkmeans")
-    fitted = ResidualKMeans(N_LEVELS, CODES, WIDTH, N_ITEMS, pca_dim=WIDTH)
+    fitted = ResidualKMeans(N_SLOTS, CODES, WIDTH, N_ITEMS, pca_dim=WIDTH)
     codes = fitted.fit(vectors, seed=1)
     left = ((vectors - vectors.mean(0)) @ fitted.components.T).double().numpy()
-    for level in range(N_LEVELS):
+    for level in range(N_SLOTS):
         kmeans = KMeans(n_clusters=CODES, n_init=4, random_state=1).fit(left)
         assert (kmeans.labels_ == codes[:, level].numpy()).mean() > 0.99
         left = left - kmeans.cluster_centers_[kmeans.labels_]
@@ -155,7 +154,7 @@ def test_large_catalogues_are_clustered_by_mini_batches(monkeypatch):
     )
     fitted, vectors = make("rqkmeans")
     fitted.fit(vectors, seed=0)
-    assert len(seen) == N_LEVELS
+    assert len(seen) == N_SLOTS
 
 
 # --- RQ-VAE ---------------------------------------------------------------------------------
@@ -163,7 +162,7 @@ def test_large_catalogues_are_clustered_by_mini_batches(monkeypatch):
 
 def network(n_codes: int = CODES, beta: float = 0.25) -> rqvae._Network:
     torch.manual_seed(2)
-    return rqvae._Network([WIDTH, 16, 4], N_LEVELS, n_codes, beta)
+    return rqvae._Network([WIDTH, 16, 4], N_SLOTS, n_codes, beta)
 
 
 def test_rqvae_s_loss_by_its_formula():
@@ -171,13 +170,13 @@ def test_rqvae_s_loss_by_its_formula():
     net._start_codebooks(points, seed=0)
     loss, codes, residuals = net(points[:9])
     latent = net.encoder(points[:9])
-    chosen = [net.codebooks[level, codes[:, level]] for level in range(N_LEVELS)]
+    chosen = [net.codebooks[level, codes[:, level]] for level in range(N_SLOTS)]
     left = [latent, latent - chosen[0]]
     assert_close(residuals[1], left[1].detach())
     assert torch.equal(codes, nearest_residuals(latent, net.codebooks))
     rebuilt = net.decoder(chosen[0] + chosen[1])
     expected = (rebuilt - points[:9]).square().sum(1).mean()
-    for level in range(N_LEVELS):
+    for level in range(N_SLOTS):
         expected = expected + 1.25 * (left[level] - chosen[level]).square().sum(1).mean()
     assert_close(loss, expected, rtol=1e-4, atol=1e-5)
 
@@ -227,27 +226,6 @@ def test_training_lowers_the_error():
     (short, vectors), (long, _) = make("rqvae", rqvae_epochs=1), make("rqvae", rqvae_epochs=60)
     short.fit(vectors, seed=0), long.fit(vectors, seed=0)
     assert long.report()["explained_variance"] > short.report()["explained_variance"] + 0.1
-
-
-# --- OPQ ------------------------------------------------------------------------------------
-
-
-def test_opq_s_rotation_is_one():
-    fitted, vectors = make("opq")
-    fitted.fit(vectors, seed=0)
-    assert_close(fitted.rotation.T @ fitted.rotation, torch.eye(WIDTH), rtol=0, atol=1e-5)
-
-
-def test_components_are_dealt_out_evenly():
-    rng = np.random.default_rng(0)
-    points = rng.normal(size=(5000, 4)) * [8.0, 4.0, 2.0, 1.0]
-    axes = np.abs(balanced_components(points, n_parts=2, part=2)).argmax(0)
-    assert {frozenset(axes[:2]), frozenset(axes[2:])} == {frozenset({0, 3}), frozenset({1, 2})}
-
-
-def test_an_embedding_too_narrow_for_the_levels_is_refused():
-    with pytest.raises(ValueError, match="width 2 has no 3 parts"):
-        ProductCodes(3, CODES, 2, N_ITEMS)
 
 
 # --- random ---------------------------------------------------------------------------------
