@@ -26,7 +26,8 @@ from transformers import AutoModelForCausalLM
 
 from recbole_store.experiments.run.build import build
 from recbole_store.experiments.run.run import run_model
-from recbole_store.settings.defaults import plugin_defaults
+from recbole_store.settings.defaults import plugin_defaults, shipped_defaults
+from recbole_store.settings.resolve import resolve
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 N_ITEMS = len(planted_items())
@@ -266,6 +267,41 @@ def test_auc_over_labelled_items(loaded, learning, labelled):
     assert 0.05 < (labels == 0).float().mean() < 0.2
     assert result["auc"] == pytest.approx(roc_auc_score(labels, scores), abs=1e-4)
     assert result["auc"] > 0.95
+
+
+# --- the settings that are shipped ----------------------------------------------------------
+
+
+def test_what_is_shipped_learns_and_a_cached_tokenizer_changes_nothing(
+    tiny_llm, planted, tmp_path, monkeypatch
+):
+    """Head, items' vectors, alignment and dropout are on; nothing random is left to stage 1."""
+    monkeypatch.setenv("RECBOLE_STORE_CACHE", str(tmp_path / "cache"))
+    told = {
+        "data_path": str(planted),
+        "item_text": "{colour: '{}', shape: '{}'}",
+        "backbone": str(tiny_llm),
+        "epochs": "3",
+        "tokenizer_epochs": "2",
+        "user_inter_num_interval": "[13,inf)",  # fewer users
+        "show_progress": "False",
+        "gpu_id": "",
+    }
+    settings = resolve("STORE", "planted", [], told)
+    shipped = shipped_defaults("STORE")
+    assert {key for key in shipped if settings[key] != shipped[key]} == told.keys() & shipped.keys()
+    assert all(settings[key] > 0 for key in ("item_head_weight", "align_weight", "dropout"))
+
+    fresh, again = (run_model("STORE", "planted", settings, tmp_path / n) for n in ("one", "two"))
+    assert [run["store"]["tokenizer_cached"] for run in (fresh, again)] == [False, True]
+    first, *_, last = (epoch["losses"] for epoch in fresh["curve"])
+    assert len(first) == 2, "the next item's, with its head, and text-to-token's"
+    assert all(after < 0.9 * before for after, before in zip(last, first, strict=True))
+    # Items have one or two successors among sixty: by chance .17 of the ten first would be right.
+    assert fresh["test"]["recall@10"] > 0.5
+    assert (again["test"], again["valid"]) == (fresh["test"], fresh["valid"])
+    for one, other in zip(fresh["curve"], again["curve"], strict=True):
+        assert one["losses"] == other["losses"]
 
 
 # --- runs that need no good model -----------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from machine import alternate, figures_to_file
 from torch import nn
+from transformers import LogitsProcessor, LogitsProcessorList, PrefixConstrainedLogitsProcessor
 
 from recbole_store.generator.beam_search import Beams, beam_search
 from recbole_store.generator.code_tokens import CodeVocabulary
@@ -50,12 +51,30 @@ class Setting:
         items = torch.randint(N_ITEMS, (OUR_USERS, n_tokens // N_LEVELS), generator=generator)
         return self.codes[items]
 
-    def ours(self, histories: torch.Tensor, num_beams: int, over: str = "children") -> Beams:
+    def ours(self, histories: torch.Tensor, num_beams: int) -> Beams:
         lengths = torch.full((len(histories),), histories.size(1))
         no_prompt = torch.zeros(0, self.backbone.hidden_size)
         read = self.embed(histories)
         decoder = CodeDecoder(self.backbone, self.embed, self.heads, no_prompt, read, lengths)
-        return beam_search(decoder, self.trie, num_beams, over)
+        return beam_search(decoder, self.trie, num_beams)
+
+
+class LevelThenTree(LogitsProcessor):
+    """A softmax over the codes of the level, as ours is; then the tree, one Python call a beam.
+
+    Args:
+        n_tokens: of the prompt.
+        first_codes: token ids of each level's first code.
+    """
+
+    def __init__(self, n_tokens: int, first_codes: list[int], num_beams: int, allowed):
+        self.n_tokens, self.first_codes = n_tokens, first_codes
+        self.tree = PrefixConstrainedLogitsProcessor(allowed, num_beams)
+
+    def __call__(self, input_ids, scores):
+        first = self.first_codes[input_ids.size(1) - self.n_tokens]
+        of_level = scores[:, first : first + CODEBOOK]
+        return self.tree(input_ids, scores - of_level.logsumexp(-1, keepdim=True))
 
 
 class Generate:
@@ -87,6 +106,12 @@ class Generate:
     def __call__(self, histories: torch.Tensor, num_beams: int) -> Beams:
         prompt = (histories + self.offsets).flatten(1)
         n_users, n_tokens = prompt.shape
+        processor = LevelThenTree(
+            n_tokens,
+            self.offsets.tolist(),
+            num_beams,
+            lambda _, ids: self.follows[tuple(ids[n_tokens:].tolist())],
+        )
         found = self.llm.generate(
             input_ids=prompt,
             attention_mask=torch.ones_like(prompt),
@@ -95,8 +120,7 @@ class Generate:
             min_new_tokens=N_LEVELS,
             max_new_tokens=N_LEVELS,
             do_sample=False,
-            prefix_allowed_tokens_fn=lambda _, ids: self.follows[tuple(ids[n_tokens:].tolist())],
-            renormalize_logits=True,
+            logits_processor=LogitsProcessorList([processor]),
             length_penalty=0.0,
             pad_token_id=0,
             eos_token_id=None,
@@ -144,13 +168,6 @@ def measure() -> dict[str, float]:
             first = Beams(*(part[:THEIR_USERS] for part in ours()))
             same.append(same_top(first, theirs(), 10))
     figures["decode_same_top10"] = sum(same) / len(same)
-    histories, most = setting.histories(PROMPTS[0]), BEAMS[-1]
-    children, level = alternate(
-        lambda: setting.ours(histories, most),
-        lambda: setting.ours(histories, most, "level"),
-        rounds=1,
-    )
-    figures[f"decode_over_level_vs_children_k{most}_t{PROMPTS[0]}"] = level / children
     return figures
 
 

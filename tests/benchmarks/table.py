@@ -22,11 +22,6 @@ ROWS = {
     "decode_speedup_vs_hf_generate_k20_t200": ("20 beams, 200 prompt tokens", "{:.0f}x", ""),
     "decode_speedup_vs_hf_generate_k10_t200": ("10 beams, 200 prompt tokens", "{:.0f}x", ""),
     "decode_same_top10": ("users with the same top 10 as `generate`, in order", "{:.0%}", "100%"),
-    "decode_over_level_vs_children_k50_t120": (
-        "time with `normalize_over: level`, over that with `children`",
-        "{:.2f}x",
-        "",
-    ),
     "exact_equals_full_scoring": (
         "users whose exact top 10 is that of scoring every item",
         "{:.0%}",

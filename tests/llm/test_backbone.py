@@ -51,6 +51,20 @@ def test_auto_takes_bf16_where_the_cpu_multiplies_it(monkeypatch, amx, avx512):
     assert not use_bf16("fp32", torch.device("cpu"))
 
 
+@pytest.mark.parametrize("rank", [2, 8])
+@torch.no_grad()
+def test_an_adapter_s_product_is_scaled_by_128_over_its_rank(tiny_llm, rank):
+    lora = {"rank": rank, "target_modules": ["q_proj"]}
+    backbone = Backbone(str(tiny_llm), None, "lora", "fp32", lora, "cpu").eval()
+    layer = backbone.llm.base_model.layers[0].self_attn.q_proj
+    down, up = layer.lora_A["recommender"].weight, layer.lora_B["recommender"].weight
+    up.normal_()
+    inputs = torch.randn(3, down.size(1))
+    expected = layer.base_layer(inputs) + 128 / rank * inputs @ down.T @ up.T
+    assert down.size(0) == rank
+    torch.testing.assert_close(layer(inputs), expected, rtol=1e-4, atol=1e-4)
+
+
 def contributions(backbone: Backbone, inputs: torch.Tensor) -> list[torch.Tensor]:
     """What the first layer adds to its inputs, in two passes."""
     seen = []
