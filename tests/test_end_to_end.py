@@ -286,6 +286,7 @@ def test_what_is_shipped_learns_and_a_cached_tokenizer_changes_nothing(
         "backbone": str(tiny_llm),
         "epochs": "3",
         "tokenizer_epochs": "2",
+        "user_inter_num_interval": "[13,inf)",  # fewer users
         "show_progress": "False",
         "gpu_id": "",
     }
