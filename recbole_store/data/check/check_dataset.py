@@ -82,7 +82,11 @@ def check(name: str, data_path: Path, files: list[Path]) -> Checked:
         findings += part.findings()
     items = folder / f"{name}.item"
     if items.is_file():
-        findings += item_findings(AtomicFile(items, *options), item, candidates, bool(parts))
+        loaded = properties["load_col"]
+        is_loaded = not isinstance(loaded, dict) or "item" in loaded
+        findings += item_findings(
+            AtomicFile(items, *options), item, candidates, bool(parts), is_loaded
+        )
     findings += text_findings(folder, name, properties, item, occurring)
     return Checked(n_users, len(occurring), n_rows, findings)
 

@@ -93,6 +93,15 @@ def _add_filters(p: argparse.ArgumentParser, k_core: int) -> None:
         metavar="N",
         help="drop users with fewer than N as well",
     )
+    group.add_argument(
+        "--keep_all_items",
+        nargs="?",
+        choices=("yes", "no"),
+        const="yes",
+        metavar="yes|no",
+        help="items that nobody has, or that a filter left without interactions, stay in the "
+        "catalogue and are ranked (of a table with texts yes, else no)",
+    )
     group = p.add_argument_group("reading and writing")
     group.add_argument(
         "--bad_rows",
@@ -136,6 +145,7 @@ def main(argv: list[str]) -> int:
                     arguments.min_history,
                 ),
                 bad_rows=arguments.bad_rows,
+                keep_all_items={"yes": True, "no": False, None: None}[arguments.keep_all_items],
                 memory=arguments.memory,
                 command=shlex.join(["recbole-store", "prepare", *argv]),
             ),
@@ -151,8 +161,10 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         print(f"interrupted: {arguments.out} was not written.", file=sys.stderr)
         return 130
+    items, catalogue = card["items"], card["text"]["items"]
     print(
-        f"{arguments.out}: {card['users']:,} users, {card['items']:,} items, "
+        f"{arguments.out}: {card['users']:,} users, {items:,} items"
+        f"{f' of {catalogue:,}' if items < catalogue else ''}, "
         f"{card['interactions']:,} interactions; see {card['name']}.card.md there."
     )
     return 0

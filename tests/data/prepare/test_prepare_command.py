@@ -134,6 +134,8 @@ def test_every_source_has_a_property_file_and_a_page(name):
     properties = read_properties(PROPERTIES / f"{name}.yaml")
     assert set(properties["item_text"]) <= set(source.item_columns)
     assert properties["load_col"] == {"inter": ["user_id", "item_id", "timestamp"]}
+    text = (PROPERTIES / f"{name}.yaml").read_text(encoding="utf-8")
+    assert len(re.findall(r"^  inter: \[.*$", text, re.MULTILINE)) == 1, "for --keep_all_items"
 
 
 def test_every_property_file_has_a_source():
