@@ -33,6 +33,9 @@ class Filters:
 
     Attributes:
         since, until: keep ``since <= time < until``.
+        ties_within: ``second`` or ``day``, to which times are cut, so that all in it is one basket;
+            None leaves times as they are.
+        ties: order of a user's rows of one time, ``file`` or ``shuffle``.
         duplicates: ``exact`` drops rows that repeat user, item and time; ``first`` and ``last``
             leave one row a user and item; ``keep`` drops none.
         max_history: each user's latest interactions that stay; None for all.
@@ -42,6 +45,8 @@ class Filters:
 
     since: Time | None = None
     until: Time | None = None
+    ties_within: str | None = None
+    ties: str = "file"
     duplicates: str = "exact"
     max_history: int | None = None
     k_core: int = 5
@@ -246,8 +251,12 @@ class _Preparation:
 
 def apply_filters(interactions: Interactions, filters: Filters) -> dict[str, int]:
     """Drop rows as told; returns how many rows each filter dropped."""
-    dropped = {
-        "outside_times": interactions.keep_times(filters.since, filters.until),
+    dropped = {"outside_times": interactions.keep_times(filters.since, filters.until)}
+    if filters.ties_within:
+        interactions.tie_within(filters.ties_within)
+    if filters.ties == "shuffle":
+        interactions.shuffle_ties()
+    dropped |= {
         "duplicates": interactions.drop_duplicates(filters.duplicates),
         "beyond_max_history": 0,
     }

@@ -102,7 +102,10 @@ def test_what_is_only_worth_knowing(findings):
     assert changing == []
     for words in (
         "repeat a user-item pair at another time: 3. Users whose last item is such a repeat: 2",
-        "share their time with another of the user: 2, of 1 users",
+        "share their time with another of the user: 2, of 1 users; the file's order decides "
+        "which comes first. Users with several items at their last time, of which that order "
+        "decides which is tested: 1",
+        "Interactions of the same user and day as another: 14. If a day is one basket",
         "fewer than three interactions, none left to train on: 1",
         "missing: 1 (line 5: title 'NA')",
         "Items with the very text of another item: 1",
