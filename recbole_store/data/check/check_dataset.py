@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from glob import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,7 +66,7 @@ def check(name: str, data_path: Path, files: list[Path]) -> Checked:
         properties["seq_separator"],
         properties.get("encoding") or "utf-8",
     )
-    parts = [AtomicFile(path, *options) for path in sorted(folder.glob(f"{name}.*.inter"))]
+    parts = [AtomicFile(path, *options) for path in sorted(folder.glob(f"{escape(name)}.*.inter"))]
     with tempfile.TemporaryDirectory() as working, database_faults():
         interactions = Interactions(Path(working))
         try:
