@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+_HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)  # by another process
 _FAR = 2**30  # behind any content: what is locked on Windows can be read by nobody else
 
 
@@ -30,3 +36,33 @@ def hold(descriptor: int) -> None:
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[None]:
+    """Hold a lock file while the block runs; of several processes one does at a time.
+
+    The file stays: if it were removed, another process could make a new one and hold that.
+
+    Args:
+        wait: until no other process holds it.
+
+    Raises:
+        BlockingIOError: another process holds it, and this one does not wait.
+        OSError: the file cannot be written, or is a link.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    try:
+        while True:
+            try:
+                hold(descriptor)
+                break
+            except OSError as error:
+                if error.errno not in _HELD:
+                    raise
+                if not wait:
+                    raise BlockingIOError(error.errno, "another process holds it") from error
+            time.sleep(0.1)
+        yield
+    finally:
+        os.close(descriptor)

@@ -139,20 +139,29 @@ def _jsonl_rows(path: Path, id_column: str, encoding: str):
                 continue
             try:
                 row = json.loads(line)
-                raw_id = str(row.pop(id_column))
-            except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
+                raw_id = _as_text(row.pop(id_column))
+                columns = {_as_text(key): _as_text(value) for key, value in row.items()}
+            except _UNREADABLE as error:
                 raise ItemTextError(
                     f"{path}, line {number}: must be a JSON object with `{id_column}`."
                 ) from error
-            yield raw_id, {key: _as_text(value) for key, value in row.items()}
+            yield raw_id, columns
+
+
+# What a line raises that is no such object, is too deep, or holds a number of thousands of digits.
+_UNREADABLE = (ValueError, KeyError, AttributeError, TypeError, RecursionError)
+_SURROGATES = re.compile(r"[\ud800-\udfff]")  # halves of a character, which no encoding has
 
 
 def _as_text(value) -> str:
-    if value is None:
-        return ""
+    """A JSON value as text: nothing for null and NaN, whole numbers as integers, as in ids."""
     if isinstance(value, list):
         return ", ".join(_as_text(part) for part in value)
-    return str(value)
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", str(value))
 
 
 def _atomic_rows(path: Path, id_column: str, separator: str, encoding: str):

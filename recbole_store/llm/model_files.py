@@ -21,9 +21,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from filelock import FileLock
-
 from recbole_store.data.checksums import LIST, damaged_file, sha256, write_checksums
+from recbole_store.data.file_lock import locked
 from recbole_store.errors import BackboneError
 
 log = logging.getLogger(__name__)
@@ -103,7 +102,7 @@ def _cached(name: str, what: str, key: str, fetch) -> Path:
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f"{name}.lock")):
+        with locked(folder.with_name(f"{name}.lock")):
             if not _is_sound(folder):  # another process may have been faster
                 _fetch_into(folder, what, key, fetch)
     except OSError as error:

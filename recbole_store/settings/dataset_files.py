@@ -6,6 +6,7 @@ import codecs
 from pathlib import Path
 
 from recbole_store.errors import SettingsError
+from recbole_store.settings.dataset_name import check_dataset_name
 from recbole_store.settings.declared import is_interval
 from recbole_store.settings.property_files import nearest, recbole_folder
 
@@ -16,6 +17,7 @@ def check_dataset(settings: dict, dataset: str) -> Path:
     Raises:
         SettingsError: naming the missing folder or file and the datasets that are there.
     """
+    check_dataset_name(dataset)
     if dataset == "ml-100k":
         folder = recbole_folder() / "dataset_example" / "ml-100k"
     else:

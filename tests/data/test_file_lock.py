@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -57,3 +59,29 @@ def test_on_windows_what_is_in_the_file_can_be_read_meanwhile(tmp_path, monkeypa
         with pytest.raises(OSError):
             file_lock.hold(file.fileno())
         assert file.tell() == os.lseek(file.fileno(), 0, os.SEEK_CUR) == 4
+
+
+def test_who_waits_comes_next_and_who_does_not_is_told(tmp_path):
+    path, order = tmp_path / "lock", []
+
+    def second():
+        with file_lock.locked(path):
+            order.append("second")
+
+    with file_lock.locked(path):
+        with pytest.raises(BlockingIOError), file_lock.locked(path, wait=False):
+            order.append("never")
+        thread = threading.Thread(target=second)
+        thread.start()
+        time.sleep(0.3)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_a_link_is_no_lock(tmp_path):
+    (tmp_path / "mine").write_text("keep")
+    (tmp_path / "lock").symlink_to(tmp_path / "mine")
+    with pytest.raises(OSError), file_lock.locked(tmp_path / "lock"):
+        pass
+    assert (tmp_path / "mine").read_text() == "keep"

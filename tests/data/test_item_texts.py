@@ -108,6 +108,20 @@ def test_jsonl_values_become_text(tmp_path):
     assert titles(tmp_path) == ["Heat, Action", "1984", ""]
 
 
+def test_nan_and_whole_numbers_of_jsonl(tmp_path):
+    """As pandas writes them."""
+    write_jsonl(tmp_path, '{"item_id": 1.0, "title": NaN}', '{"item_id": 2.0, "title": 1984.0}')
+    assert titles(tmp_path) == ["", "1984", ""]
+
+
+def test_half_a_character_of_jsonl(tmp_path):
+    """JSON can hold a lone surrogate, which no tokenizer takes."""
+    write_jsonl(tmp_path, r'{"item_id": "1", "title": "half \ud83d of it", "n\ud800": "x"}')
+    assert titles(tmp_path) == ["half \N{REPLACEMENT CHARACTER} of it", "", ""]
+    for pieces in read_item_texts(tmp_path, "toy", RAW_IDS):
+        join_pieces(pieces).encode()
+
+
 def test_jsonl_is_preferred(tmp_path):
     write_items(tmp_path, "1\tfrom item\t1995")
     write_jsonl(tmp_path, {"item_id": "1", "title": "from jsonl"})
@@ -129,6 +143,8 @@ BAD_FILES = {
     "not JSON": ((), ({"item_id": 1, "title": "x"}, "{nope"), ["toy.text.jsonl, line 2"]),
     "JSON, no object": ((), ("[1, 2]",), ["toy.text.jsonl, line 1", "item_id"]),
     "no id": ((), ({"title": "x"},), ["toy.text.jsonl, line 1", "item_id"]),
+    "too deep": ((), ("[" * 100_000,), ["toy.text.jsonl, line 1", "item_id"]),
+    "too many digits": ((), ('{"item_id": ' + "9" * 5000 + "}",), ["toy.text.jsonl, line 1"]),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from glob import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,7 +66,7 @@ def check(name: str, data_path: Path, files: list[Path]) -> Checked:
         properties["seq_separator"],
         properties.get("encoding") or "utf-8",
     )
-    parts = [AtomicFile(path, *options) for path in sorted(folder.glob(f"{name}.*.inter"))]
+    parts = [AtomicFile(path, *options) for path in sorted(folder.glob(f"{escape(name)}.*.inter"))]
     with tempfile.TemporaryDirectory() as working, database_faults():
         interactions = Interactions(Path(working))
         try:
@@ -82,7 +83,11 @@ def check(name: str, data_path: Path, files: list[Path]) -> Checked:
         findings += part.findings()
     items = folder / f"{name}.item"
     if items.is_file():
-        findings += item_findings(AtomicFile(items, *options), item, candidates, bool(parts))
+        loaded = properties["load_col"]
+        is_loaded = not isinstance(loaded, dict) or "item" in loaded
+        findings += item_findings(
+            AtomicFile(items, *options), item, candidates, bool(parts), is_loaded
+        )
     findings += text_findings(folder, name, properties, item, occurring)
     return Checked(n_users, len(occurring), n_rows, findings)
 

@@ -32,6 +32,15 @@ _LAST_IS_REPEAT = (
     "fraction DESC, ordinal DESC) AS from_end, count(*) OVER (PARTITION BY user_id, item_id) AS n "
     "FROM seen) WHERE from_end = 1 AND n > 1"
 )
+_LAST_IS_TIED = (
+    "SELECT count(*) FROM (SELECT user_id, count(*) AS n, row_number() OVER (PARTITION BY user_id "
+    "ORDER BY seconds DESC, fraction DESC) AS from_end FROM seen GROUP BY user_id, seconds, "
+    "fraction) WHERE from_end = 1 AND n > 1"
+)
+_OF_ONE_DAY = (
+    "SELECT coalesce(sum(n) FILTER (WHERE n > 1), 0)::BIGINT, count(DISTINCT day) FROM (SELECT "
+    "seconds // 86400 AS day, count(*) AS n FROM seen GROUP BY user_id, day)"
+)
 
 
 def interaction_findings(interactions: Interactions) -> list[Finding]:
@@ -76,10 +85,21 @@ def interaction_findings(interactions: Interactions) -> list[Finding]:
         say(False, f"Rows that stand behind a later one of their user, which RecBole sorts: {n:,}.")
     tied, n_users = interactions.ties()
     if tied:
+        (n,) = ask(_LAST_IS_TIED).fetchone()
         say(
             False,
             f"Interactions that share their time with another of the user: {tied:,}, of "
-            f"{n_users:,} users; the file's order decides which comes first.",
+            f"{n_users:,} users; the file's order decides which comes first. Users with several "
+            f"items at their last time, of which that order decides which is tested: {n:,} "
+            "(`recbole-store prepare --ties shuffle` leaves it to chance).",
+        )
+    of_one_day, n_days = ask(_OF_ONE_DAY).fetchone()
+    if of_one_day > tied and n_days > 1:
+        say(
+            False,
+            f"Interactions of the same user and day as another: {of_one_day:,}. If a day is one "
+            "basket, their order within it means nothing (`recbole-store prepare --ties_within "
+            "day`).",
         )
     (n,) = ask(
         "SELECT count(*) FROM (SELECT 1 FROM seen GROUP BY user_id HAVING count(*) < 3)"

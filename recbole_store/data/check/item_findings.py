@@ -13,9 +13,13 @@ EXAMPLES = 3
 
 
 def item_findings(
-    file: AtomicFile, id_column: str, occurring: set[str], split_ids: bool
+    file: AtomicFile, id_column: str, occurring: set[str], split_ids: bool, is_loaded: bool
 ) -> list[Finding]:
-    """Items without interactions, interactions without an item's row, items with two rows."""
+    """Items without interactions, interactions without an item's row, items with two rows.
+
+    Args:
+        is_loaded: whether every model loads the file, by ``load_col``.
+    """
     if id_column not in file.columns:
         return file.findings() + [Finding(True, f"{file.path.name} has no column `{id_column}`.")]
     ids: set[str] = set()
@@ -30,17 +34,21 @@ def item_findings(
             Finding(True, f"{file.path.name}: items with more than one row: {_some(twice)}.")
         )
     if unused := sorted(ids - occurring):
-        found.append(
-            Finding(
-                True,
-                f"{file.path.name}: items without interactions: {_some(unused)}. A model that "
-                "loads the file ranks them, too; one that does not load it does not.",
-            )
+        ranked = (
+            "Every model ranks them, too, since `load_col` names the file."
+            if is_loaded
+            else "A model that loads the file ranks them, too; one that does not load it does not."
         )
+        text = f"{file.path.name}: items without interactions: {_some(unused)}. {ranked}"
+        found.append(Finding(not is_loaded, text))
     if unknown := sorted(occurring - ids):
-        found.append(
-            Finding(False, f"{file.path.name}: items that have no row there: {_some(unknown)}.")
+        text = f"{file.path.name}: items that have no row there: {_some(unknown)}. "
+        text += (
+            "Every model loses their interactions, since `load_col` names the file."
+            if is_loaded
+            else "A model that loads the file loses their interactions."
         )
+        found.append(Finding(is_loaded, text))
     return found
 
 

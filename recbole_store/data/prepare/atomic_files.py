@@ -29,12 +29,14 @@ class TextFigures:
     """What the items' texts hold.
 
     Attributes:
+        items: of the catalogue, those that nothing describes included.
         with_row: items kept that the raw data describe.
         with_text: those of them with at least one text column filled.
         filled: column -> items in which it is filled.
         words: words of each item's text columns together.
     """
 
+    items: int = 0
     with_row: int = 0
     with_text: int = 0
     filled: dict[str, int] = field(default_factory=dict)
@@ -55,22 +57,24 @@ def write_texts(
     items: Iterable[tuple[str, dict]],
     columns: Iterable[str],
     text_columns: Iterable[str],
-    wanted: set[str] | None,
+    occurring: set[str],
+    keep_all: bool,
 ) -> TextFigures:
     """``NAME.text.jsonl``: one cleaned ``{"item_id": ..., column: value, ...}`` a line.
 
     Args:
         items: raw rows; of several for one item the first is taken.
-        wanted: ids of the items to write; None writes all.
+        occurring: ids of the items that have interactions.
+        keep_all: write the others as well.
     """
     figures = TextFigures(filled=dict.fromkeys(columns, 0))
     text_columns = list(text_columns)
     written: set[str] = set()
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for raw_id, raw in items:
-            if wanted is not None and len(written) == len(wanted):
+            if not keep_all and len(written) == len(occurring):
                 break
-            if raw_id in written or not raw_id or (wanted is not None and raw_id not in wanted):
+            if raw_id in written or not raw_id or not (keep_all or raw_id in occurring):
                 continue
             written.add(raw_id)
             row = {column: clean_value(raw.get(column)) for column in figures.filled}
@@ -81,7 +85,12 @@ def write_texts(
             if any(texts):
                 joined = [" ".join(text) if isinstance(text, list) else text for text in texts]
                 figures.words.append(sum(len(text.split()) for text in joined))
+        # A model that loads NAME.item loses interactions with items that have no row there.
+        nothing = dict.fromkeys(figures.filled, "")
+        for raw_id in sorted(occurring - written) if written else ():
+            file.write(json.dumps({"item_id": raw_id, **nothing}, ensure_ascii=False) + "\n")
     figures.with_row, figures.with_text = len(written), len(figures.words)
+    figures.items = len(written | occurring)
     return figures
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recbole_store.data.prepare.database import MEMORY
 from recbole_store.data.prepare.dataset_folder import check_target
-from recbole_store.data.prepare.interactions import DUPLICATES
+from recbole_store.data.prepare.interactions import DUPLICATES, TIE_UNITS, TIES
 from recbole_store.data.prepare.prepare_dataset import Choices, Filters, prepare
 from recbole_store.data.prepare.rejected_rows import BAD_ROWS
 from recbole_store.data.prepare.sources import SOURCES
@@ -69,6 +69,18 @@ def _add_filters(p: argparse.ArgumentParser, k_core: int) -> None:
     group.add_argument("--since", metavar="TIME", help="drop what is earlier (number or ISO date)")
     group.add_argument("--until", metavar="TIME", help="drop this time and what is later")
     group.add_argument(
+        "--ties_within",
+        choices=TIE_UNITS,
+        help="cut times to whole seconds or days: what a user has within one is one basket "
+        "(times stay as they are)",
+    )
+    group.add_argument(
+        "--ties",
+        choices=TIES,
+        default="file",
+        help="rows of a user at one time stand in the file's order, or in a random one (file)",
+    )
+    group.add_argument(
         "--duplicates",
         choices=DUPLICATES,
         default="exact",
@@ -92,6 +104,15 @@ def _add_filters(p: argparse.ArgumentParser, k_core: int) -> None:
         default=1,
         metavar="N",
         help="drop users with fewer than N as well",
+    )
+    group.add_argument(
+        "--keep_all_items",
+        nargs="?",
+        choices=("yes", "no"),
+        const="yes",
+        metavar="yes|no",
+        help="items that nobody has, or that a filter left without interactions, stay in the "
+        "catalogue and are ranked (of a table with texts yes, else no)",
     )
     group = p.add_argument_group("reading and writing")
     group.add_argument(
@@ -128,14 +149,17 @@ def main(argv: list[str]) -> int:
             arguments.out,
             Choices(
                 Filters(
-                    _time("--since", arguments.since),
-                    _time("--until", arguments.until),
-                    arguments.duplicates,
-                    arguments.max_history,
-                    arguments.k_core,
-                    arguments.min_history,
+                    since=_time("--since", arguments.since),
+                    until=_time("--until", arguments.until),
+                    ties_within=arguments.ties_within,
+                    ties=arguments.ties,
+                    duplicates=arguments.duplicates,
+                    max_history=arguments.max_history,
+                    k_core=arguments.k_core,
+                    min_history=arguments.min_history,
                 ),
                 bad_rows=arguments.bad_rows,
+                keep_all_items={"yes": True, "no": False, None: None}[arguments.keep_all_items],
                 memory=arguments.memory,
                 command=shlex.join(["recbole-store", "prepare", *argv]),
             ),
@@ -151,8 +175,10 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         print(f"interrupted: {arguments.out} was not written.", file=sys.stderr)
         return 130
+    items, catalogue = card["items"], card["text"]["items"]
     print(
-        f"{arguments.out}: {card['users']:,} users, {card['items']:,} items, "
+        f"{arguments.out}: {card['users']:,} users, {items:,} items"
+        f"{f' of {catalogue:,}' if items < catalogue else ''}, "
         f"{card['interactions']:,} interactions; see {card['name']}.card.md there."
     )
     return 0

@@ -51,6 +51,8 @@ def as_markdown(card: dict) -> str:
     filters = card["filters"]
     dates = f" ({time['first_date']} to {time['last_date']} UTC)" if time["first_date"] else ""
     words = text["words"]
+    order = "in random order" if filters["ties"] == "shuffle" else "kept in the file's order"
+    order += f", times cut to the {filters['ties_within']}" if filters["ties_within"] else ""
     table = [
         ("users", f"{card['users']:,}"),
         ("items", f"{card['items']:,}"),
@@ -63,7 +65,7 @@ def as_markdown(card: dict) -> str:
         ("of these at the same time", f"{card['exact_duplicates']:,}"),
         (
             "interactions that share user and time with another",
-            f"{ties['interactions']:,}, of {ties['users']:,} users (kept in the file's order)",
+            f"{ties['interactions']:,}, of {ties['users']:,} users ({order})",
         ),
         ("items with text", f"{text['with_text']:,} of {text['items']:,}"),
         (

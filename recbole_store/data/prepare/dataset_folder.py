@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from recbole_store.data.file_lock import hold
+from recbole_store.data.file_lock import locked
 from recbole_store.errors import DataError
+from recbole_store.settings.dataset_name import check_dataset_name
 
 CARD = "{}.card.json"
 CAN_OPEN_FOLDERS = sys.platform != "win32"
@@ -50,58 +53,71 @@ def check_target(target: Path, force: bool) -> None:
 def appearing_folder(target: Path, force: bool = False) -> Iterator[Path]:
     """A new folder beside ``target`` that takes its place when the block ends without an error.
 
-    A killed process leaves ``.NAME.partial``, which nobody reads and the next run removes. An
-    existing data set is replaced by two renames; if the process dies between them, the next run
-    first puts the old one back.
+    It lies in a folder ``.NAME.partial-*``, whose name nobody knows before and which is locked. A
+    killed process leaves it, nobody reads it, and the next run removes it. An existing data set is
+    replaced by two renames; if the process dies between them, the next run first puts the old one
+    back.
 
     Raises:
         DataError: see :func:`check_target`; or another process writes there at this moment.
     """
+    if target.is_symlink():
+        raise DataError(f"{target} is a link; --out names the data set's folder itself.")
     target = target.resolve()
-    partial = target.with_name(f".{target.name}.partial")
-    replaced = target.with_name(f".{target.name}.replaced")
+    check_dataset_name(target.name)
     try:
-        partial.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _clear_up(target)
+        partial = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
     except OSError as error:
-        raise DataError(f"Cannot make the folder {partial}: {error.strerror}.") from error
-    beside = target.with_name(f".{target.name}.lock")
-    if CAN_OPEN_FOLDERS:
-        lock = os.open(partial, os.O_RDONLY)
-    else:
-        lock = os.open(beside, os.O_RDWR | os.O_CREAT)
+        raise DataError(f"Cannot make a folder in {target.parent}: {error.strerror}.") from error
+    folder, replaced = partial / "files", partial / _REPLACED
     try:
-        try:
-            hold(lock)
-        except OSError as error:
-            raise DataError(f"Another process is preparing {target}.") from error
-        if not partial.is_dir():  # it got its final name while this process waited
-            raise DataError(f"Another process has just prepared {target}.")
-        try:
-            if replaced.is_dir() and not target.exists():
-                replaced.rename(target)
+        with locked(partial / _LOCK):
             check_target(target, force)
-            _empty(partial)
-            yield partial
-            _sync(partial)
+            folder.mkdir()
+            yield folder
+            _sync(folder)
+            check_target(target, force)  # another process may have been faster
             if target.is_dir():
-                shutil.rmtree(replaced, ignore_errors=True)
                 target.rename(replaced)
-            partial.rename(target)
+            folder.rename(target)
             _sync_folder(target.parent)
-            shutil.rmtree(replaced, ignore_errors=True)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+    except BaseException:
+        if replaced.is_dir() and not target.exists():
+            replaced.rename(target)
+        raise
     finally:
-        os.close(lock)
-        if not CAN_OPEN_FOLDERS:
-            with suppress(OSError):  # another process holds it by now
-                beside.unlink()
+        shutil.rmtree(partial, ignore_errors=True)
 
 
-def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+_LOCK, _REPLACED = "lock", "replaced"
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name}.partial-"
+
+
+def _clear_up(target: Path) -> None:
+    """Remove what killed processes left, and put back a data set that one was replacing.
+
+    Links are left alone: preparation makes none.
+
+    Raises:
+        DataError: a process that writes there is alive.
+    """
+    for left in target.parent.glob(glob.escape(_prefix(target)) + "*"):
+        if left.is_symlink() or not left.is_dir():
+            continue
+        try:
+            with locked(left / _LOCK, wait=False):
+                if (left / _REPLACED).is_dir() and not target.exists():
+                    (left / _REPLACED).rename(target)
+        except BlockingIOError as error:
+            raise DataError(f"Another process is preparing {target}.") from error
+        except OSError:
+            continue  # somebody else's
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _sync(folder: Path) -> None:

@@ -19,6 +19,10 @@ DUPLICATES = {
     "last": ("user_id, item_id", "seconds DESC, fraction DESC, ordinal DESC"),
 }
 
+# What rows of one time are: one basket, in the file's order or in a random one.
+TIES = ("file", "shuffle")
+TIE_UNITS = {"second": 1, "day": 86_400}  # seconds
+
 
 class Interaction(NamedTuple):
     """One row of raw data; ids are already safe (``atomic_text.safe_id``)."""
@@ -124,6 +128,23 @@ class Interactions:
                 query = f"DELETE FROM kept WHERE (seconds, fraction) {outside} (?, ?)"
                 gone += self._number(query, list(time))
         return gone
+
+    def tie_within(self, unit: str) -> None:
+        """Cut times to whole units of TIE_UNITS, so that what lies within one is at one time."""
+        self._run(
+            f"UPDATE kept SET seconds = seconds - mod(mod(seconds, {TIE_UNITS[unit]}) + "
+            f"{TIE_UNITS[unit]}, {TIE_UNITS[unit]}), fraction = 0"
+        )
+
+    def shuffle_ties(self) -> None:
+        """Let rows of one time stand in a random order, the same one each time.
+
+        The place in the file orders such rows alone, so all places may change.
+        """
+        self._run(
+            "UPDATE kept SET ordinal = place FROM (SELECT ordinal AS old, row_number() OVER "
+            "(ORDER BY md5(ordinal::VARCHAR), ordinal) AS place FROM kept) WHERE ordinal = old"
+        )
 
     def drop_duplicates(self, policy: str) -> int:
         """Drop repeated rows by a policy of DUPLICATES; returns how many rows went."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ class Filters:
 
     Attributes:
         since, until: keep ``since <= time < until``.
+        ties_within: ``second`` or ``day``, to which times are cut, so that all in it is one basket;
+            None leaves times as they are.
+        ties: order of a user's rows of one time, ``file`` or ``shuffle``.
         duplicates: ``exact`` drops rows that repeat user, item and time; ``first`` and ``last``
             leave one row a user and item; ``keep`` drops none.
         max_history: each user's latest interactions that stay; None for all.
@@ -41,6 +45,8 @@ class Filters:
 
     since: Time | None = None
     until: Time | None = None
+    ties_within: str | None = None
+    ties: str = "file"
     duplicates: str = "exact"
     max_history: int | None = None
     k_core: int = 5
@@ -54,12 +60,15 @@ class Choices:
     Attributes:
         bad_rows: ``stop`` at the first row that cannot be read, or ``skip`` such rows and list them
             in ``NAME.rejected.tsv``.
+        keep_all_items: whether items without interactions stay in the catalogue, for every model;
+            None: as the source has it.
         memory: limit of DuckDB's working memory.
         command: what the user typed, for the card.
     """
 
     filters: Filters = Filters()
     bad_rows: str = "stop"
+    keep_all_items: bool | None = None
     memory: str = MEMORY
     command: str = ""
 
@@ -110,6 +119,7 @@ class _Preparation:
         with self.reader.naming_faults(), database_faults():
             card = self._interactions()
             card["text"] = self._items(card.pop("occurring"))
+            self._say_what_is_left(card)
             more = self.source.write_more(self.reader, self.files, self.folder, self.name)
             if more:
                 card["more"] = more
@@ -119,7 +129,7 @@ class _Preparation:
         self._file("yaml").write_text(
             f"# Properties of {self.name}, which every run on it takes; written by preparation "
             f"from\n# the defaults of the source {self.source.name}.\n"
-            f"{self.source.property_text()}",
+            f"{self._properties(card)}",
             encoding="utf-8",
         )
         return self._write_card(card)
@@ -148,6 +158,7 @@ class _Preparation:
                 raise DataError(f"No row of {first} has user, item and time.")
             self.say(f"{n_raw:,} interactions read")
             rows = {"raw": n_raw, "incomplete": interactions.incomplete}
+            rows["items"] = interactions.counts("item")[0]
             rows |= apply_filters(interactions, self.choices.filters)
             if not len(interactions):
                 raise DataError(
@@ -171,7 +182,8 @@ class _Preparation:
             self.source.items(self.reader, self.files),
             self.source.item_columns,
             self.source.text_columns(),
-            None if self.source.keeps_all_items else occurring,
+            occurring,
+            self.keeps_all or self.source.describes_all_items,
         )
         kinds = {column: kind for column, kind in self.source.item_columns.items() if kind}
         unreadable = write_features(features, texts, kinds)
@@ -180,7 +192,7 @@ class _Preparation:
         if not found.with_row:  # no files are better than files without a line
             texts.unlink()
             features.unlink()
-        n_items = max(len(occurring), found.with_row)
+        n_items = found.items
         self.say(f"{found.with_text:,} of {n_items:,} items with text")
         return {
             "items": n_items,
@@ -191,6 +203,32 @@ class _Preparation:
             "no_numbers": {column: found.count for column, found in unreadable.items()},
             "words": found.spread(),
         }
+
+    @property
+    def keeps_all(self) -> bool:
+        chosen = self.choices.keep_all_items
+        return self.source.keeps_all_items() if chosen is None else chosen
+
+    def _say_what_is_left(self, card: dict) -> None:
+        """How much of the catalogue has interactions, in one line if it is not all of it."""
+        before, left, catalogue = card["rows"]["items"], card["items"], card["text"]["items"]
+        if self.keeps_all and left < catalogue:
+            self.say(
+                f"{left:,} of {catalogue:,} items have interactions; the others stay in the "
+                "catalogue and are ranked (`--keep_all_items=no` leaves them out)"
+            )
+        elif left < before:
+            self.say(
+                f"the filters take {before - left:,} of {before:,} items out of the catalogue "
+                "(`--keep_all_items` keeps those that are described)"
+            )
+
+    def _properties(self, card: dict) -> str:
+        """The source's, with which every model also loads items that have no interactions."""
+        text = self.source.property_text()
+        if self.keeps_all and card["items"] < card["text"]["items"]:
+            text = re.sub(r"^(  inter: \[.*)$", r"\1\n  item: [item_id]", text, flags=re.MULTILINE)
+        return text
 
     def _write_card(self, figures: dict) -> dict:
         card = {
@@ -213,8 +251,12 @@ class _Preparation:
 
 def apply_filters(interactions: Interactions, filters: Filters) -> dict[str, int]:
     """Drop rows as told; returns how many rows each filter dropped."""
-    dropped = {
-        "outside_times": interactions.keep_times(filters.since, filters.until),
+    dropped = {"outside_times": interactions.keep_times(filters.since, filters.until)}
+    if filters.ties_within:
+        interactions.tie_within(filters.ties_within)
+    if filters.ties == "shuffle":
+        interactions.shuffle_ties()
+    dropped |= {
         "duplicates": interactions.drop_duplicates(filters.duplicates),
         "beyond_max_history": 0,
     }

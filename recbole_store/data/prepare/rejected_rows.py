@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from recbole_store.data.spreadsheet_cells import harmless
+from recbole_store.data.formula_cells import harmless
 
 BAD_ROWS = ("stop", "skip")
 LONGEST = 300  # characters of a row that are shown

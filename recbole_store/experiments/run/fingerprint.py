@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+from glob import escape
 
 from recbole_store.data.checksums import sha256
 from recbole_store.llm.model_digest import model_digest
@@ -95,7 +96,7 @@ def data_checksums(dataset: str, settings: dict) -> dict[str, str]:
     folder = check_dataset({**recbole_defaults("", dataset), **settings}, dataset)
     more = settings.get("additional_feat_suffix") or []
     suffixes = _DATA_SUFFIXES | {f".{s}" for s in ([more] if isinstance(more, str) else more)}
-    files = [p for p in folder.glob(f"{dataset}.*") if p.is_file() and p.suffix in suffixes]
+    files = [p for p in folder.glob(f"{escape(dataset)}.*") if p.is_file() and p.suffix in suffixes]
     return {file.name: sha256(file) for file in sorted(files)}
 
 

@@ -75,6 +75,25 @@ def test_faults_of_items(findings, items, words):
     assert any(words in text for text in changing), changing
 
 
+def test_items_that_every_model_loads(findings):
+    """As `prepare --keep_all_items` leaves them."""
+    more = {"toy.yaml": "load_col: {inter: [user_id, item_id, timestamp], item: [item_id]}\n"}
+    changing, notable = findings(items=[*ITEMS, "i9\tNobody's"], more=more)
+    assert changing == [] and notable == [
+        "toy.item: items without interactions: 1 (i9). Every model ranks them, too, since "
+        "`load_col` names the file."
+    ]
+
+
+@pytest.mark.parametrize("is_loaded", [True, False])
+def test_items_without_a_row(findings, is_loaded):
+    """RecBole drops interactions with items that a file it loads does not have."""
+    more = {"toy.yaml": "load_col: {inter: [user_id, item_id, timestamp], item: [item_id]}\n"}
+    found = findings(items=ITEMS[:-1], more=more if is_loaded else None)
+    words = "Every model loses" if is_loaded else "A model that loads the file loses"
+    assert any(f"no row there: 1 (i3). {words} " in text for text in found[not is_loaded])
+
+
 def test_what_is_only_worth_knowing(findings):
     later = 1_700_000_000
     rows = [*ROWS, ("u0", "i0", later), ("u1", "i1", later), ("u1", "i0", later), ("v", "i1", 5)]
@@ -83,7 +102,10 @@ def test_what_is_only_worth_knowing(findings):
     assert changing == []
     for words in (
         "repeat a user-item pair at another time: 3. Users whose last item is such a repeat: 2",
-        "share their time with another of the user: 2, of 1 users",
+        "share their time with another of the user: 2, of 1 users; the file's order decides "
+        "which comes first. Users with several items at their last time, of which that order "
+        "decides which is tested: 1",
+        "Interactions of the same user and day as another: 14. If a day is one basket",
         "fewer than three interactions, none left to train on: 1",
         "missing: 1 (line 5: title 'NA')",
         "Items with the very text of another item: 1",

@@ -150,3 +150,51 @@ def test_ctrl_c_in_a_query_is_an_interruption():
         raise RuntimeError("Query interrupted")
     with pytest.raises(RuntimeError, match="else"), database_faults():
         raise RuntimeError("something else")
+
+
+# Baskets
+
+BASKETS = [
+    ("a", "x", (86_400 * 3 + 7, 5)),
+    ("a", "y", (86_400 * 3 + 7, 4)),
+    ("a", "z", (86_400 * 3 + 6, 0)),
+    ("a", "w", (-1, 0)),
+    ("a", "v", (-86_400, 0)),
+    ("b", "x", (86_400 * 4 - 1, 9)),
+]
+
+
+@pytest.mark.parametrize(
+    ("unit", "times", "first"),
+    [
+        ("second", [-86_400, -1, 86_400 * 3 + 6, 86_400 * 3 + 7, 86_400 * 4 - 1], "vwzxyx"),
+        ("day", [-86_400, 86_400 * 3], "wvxyzx"),
+    ],
+)
+def test_ties_within_a_unit_stand_in_the_file_s_order(tmp_path, unit, times, first):
+    """Days before 1970 as well."""
+    table = Interactions(tmp_path)
+    table.load(Interaction(*row) for row in BASKETS)
+    table.tie_within(unit)
+    rows = list(table.in_time_order())
+    assert sorted({time for _, _, time, _ in rows}) == [(time, 0) for time in times]
+    assert "".join(item for _, item, *_ in rows) == first
+
+
+def test_shuffled_ties(tmp_path):
+    """Rows of one time in another order, the same each time; rows of different times in theirs."""
+
+    def shuffled(folder) -> list[tuple[str, int]]:
+        folder.mkdir()
+        table = Interactions(folder)
+        table.load(Interaction("a", f"i{n}", (n // 50, 0)) for n in range(200))
+        table.shuffle_ties()
+        assert len(table) == 200
+        return [(item, time[0]) for _, item, time, _ in table.in_time_order()]
+
+    rows = shuffled(tmp_path / "one")
+    assert [time for _, time in rows] == [n // 50 for n in range(200)]
+    for start in range(0, 200, 50):
+        basket = [int(item[1:]) for item, _ in rows[start : start + 50]]
+        assert sorted(basket) == list(range(start, start + 50)) != basket
+    assert shuffled(tmp_path / "two") == rows

@@ -121,6 +121,23 @@ def test_filters_work_in_their_order(prepare):
     assert prepare("table", {}, *words).card["users"] == 1
 
 
+@pytest.mark.parametrize(
+    ("ties", "said"),
+    [("file", "kept in the file's order"), ("shuffle", "in random order")],
+)
+def test_baskets(prepare, ties, said):
+    """What a user bought on one day is one basket, whose duplicates are duplicates."""
+    rows = ["u,i,t", *(f"a,x{n % 30},{86_400 + 31 - n}" for n in range(31)), "a,y,1"]
+    words = ("--user=u", "--item=i", "--time=t", "--ties_within=day", f"--ties={ties}")
+    prepared = prepare("table", {"t.csv": rows}, *words)
+    lines = [line.split("\t") for line in prepared.lines("inter")[1:]]
+    assert [(item, time) for _, item, time in lines[:1]] == [("y", "0")]
+    basket = [item for _, item, time in lines[1:] if time == "86400"]
+    assert sorted(basket) == sorted(f"x{n}" for n in range(30))
+    assert (basket == [f"x{n}" for n in range(30)]) == (ties == "file")
+    assert f"({said}, times cut to the day)" in "\n".join(prepared.lines("card.md"))
+
+
 @pytest.mark.parametrize("name", sorted(SOURCES))
 def test_every_source_has_a_property_file_and_a_page(name):
     source: type[Source] = SOURCES[name]
@@ -134,6 +151,8 @@ def test_every_source_has_a_property_file_and_a_page(name):
     properties = read_properties(PROPERTIES / f"{name}.yaml")
     assert set(properties["item_text"]) <= set(source.item_columns)
     assert properties["load_col"] == {"inter": ["user_id", "item_id", "timestamp"]}
+    text = (PROPERTIES / f"{name}.yaml").read_text(encoding="utf-8")
+    assert len(re.findall(r"^  inter: \[.*$", text, re.MULTILINE)) == 1, "for --keep_all_items"
 
 
 def test_every_property_file_has_a_source():

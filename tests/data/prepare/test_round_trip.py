@@ -95,6 +95,23 @@ def test_any_id_survives(tmp_path_factory, tiny_llm, ids):
     assert [" ".join(dataset.item_texts[n]) for n in history] == titles
 
 
+@pytest.mark.parametrize("model", ["STORE", "SASRec", "Pop"])
+def test_items_that_nobody_has_are_candidates_of_every_model(tmp_path, tiny_llm, model):
+    (tmp_path / "raw.csv").write_text("user,item,time\nu,a,1\nu,b,2\nu,c,3\nu,d,4\n")
+    titles = {name: f"title {name}" for name in "abcxyz"}  # d is not described
+    lines = ["item,title", *(",".join(pair) for pair in titles.items())]
+    (tmp_path / "items.csv").write_text("\n".join(lines) + "\n")
+    raw = ["--raw", str(tmp_path / "raw.csv"), "--items", str(tmp_path / "items.csv")]
+    assert command.main(["table", *raw, "--out", str(tmp_path / "data" / "toy")]) == 0
+    typed = {"data_path": str(tmp_path / "data")}
+    if model == "STORE":
+        typed |= {"codebook_size": "2", "backbone": str(tiny_llm)}
+    dataset = build(model, "toy", {**resolve(model, "toy", [], typed), "gpu_id": ""})[1]
+    assert set(dataset.field2id_token["item_id"][1:]) == set("abcdxyz")
+    if model == "STORE":
+        assert texts_by_id(dataset) == {**titles, "d": ""}
+
+
 def test_it_runs_by_its_name(tmp_path, tiny_llm):
     """The property file that preparation wrote is read, from wherever data_path is."""
     data_path = prepared(tmp_path, ["one", "two", "three", "four"])

@@ -41,7 +41,7 @@ class MIND(Source):
         "subcategory": "token",
         "abstract": "",
     }
-    keeps_all_items = True  # impressions show news that nobody has clicked
+    describes_all_items = True  # impressions show news that nobody has clicked
     remark = (
         "MIND gives the order of a history but no times of its clicks: here they are one second "
         "apart, the last of them one second before the user's first impression."

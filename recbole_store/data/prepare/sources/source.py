@@ -25,7 +25,8 @@ class Source(ABC):
             ``NAME.text.jsonl`` holds.
         more_columns: further columns of ``NAME.inter`` and their types.
         k_core: of the published protocol.
-        keeps_all_items: write texts of items without interactions, too.
+        describes_all_items: write texts of items without interactions, too, for whoever may rank
+            them; models do not.
         remark: what a reader of the data card should know of the times or the rows.
     """
 
@@ -34,7 +35,7 @@ class Source(ABC):
     item_columns: dict[str, str] = {}
     more_columns: dict[str, str] = {}
     k_core = 5
-    keeps_all_items = False
+    describes_all_items = False
     remark = ""
 
     def __init__(self, name: str, arguments: Namespace):
@@ -71,6 +72,10 @@ class Source(ABC):
     @abstractmethod
     def interactions(self, reader: RawReader, files: dict[str, RawFile]) -> Iterator[Interaction]:
         """Every interaction, in the file's order. Faulty values raise BadValue."""
+
+    def keeps_all_items(self) -> bool:
+        """Whether items without interactions stay in the catalogue if the user does not say."""
+        return False
 
     @abstractmethod
     def items(self, reader: RawReader, files: dict[str, RawFile]) -> Iterator[Item]:

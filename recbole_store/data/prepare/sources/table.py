@@ -218,6 +218,9 @@ class Table(Source):
     def property_text(self):
         return yaml_text(self.texts, self.more_columns)
 
+    def keeps_all_items(self):
+        return bool(self.texts)
+
     def text_columns(self):
         return self.texts
 

@@ -59,7 +59,7 @@ def test_items_of_their_own_and_features(prepare, tmp_path):
     prepared = prepare(
         *("table", {"t.csv": CSV}, "--user=who", "--item=what", "--time=when"),
         *("--items", str(tmp_path / "items.jsonl"), "--items_id=id"),
-        *("--text", "tags", "--features", "price:float"),
+        *("--text", "tags", "--features", "price:float", "--keep_all_items=no"),
     )
     assert prepared.texts == {
         "i1": {"tags": ["a b", "c"], "price": "3"},
@@ -283,6 +283,37 @@ def test_numbers_that_cannot_be_read_are_counted(prepare, capsys):
     assert "price: 2 values are no numbers, such as '36,24 \u20ac'; left empty" in out
     assert prepared.card["text"]["no_numbers"] == {"price": 2}
     assert "| values of price that are no numbers | 2 (left empty) |" in prepared.lines("card.md")
+
+
+CATALOGUE = "what,title\n" + "".join(f"i{n},Thing {n}\n" for n in range(1, 9))
+
+
+def test_items_that_nobody_has_stay_in_the_catalogue(prepare, tmp_path, capsys):
+    """And those that a filter left without interactions; every model loads them."""
+    (tmp_path / "items.csv").write_text(CATALOGUE)
+    items = ("--items", str(tmp_path / "items.csv"), "--k_core=2")
+    rows = [
+        "who,what,when",
+        *(f"u{n % 2},i{1 + n // 2},{n}" for n in range(4)),
+        "u0,i3,9",
+        "u0,j,9",
+    ]
+    prepared = prepare("table", {"t.csv": rows}, *COLUMNS, *items)
+    assert set(prepared.texts) == {f"i{n}" for n in range(1, 9)}
+    assert [line.split("\t")[0] for line in prepared.lines("item")[1:]] == list(prepared.texts)
+    out = capsys.readouterr().out
+    assert "2 of 8 items have interactions; the others stay in the catalogue and are ranked" in out
+    assert "2 users, 2 items of 8, 4 interactions" in out
+    properties = read_properties(prepared.folder / "toy.yaml")
+    columns = {"inter": ["user_id", "item_id", "timestamp"], "item": ["item_id"]}
+    assert properties["load_col"] == columns
+    assert (prepared.card["items"], prepared.card["text"]["items"]) == (2, 8)
+
+    prepared = prepare("table", {}, *COLUMNS, *items, "--keep_all_items=no", "--force")
+    assert set(prepared.texts) == {"i1", "i2"}
+    out = capsys.readouterr().out
+    assert "the filters take 2 of 4 items out of the catalogue (`--keep_all_items` keeps" in out
+    assert "item" not in read_properties(prepared.folder / "toy.yaml")["load_col"]
 
 
 def test_html_is_stripped_from_texts(prepare):
