@@ -30,6 +30,10 @@ setup(
     }
     | {PAGES: "dataset"},
     package_data={package_of(folder): ["*.yaml"] for folder in PROPERTY_FOLDERS}
-    | {PAGES: ["*.md"], "recbole_store.experiments.report.page": ["page.html", "page.css"]},
+    | {
+        PAGES: ["*.md"],
+        "recbole_store.experiments.report.page": ["page.html", "page.css"],
+        "recbole_store.recommender.serving": ["page/page.*"],
+    },
     py_modules=["run_recbole_store"],
 )

@@ -40,6 +40,8 @@ A finished run's model, in saved/RUN/model:
   %(prog)s similar MODEL --item A                         the likest items
   %(prog)s explain MODEL --item A [--items B,C]           its codes, and why it is recommended
   %(prog)s add-items MODEL FILE                           new items by their texts, without training
+  %(prog)s serve MODEL [--port 8000]                      the same over HTTP, and a page to try it
+  %(prog)s export MODEL OUT --format hf                   a folder that plain transformers load
 """
 
 # First words that are commands of their own, and the modules whose main they call.
@@ -52,6 +54,8 @@ COMMANDS = {
     "recommend": "recbole_store.recommender.commands.recommend",
     "similar": "recbole_store.recommender.commands.similar",
     "explain": "recbole_store.recommender.commands.explain",
+    "export": "recbole_store.recommender.commands.export",
+    "serve": "recbole_store.recommender.commands.serve",
     "add-items": "recbole_store.recommender.commands.add_items",
 }
 

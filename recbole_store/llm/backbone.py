@@ -60,6 +60,7 @@ class Backbone(nn.Module):
     ):
         super().__init__()
         self.tuning = tuning
+        self._source = (name, n_layers)
         self.llm, self.tokenizer = load(name, n_layers)
         self.hidden_size = self.llm.config.hidden_size
         words = self.llm.get_input_embeddings().weight
@@ -131,6 +132,10 @@ class Backbone(nn.Module):
             for name, weight in weights.items():
                 if f".{target}." in name:
                     weight.copy_(weights[name.replace(f".{target}.", f".{source}.")])
+
+    def reloaded(self):
+        """The LLM as it came, and its tokenizer, without any adapter."""
+        return load(*self._source)
 
     def stage_weights(self, stage: str) -> dict[str, Tensor]:
         """What a stage trains of the LLM, by the LLM's own names; an adapter's lack the stage."""

@@ -1,0 +1,1 @@
+"""A finished model as a web service, with a small page to try it."""

@@ -1,0 +1,84 @@
+"""STORE for plain transformers: its script gets the scores that the model gives."""
+
+from __future__ import annotations
+
+import runpy
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from planted_store import working_in
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from recbole_store import cli, load
+from recbole_store.experiments.run.run import run_model
+from recbole_store.settings.defaults import plugin_defaults
+
+HISTORIES = (["i000"], ["i001", "i002", "i003"], [f"i{n:03d}" for n in range(9)])
+
+
+def compare(folder, out) -> None:
+    """Scores of all items that both lists hold; the script ranks without the history's."""
+    store = load(folder, device="cpu")
+    script = runpy.run_path(str(out / "recommend.py"))["Store"](out)
+    for items in HISTORIES:
+        expected = store.recommend(items=items, k=5)
+        found = script.recommend(items, k=5)
+        assert [row[0] for row in found] == expected["item_id"].tolist()
+        assert [row[1] for row in found] == expected["title"].tolist()
+        assert [row[2] for row in found] == pytest.approx(expected["score"].tolist(), abs=1e-4)
+
+
+def test_a_tuned_store(finished, tmp_path, capsys):
+    run, out = finished("STORE"), tmp_path / "hf"
+    assert cli.main(["export", str(run.folder), str(out), "--format", "hf"]) == 0
+    compare(run.folder, out)
+    llm = AutoModelForCausalLM.from_pretrained(out)
+    trained = load(run.folder, device="cpu").model.backbone.llm
+    for name, weight in trained.state_dict().items():
+        assert torch.equal(weight, llm.state_dict()[name]), name
+    assert len(AutoTokenizer.from_pretrained(out)) > 10
+    assert "upload_folder" in (out / "README.md").read_text()
+    assert cli.main(["export", str(run.folder), str(out)]) == 0  # once more, in its place
+
+
+def test_the_script_knows_nothing_of_this_package(finished, tmp_path):
+    run, out = finished("STORE"), tmp_path / "hf"
+    cli.main(["export", str(run.folder), str(out)])
+    assert "recbole" not in (out / "recommend.py").read_text()
+    words = [sys.executable, str(out / "recommend.py"), "i000", "i001"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    found = load(run.folder, device="cpu").recommend(items=["i000", "i001"])
+    assert [line.split("\t")[1] for line in said.splitlines()] == found["item_id"].tolist()
+
+
+KINDS = {
+    "lora": {"tuning": "lora", "lora_dropout": 0.0},
+    "codes alone, over children": {"item_weight": 0.0, "normalize_over": "children"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_kinds(kind, tiny_llm, tiny_settings, planted, tmp_path):
+    settings = {**plugin_defaults("STORE", "planted", planted), **tiny_settings}
+    settings |= {"epochs": 1, "tokenizer_epochs": 1, "item_weight": 1.0, **KINDS[kind]}
+    with working_in(tmp_path):
+        run_model("STORE", "planted", settings, tmp_path / "run")
+    folder, out = tmp_path / "run" / "model", tmp_path / "hf"
+    assert cli.main(["export", str(folder), str(out)]) == 0
+    compare(folder, out)
+    assert (out / "adapter" / "adapter_config.json").is_file() == (kind == "lora")
+
+
+def test_what_cannot_be_exported_is_told(finished, tmp_path, capsys):
+    run = finished("SASRecAll")
+    assert cli.main(["export", str(run.folder), str(tmp_path / "out")]) == 2
+    assert "this is SASRecAll" in capsys.readouterr().err
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine.txt").write_text("mine")
+    assert cli.main(["export", str(finished("STORE").folder), str(other)]) == 2
+    assert "holds other things" in capsys.readouterr().err
+    shutil.rmtree(other)
