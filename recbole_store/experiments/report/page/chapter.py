@@ -83,11 +83,16 @@ class Chapter:
         return said + (rest.format(n, *counts) if n > 1 else "") + "."
 
     def _answer_on_new_items(self) -> str:
-        cutoff = self.runs[0].valid_metric.partition("@")[2] or 10
-        found = [(s.label, s.get("cold/full", f"recall@{cutoff}")) for s in self.every]
-        shares = [f"{label} {figure.mean:.1%}" for label, figure in found if figure]
-        said = "Where a new item is the target, it is among the first"
-        return f"{said} {cutoff} of all items for: {'; '.join(shares) or 'not measured'}."
+        metric = f"recall@{self.runs[0].valid_metric.partition('@')[2] or 10}"
+        ways = {"cold/full/bias": ", raised", "cold/full": ""}  # the bias is validation's choice
+        shares = []
+        for summary in self.every:
+            for way, said in ways.items():
+                if figure := summary.get(way, metric):
+                    shares.append(f"{summary.label}{said} {figure.mean:.1%}")
+                    break
+        said = f"{metric_name(metric)} of new items among all items"
+        return f"{said}: {'; '.join(shares) or 'not measured'}."
 
     @property
     def charts(self) -> list[Markup]:

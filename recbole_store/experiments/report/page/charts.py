@@ -102,8 +102,8 @@ def chart(series: list[Series], title: str, x_title: str, y_title: str) -> Marku
         line = Markup('<polyline points="{}"/>').format(path) if len(one.points) > 1 else ""
         named, radius = (_name(one.label, end, taken), 4) if one.is_named else ("", 2)
         parts.append(
-            Markup('<g class="{}"><title>{}</title>{}<circle cx="{}" cy="{}" r={} />{}</g>').format(
-                one.classes, f"{one.label}: {one.points[-1][1]:.4f}", line, *end, radius, named
+            Markup('<g class="{}"><title>{}</title>{}{}<circle cx="{}" cy="{}" r={} /></g>').format(
+                one.classes, f"{one.label}: {one.points[-1][1]:.4f}", line, named, *end, radius
             )
         )
     return Markup(

@@ -53,7 +53,3 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{said} It is left out.", file=sys.stderr)
     print(f"{out} ({out.stat().st_size / 1e6:.1f} MB)")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

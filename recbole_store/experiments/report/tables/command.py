@@ -41,7 +41,3 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{said} It is left out.", file=sys.stderr)
     print(console_text(runs))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -51,8 +51,11 @@ def test_draws_of_new_items_have_a_sentence_of_their_own(tmp_path):
     cold = {"n_items": 2, "n_users": 5, "metrics": {"cold/full": {"recall@10": 0.125}}}
     changes = {"cold": cold, "hashed_settings": {"cold_items": 0.05}}
     (chapter,) = chapters(tmp_path, {"STORE": 0.7, "Pop": 0.2}, changes=changes)
-    said = "Where a new item is the target, it is among the first 10 of all items for: "
+    said = "Recall@10 of new items among all items: "
     assert chapter.answer == said + "STORE 12.5%; Pop 12.5%." and chapter.charts == []
+    chapter.runs[1].result["cold"]["metrics"]["cold/full/bias"] = {"recall@10": 0.25}
+    (other,) = chapters_of(chapter.runs, {})
+    assert "STORE, raised 25.0%; Pop 12.5%." in other.answer
     assert any("cold items" in table.title for table in chapter.tables)
     assert not any("published" in table.title for table in chapter.tables)
 
@@ -69,6 +72,9 @@ def test_dots_are_of_the_reference_and_other_models(report):
     assert "without_" not in dots and "without_alignment" in points, "as context alone"
     assert [s for s in re.findall(r"<text[^>]*>([^<]*)</text>", points) if "without" in s] == []
     assert str(chapter.variants).count("<li") == 1 and "†" in chapter.variants
+    both = [[films.ndcg(label, seed) for seed in films.seeds] for label in films.skill][1:3]
+    difference = np.mean(both[1]) - np.mean(both[0])
+    assert f"<span>{difference:+.4f} <small>" in chapter.variants, "of the variant less the other"
 
 
 def test_the_reference_has_the_first_colour_and_rising_ones_are_hollow(report):
@@ -94,7 +100,8 @@ def test_each_protocol_has_a_chapter_with_its_own_figures(tmp_path):
     for kept in runs:
         if kept.run.seed == 2021:
             kept.result["protocol"]["filter_history"] = True
-    first, second = chapters_of(runs, {})
+    first, second = chapters_of(runs, {"ml-planted": ["its trials"]})
+    assert first.trials == ["its trials"] and second.trials == [], "once a data set"
     assert [c.title for c in (first, second)] == [
         "ml-planted, filter_history False",
         "ml-planted, filter_history True",

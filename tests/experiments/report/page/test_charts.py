@@ -40,6 +40,7 @@ def test_a_power_of_ten_is_as_wide_as_another():
     )
     (a, _), (b, _), (c, _) = circles(svg)
     assert b - a == pytest.approx(c - b, abs=0.2)
+    assert charts.LEFT < a < charts.LEFT + 30 and charts.WIDTH - 30 < c < charts.WIDTH
     assert ["1", "2", "5", "10", "20", "50", "100"] == re.findall(r">(\d+)</text>", svg)
 
 
