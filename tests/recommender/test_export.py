@@ -56,14 +56,13 @@ def test_the_script_knows_nothing_of_this_package(finished, tmp_path):
 
 KINDS = {
     "lora": {"tuning": "lora", "lora_dropout": 0.0},
-    "codes alone, over children": {"item_weight": 0.0, "normalize_over": "children"},
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_other_kinds(kind, tiny_llm, tiny_settings, planted, tmp_path):
     settings = {**plugin_defaults("STORE", "planted", planted), **tiny_settings}
-    settings |= {"epochs": 1, "tokenizer_epochs": 1, "item_weight": 1.0, **KINDS[kind]}
+    settings |= {"epochs": 1, "tokenizer_epochs": 1, "item_head_weight": 1.0, **KINDS[kind]}
     with working_in(tmp_path):
         run_model("STORE", "planted", settings, tmp_path / "run")
     folder, out = tmp_path / "run" / "model", tmp_path / "hf"

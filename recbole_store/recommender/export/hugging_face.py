@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from recbole_store.errors import ModelFolderError
+from recbole_store.model.store import HISTORY_PROMPT
 from recbole_store.recommender.card import card_text
 
 SCRIPT = Path(__file__).with_name("recommend_script.py")
@@ -90,14 +91,13 @@ def _fill(store, part: Path) -> None:
         backbone.llm.save_pretrained(part)
     backbone.tokenizer.save_pretrained(part)
     save_file(_tensors(model), part / "store.safetensors", metadata={"format": "pt"})
-    has_head = model.item_head is not None and model.fusion > 0
+    has_head = model.item_head is not None and model.item_head_share > 0
     facts = {
-        "history_prompt": store.config["settings"]["history_prompt"],
+        "history_prompt": HISTORY_PROMPT,
         "max_history": store.max_history,
         "sizes": model.item_tokenizer.sizes,
         "num_beams": model.num_beams,
-        "normalize_over": model.normalize_over,
-        "item_head_share": model.fusion if has_head else 0.0,
+        "item_head_share": model.item_head_share if has_head else 0.0,
         "has_adapter": backbone.tuning == "lora",
     }
     (part / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -122,7 +122,7 @@ def _tensors(model) -> dict[str, Tensor]:
             found["item_vectors"] = model.item_vectors(model.points)[1:]
     if model.item_input is not None:
         found["item_input"] = model.item_input.weight
-    if model.item_head is not None and model.fusion > 0:
+    if model.item_head is not None and model.item_head_share > 0:
         head = model.item_head
         found |= {
             "item_head.norm.weight": head.norm.weight,

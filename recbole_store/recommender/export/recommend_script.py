@@ -67,8 +67,6 @@ class Store:
         allowed = torch.full_like(logits, -torch.inf)
         for row, prefix in enumerate(prefixes.tolist()):
             allowed[row, self.follow[tuple(prefix)]] = 0.0
-        if self.facts["normalize_over"] == "children":
-            return (logits + allowed).log_softmax(-1)
         return logits.log_softmax(-1) + allowed
 
     def beams(self, history):

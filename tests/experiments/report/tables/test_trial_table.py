@@ -34,7 +34,7 @@ def test_best_first_for_each_model_one_table_for_each_condition(tmp_path):
         tmp_path,
         "films",
         "STORE-small",
-        trial(0.1, {"fusion": 0.5, "decoding": "beam"}),
+        trial(0.1, {"item_head_share": 0.5, "decoding": "beam"}),
         trial(0.2, {"item_dropout": None}, ranked_again=True),
         trial(0.4, {}, "--seed=3", "--epochs=9"),
     )
