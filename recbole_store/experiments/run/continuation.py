@@ -21,6 +21,7 @@ from recbole.trainer import Trainer
 from recbole_store.errors import DamagedState, Diverged, RunError
 from recbole_store.experiments.run.epoch_log import EpochLog
 from recbole_store.experiments.run.run_folder import STATES
+from recbole_store.generator.beam_search import Beams
 from recbole_store.plugin import run_state
 from recbole_store.plugin.checkpoints import load_weights, save_weights
 from recbole_store.plugin.loaders import Rest
@@ -91,6 +92,8 @@ class Continuation:
         self._save, trainer._save_checkpoint = trainer._save_checkpoint, self._save_best
         self._evaluate, trainer.evaluate = trainer.evaluate, self._evaluate_best
         trainer._check_nan = self._check_loss
+        trainer._full_sort_batch_eval = self._checked(trainer._full_sort_batch_eval)
+        trainer._neg_sample_batch_eval = self._checked(trainer._neg_sample_batch_eval)
 
     # From the outside
 
@@ -209,6 +212,20 @@ class Continuation:
         for name, weight in self.trainer.model.named_parameters():
             if weight.requires_grad and not torch.isfinite(weight).all():
                 raise Diverged(f"Training diverged: `{name}` is no number after {self._place()}.")
+
+    def _checked(self, score_batch):
+        """A trainer's evaluation of a batch; weights may be numbers whose products are none."""
+
+        def score(batched_data):
+            found = score_batch(batched_data)
+            scores = found[1].log_probs if isinstance(found[1], Beams) else found[1]
+            if torch.isnan(scores).any():
+                raise Diverged(
+                    f"Training diverged: the model's scores are no numbers after {self._place()}."
+                )
+            return found
+
+        return score
 
     def _place(self) -> str:
         return f"epoch {self._epoch}, step {self._batch}"

@@ -26,6 +26,19 @@ def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("RECBOLE_STORE_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.fixture(scope="module")
+def few(planted, tmp_path_factory) -> Path:
+    """A data_path with the planted data of 60 users."""
+    data_path = tmp_path_factory.mktemp("few")
+    folder = data_path / "planted"
+    folder.mkdir()
+    (folder / "planted.item").write_text((planted / "planted" / "planted.item").read_text())
+    header, *rows = (planted / "planted" / "planted.inter").read_text().splitlines()
+    kept = [row for row in rows if int(row.split("\t")[0][1:]) < 60]
+    (folder / "planted.inter").write_text("\n".join([header, *kept]) + "\n")
+    return data_path
+
+
 def plain_settings(planted, **changes) -> dict:
     """Of a model of RecBole's or SASRecAll, that trains in a second."""
     settings = {
@@ -41,6 +54,7 @@ def plain_settings(planted, **changes) -> dict:
         "metrics": ["NDCG", "Recall"],
         "valid_metric": "NDCG@10",
         "MAX_ITEM_LIST_LENGTH": 6,
+        "loss_type": "BPR",
         "hidden_size": 16,
         "inner_size": 16,
         "embedding_size": 16,
@@ -57,13 +71,13 @@ def plain_settings(planted, **changes) -> dict:
 def of_model(model: str, planted, tiny_llm) -> dict:
     """Settings with dropout and drawn data, so that each random generator counts."""
     if model == "SASRecAll":
-        changes = {"item_dropout": 0.2, "train_neg_sample_args": None}
+        changes = {"item_dropout": 0.2, "train_neg_sample_args": None, "train_batch_size": 2}
         defaults = {"n_layers": 1, "n_heads": 2, "hidden_dropout_prob": 0.5, "loss_type": "CE"}
         defaults |= {"attn_dropout_prob": 0.5, "hidden_act": "gelu", "layer_norm_eps": 1e-12}
         defaults |= {"initializer_range": 0.02, "learning_rate": 1e-3, "weight_decay": 0.0}
         return plain_settings(planted, **defaults, **changes)
     if model == "SASRec":
-        return plain_settings(planted, train_batch_size=256, loss_type="BPR")
+        return plain_settings(planted, train_batch_size=64)
     if model == "BPR":
         return plain_settings(
             planted,
@@ -80,7 +94,7 @@ def of_model(model: str, planted, tiny_llm) -> dict:
         planted,
         epochs=2,
         tokenizer_epochs=2,
-        train_batch_size=4,
+        train_batch_size=2,
         code_dropout=0.1,
         hidden_dropout=0.1,
         align_weight=0.5,
@@ -107,7 +121,7 @@ def of_model(model: str, planted, tiny_llm) -> dict:
             "num_heads": 2,
             "num_layers": 1,
             "num_decoder_layers": 1,
-            "train_batch_size": 16,
+            "train_batch_size": 4,
         }
     return settings
 
@@ -145,9 +159,9 @@ def cut_off_after(monkeypatch, n_states: int, before: bool) -> None:
 
 @pytest.mark.parametrize("model", ["SASRecAll", "SASRec", "BPR", "STORE", "TIGER"])
 def test_the_same_figures_wherever_it_was_cut_off(
-    model, planted, tiny_llm, tmp_path, monkeypatch, capsys
+    model, few, tiny_llm, tmp_path, monkeypatch, capsys
 ):
-    settings = of_model(model, planted, tiny_llm)
+    settings = of_model(model, few, tiny_llm)
     saved = []
     with monkeypatch.context() as patch:
         save = Progress.save
@@ -181,8 +195,9 @@ def words_of(model: str, data_path: Path, llm: Path, run_dir: str) -> list[str]:
     if model == "SASRecAll":
         return [*words, "--epochs=4", "--hidden_size=16", "--inner_size=16", "--n_layers=1"]
     words += ["--item_text={colour: '{}', shape: '{}'}", f"--backbone={llm}"]
-    words += ["--backbone_layers=2", "--num_beams=10", "--codebook_size=16", "--pca_dim=16"]
-    return [*words, "--tokenizer_epochs=4", "--tokenizer_batch_size=8", "--epochs=2"]
+    words += ["--backbone_layers=1", "--num_beams=10", "--codebook_size=16", "--pca_dim=16"]
+    words += ["--tokenizer_epochs=3", "--tokenizer_batch_size=8", "--epochs=2"]
+    return [*words, "--train_batch_size=2"]
 
 
 def survive(runs: ForkedRuns, words: list[str], n_kills: int, seed: int) -> tuple[int, int]:
@@ -225,15 +240,15 @@ def runs(tmp_path):
     started.close()
 
 
-def test_killed_processes_go_on(runs, planted, tiny_llm):
-    kills, survived = survive(runs, words_of("STORE", planted, tiny_llm, "run"), 3, seed=5)
+def test_killed_processes_go_on(runs, few, tiny_llm):
+    kills, survived = survive(runs, words_of("STORE", few, tiny_llm, "run"), 3, seed=5)
     assert survived == kills == 3
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("model", "n_kills"), [("STORE", 14), ("SASRecAll", 6)])
-def test_processes_killed_at_random_moments_go_on(runs, planted, tiny_llm, model, n_kills):
-    kills, survived = survive(runs, words_of(model, planted, tiny_llm, "run"), n_kills, seed=1)
+def test_processes_killed_at_random_moments_go_on(runs, few, tiny_llm, model, n_kills):
+    kills, survived = survive(runs, words_of(model, few, tiny_llm, "run"), n_kills, seed=1)
     print(f"{model}: {survived} of {kills} kills survived")
     assert survived == kills
 
@@ -241,8 +256,8 @@ def test_processes_killed_at_random_moments_go_on(runs, planted, tiny_llm, model
 # What is left, and what is damaged
 
 
-def test_a_damaged_state_costs_what_came_after_the_one_before(planted, tmp_path, monkeypatch):
-    settings = plain_settings(planted, epochs=4, train_batch_size=256, checkpoint_minutes=None)
+def test_a_damaged_state_costs_what_came_after_the_one_before(few, tmp_path, monkeypatch):
+    settings = plain_settings(few, epochs=4, train_batch_size=256, checkpoint_minutes=None)
     whole = run_model("SASRec", "planted", settings, tmp_path / "whole")
     run_dir = tmp_path / "cut"
     with monkeypatch.context() as patch, pytest.raises(CutOff):
@@ -256,9 +271,9 @@ def test_a_damaged_state_costs_what_came_after_the_one_before(planted, tmp_path,
 
 @pytest.mark.parametrize("damage", ["missing", "cut"])
 def test_without_the_best_epoch_s_weights_it_begins_anew(
-    planted, tmp_path, monkeypatch, capsys, damage
+    few, tmp_path, monkeypatch, capsys, damage
 ):
-    settings = plain_settings(planted, epochs=3, train_batch_size=256, checkpoint_minutes=None)
+    settings = plain_settings(few, epochs=3, train_batch_size=256, checkpoint_minutes=None)
     whole = run_model("SASRec", "planted", settings, tmp_path / "whole")
     run_dir = tmp_path / "cut"
     with monkeypatch.context() as patch, pytest.raises(CutOff):
@@ -273,15 +288,15 @@ def test_without_the_best_epoch_s_weights_it_begins_anew(
     assert "begins anew" in capsys.readouterr().out
 
 
-def test_a_model_of_a_special_trainer_begins_anew(planted, tmp_path):
+def test_a_model_of_a_special_trainer_begins_anew(few, tmp_path):
     """More than a state holds belongs to them; their folder is none the worse for it."""
-    settings = plain_settings(planted, train_batch_size=256, epochs=2)
+    settings = plain_settings(few, train_batch_size=256, epochs=2)
     result = run_model("ItemKNN", "planted", settings, tmp_path / "run")
     assert result["test"]["recall@10"] > 0 and not (tmp_path / "run" / "state").exists()
 
 
-def test_a_full_disk_is_one_sentence_and_costs_no_training(planted, tmp_path, monkeypatch):
-    settings = plain_settings(planted, epochs=3, train_batch_size=256, checkpoint_minutes=None)
+def test_a_full_disk_is_one_sentence_and_costs_no_training(few, tmp_path, monkeypatch):
+    settings = plain_settings(few, epochs=3, train_batch_size=256, checkpoint_minutes=None)
     whole = run_model("SASRec", "planted", settings, tmp_path / "whole")
     written, write = [], run_state.write
 
@@ -315,10 +330,10 @@ def test_a_full_disk_is_one_sentence_and_costs_no_training(planted, tmp_path, mo
     ],
 )
 def test_a_training_that_diverges_ends_and_leaves_no_result(
-    model, changes, says, planted, tiny_llm, tmp_path
+    model, changes, says, few, tiny_llm, tmp_path
 ):
     """Also where it does so in its very last step, whose loss was still a number."""
-    settings = {**of_model(model, planted, tiny_llm), "warmup_steps": 0, **changes}
+    settings = {**of_model(model, few, tiny_llm), "warmup_steps": 0, **changes}
     with pytest.raises(Diverged, match=says):
         run_model(model, "planted", settings, tmp_path / "run")
     assert not (tmp_path / "run" / "result.json").exists()
@@ -327,8 +342,8 @@ def test_a_training_that_diverges_ends_and_leaves_no_result(
 # One process a folder
 
 
-def test_a_run_s_folder_is_for_one_process(runs, planted, tmp_path):
-    settings = plain_settings(planted, train_batch_size=256, epochs=1)
+def test_a_run_s_folder_is_for_one_process(runs, few, tmp_path):
+    settings = plain_settings(few, train_batch_size=256, epochs=1)
     from recbole_store.experiments.run.run_folder import is_free, opened
 
     assert is_free(tmp_path / "run")
@@ -336,15 +351,15 @@ def test_a_run_s_folder_is_for_one_process(runs, planted, tmp_path):
         assert not is_free(tmp_path / "run")
         with pytest.raises(SettingsError, match=f"goes on in process {os.getpid()}.*--run_dir"):
             run_model("SASRec", "planted", settings, tmp_path / "run")
-        words = words_of("SASRecAll", planted, planted, "run")
+        words = words_of("SASRecAll", few, few, "run")
         assert runs.run(words) == 2
         assert "run belongs to a run that goes on" in runs.said
     assert is_free(tmp_path / "run")
     run_model("SASRec", "planted", settings, tmp_path / "run")
 
 
-def test_a_run_that_was_cut_off_is_not_lost_to_another(planted, tmp_path, monkeypatch):
-    settings = plain_settings(planted, train_batch_size=256, epochs=3, checkpoint_minutes=None)
+def test_a_run_that_was_cut_off_is_not_lost_to_another(few, tmp_path, monkeypatch):
+    settings = plain_settings(few, train_batch_size=256, epochs=3, checkpoint_minutes=None)
     run_dir = tmp_path / "run"
     with monkeypatch.context() as patch, pytest.raises(CutOff):
         cut_off_after(patch, 1, before=False)
@@ -356,24 +371,24 @@ def test_a_run_that_was_cut_off_is_not_lost_to_another(planted, tmp_path, monkey
     assert result["times"]["epochs"] == 2 and not (run_dir / "state").exists()
 
 
-def test_a_kill_s_half_written_files_go(planted, tmp_path):
+def test_a_kill_s_half_written_files_go(few, tmp_path):
     run_dir = tmp_path / "run"
     (run_dir / "state" / "recommender").mkdir(parents=True)
     halves = [".best-1.safetensors.x1", ".result.json.y", "SASRec-best.part"]
     halves.append("state/recommender/.000002.safetensors.z")
     for name in halves:
         (run_dir / name).write_text("half")
-    run_model("SASRec", "planted", plain_settings(planted, epochs=1), run_dir)
+    run_model("SASRec", "planted", plain_settings(few, epochs=1), run_dir)
     assert not any((run_dir / name).exists() for name in halves)
 
 
-def test_states_weigh_on_no_random_number(planted, tmp_path):
+def test_states_weigh_on_no_random_number(few, tmp_path):
     """Whether, and how often, they are kept changes no figure."""
     results = [
         run_model(
             "SASRecAll",
             "planted",
-            {**of_model("SASRecAll", planted, None), "checkpoint_minutes": minutes},
+            {**of_model("SASRecAll", few, None), "checkpoint_minutes": minutes},
             tmp_path / f"run{minutes}",
         )
         for minutes in (None, 0)
