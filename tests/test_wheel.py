@@ -70,7 +70,7 @@ def installed(built, tmp_path_factory) -> Path:
 def elsewhere(tmp_path, tiny_settings) -> Path:
     """A folder outside of the checkout: settings, a variant, a profile and a list of trials."""
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({**tiny_settings, "epochs": 1}))
-    (tmp_path / "STORE-more.yaml").write_text("num_beams: 12\n")
+    (tmp_path / "STORE-more.yaml").write_text("learning_rate: 0.002\n")
     (tmp_path / "profile.yaml").write_text("MAX_ITEM_LIST_LENGTH: 6\n")
     (tmp_path / "list.yaml").write_text("- {num_beams: 11}\n")
     return tmp_path
@@ -109,7 +109,7 @@ def test_it_runs_from_another_folder(installed, elsewhere):
     kept = {path.stem: json.loads(path.read_text()) for path in files}
     labels = ("STORE", "STORE-more", "STORE-codes_alone", "Pop")
     assert kept.keys() == {f"{label}-seed2020" for label in labels}
-    assert kept["STORE-more-seed2020"]["settings"]["num_beams"] == 12
+    assert kept["STORE-more-seed2020"]["settings"]["learning_rate"] == 0.002
     assert kept["STORE-seed2020"]["git_commit"] is None
     call(command, "trials", "--model=STORE", *words, "--list=list.yaml", cwd=elsewhere)
     assert (elsewhere / "results" / "trials" / "planted" / "STORE.json").is_file()
