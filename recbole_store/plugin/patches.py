@@ -10,6 +10,7 @@ import importlib
 import warnings
 from functools import wraps
 
+import numpy as np
 import torch
 from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.data.dataset import Dataset
@@ -100,15 +101,18 @@ def _sort_by_exact_time() -> None:
 
     def load_in_time_order(self, token, dataset_path):
         load(self, token, dataset_path)
-        exact = self.config["exact_time_order"] and self.benchmark_filename_list is None
-        if exact and self.time_field in self.inter_feat:
-            missing = self.inter_feat[self.time_field].isna()
-            if missing.any():  # RecBole would put the mean of all times there
-                raise SettingsError(
-                    f"{token}.inter has {missing.sum()} rows without `{self.time_field}`, the "
-                    f"first in line {missing.argmax() + 2}: their place in a history is unknown; "
-                    "leave them out of the file."
-                )
+        if self.benchmark_filename_list is not None or self.time_field not in self.inter_feat:
+            return
+        if self.inter_feat[self.time_field].dtype.kind != "f":
+            return  # tokens are no times
+        missing = ~np.isfinite(self.inter_feat[self.time_field].astype(float))
+        if missing.any():  # RecBole would put the mean of all times there
+            raise SettingsError(
+                f"{token}.inter has {missing.sum()} rows without `{self.time_field}`, the "
+                f"first in line {missing.argmax() + 2}: their place in a history is unknown; "
+                "leave them out of the file."
+            )
+        if self.config["exact_time_order"]:
             self.inter_feat = self.inter_feat.sort_values(
                 self.time_field, kind="stable", ignore_index=True
             )

@@ -19,14 +19,16 @@ class Fault:
 
     changes_results: bool
     text: str
+    stops: bool = False
     count: int = 0
     examples: list[str] = field(default_factory=list)
 
 
-# Kind of fault -> whether it changes results, and what is said of it.
+# Kind of fault -> whether it changes results, what is said of it, and whether a run refuses it.
 FAULTS = {
-    "encoding": (True, "lines that are not {encoding}, so that RecBole cannot read the file"),
-    "fields": (True, "lines with too few or too many fields"),
+    "encoding": (True, "lines that are not {encoding}, so that RecBole cannot read the file", True),
+    "too few": (True, "lines with too few fields"),
+    "too many": (True, "lines with too many fields"),
     "carriage return": (True, "lines with a carriage return inside, where RecBole ends the row"),
     "quote": (
         True,
@@ -36,7 +38,7 @@ FAULTS = {
     "lost id": (True, "ids that are empty or a word such as NA, which RecBole reads as missing"),
     "padding id": (True, f"ids that are {PADDING}, RecBole's own name of the padding"),
     "split id": (True, "ids that hold the separator of sequences, where RecBole splits them"),
-    "number": (True, "fields of type float that are no number"),
+    "number": (True, "fields of type float that are no number, which RecBole cannot read", True),
     "lost value": (False, "values such as NA or None, which RecBole reads as missing"),
     "replacement": (False, "lines with U+FFFD, whose text was once decoded in a wrong encoding"),
 }
@@ -45,12 +47,22 @@ FAULTS = {
 class AtomicFile:
     """One atomic file; reading its rows collects the faults of its lines.
 
+    Args:
+        is_loaded: whether every run reads the file, so that what RecBole cannot read stops it.
+
     Attributes:
         columns: name -> type, from the header; empty if the header cannot be read.
     """
 
-    def __init__(self, path: Path, separator: str, seq_separator: str, encoding: str):
-        self.path, self.encoding = path, encoding
+    def __init__(
+        self,
+        path: Path,
+        separator: str,
+        seq_separator: str,
+        encoding: str,
+        is_loaded: bool = True,
+    ):
+        self.path, self.encoding, self.is_loaded = path, encoding, is_loaded
         self.separator, self.seq_separator = separator, seq_separator
         self.faults: dict[str, Fault] = {}
         self.header_findings: list[Finding] = []
@@ -105,8 +117,11 @@ class AtomicFile:
                     self._fault("carriage return", number)
                 values = line.split(self.separator)
                 if len(values) != len(checks):
-                    self._fault("fields", number)
-                    continue
+                    is_short = len(values) < len(checks)
+                    self._fault("too few" if is_short else "too many", number)
+                    if not is_short:
+                        continue
+                    values += [""] * (len(checks) - len(values))  # as RecBole's parser does
                 for (name, check), value in zip(checks, values, strict=True):
                     if fault := check(value):
                         self._fault(fault, number, f"{name} {value[:40]!r}")
@@ -125,6 +140,7 @@ class AtomicFile:
                 fault.changes_results,
                 f"{self.path.name}: {fault.text.format(encoding=self.encoding)}: "
                 f"{fault.count:,} ({'; '.join(fault.examples)}).",
+                fault.stops and self.is_loaded,
             )
             for fault in self.faults.values()
         ]

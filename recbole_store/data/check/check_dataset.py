@@ -10,15 +10,16 @@ from typing import NamedTuple
 
 from recbole_store.data.check.atomic_lines import AtomicFile
 from recbole_store.data.check.finding import Finding
-from recbole_store.data.check.interaction_findings import interaction_findings
+from recbole_store.data.check.interaction_findings import interaction_findings, length_findings
 from recbole_store.data.check.item_findings import item_findings, text_findings
 from recbole_store.data.prepare.database import database_faults
 from recbole_store.data.prepare.interactions import Interaction, Interactions
 from recbole_store.data.prepare.times import from_epoch
-from recbole_store.errors import BadValue, DataError
+from recbole_store.errors import BadValue, DataError, SettingsError
 from recbole_store.settings.dataset_files import check_dataset as dataset_folder
 from recbole_store.settings.defaults import plugin_defaults, recbole_defaults
 from recbole_store.settings.property_files import read_properties
+from recbole_store.settings.resolve import resolve
 
 
 class Checked(NamedTuple):
@@ -59,6 +60,7 @@ def check(name: str, data_path: Path, files: list[Path]) -> Checked:
     """
     properties = properties_of(name, data_path, files)
     folder = dataset_folder({**properties, "benchmark_filename": None}, name)
+    findings = _refused_settings(name, data_path, files)
     user, item, time = (properties[f"{key}_FIELD"] for key in ("USER_ID", "ITEM_ID", "TIME"))
     columns = Columns(user, item, time, item + properties["LIST_SUFFIX"])
     options = (
@@ -71,8 +73,11 @@ def check(name: str, data_path: Path, files: list[Path]) -> Checked:
         interactions = Interactions(Path(working))
         try:
             main = AtomicFile(folder / f"{name}.inter", *options)
-            findings = _load(main, columns, interactions, split_ids=bool(parts))
+            if findings and not {user, item} <= main.columns.keys():
+                raise SettingsError(findings[0].text)  # what a run says of the first line
+            findings += _load(main, columns, interactions, split_ids=bool(parts))
             findings += interaction_findings(interactions)
+            findings += length_findings(interactions, properties)
             occurring = interactions.items()
             n_users, n_rows = interactions.counts("user")[0], len(interactions)
         finally:
@@ -85,11 +90,19 @@ def check(name: str, data_path: Path, files: list[Path]) -> Checked:
     if items.is_file():
         loaded = properties["load_col"]
         is_loaded = not isinstance(loaded, dict) or "item" in loaded
-        findings += item_findings(
-            AtomicFile(items, *options), item, candidates, bool(parts), is_loaded
-        )
+        file = AtomicFile(items, *options, is_loaded)
+        findings += item_findings(file, item, candidates, bool(parts))
     findings += text_findings(folder, name, properties, item, occurring)
     return Checked(n_users, len(occurring), n_rows, findings)
+
+
+def _refused_settings(name: str, data_path: Path, files: list[Path]) -> list[Finding]:
+    """What a run would say of the data set's properties and of its files' first lines."""
+    try:
+        resolve("STORE", name, files, {"data_path": str(data_path)})
+    except SettingsError as error:
+        return [Finding(True, str(error), stops=True)]
+    return []
 
 
 def _load(
@@ -103,26 +116,35 @@ def _load(
                 f"{file.path} has no column `{column}`, but {there}; a property file of "
                 "--config_files can name others."
             )
-    interactions.load(_rows(file, columns, split_ids))
+    without = dict.fromkeys(("ids", "times"), 0)
+    interactions.load(_rows(file, columns, split_ids, without))
     if len(interactions) == 0:
         raise DataError(f"No row of {file.path} has user, item and time.")
     found = file.findings()
-    if columns.time not in file.columns:
-        text = f"{file.path.name} has no column `{columns.time}`: the order is the file's."
-        found.append(Finding(True, text))
-    if interactions.incomplete:
-        text = f"rows without user, item or a time that is a number: {interactions.incomplete:,}."
+    if without["ids"]:
+        text = f"rows without user or item, which RecBole leaves out: {without['ids']:,}."
         found.append(Finding(True, f"{file.path.name}: {text}"))
+    if without["times"]:
+        text = f"rows without a time, whose place in a history is unknown: {without['times']:,}."
+        found.append(Finding(True, f"{file.path.name}: {text}", stops=True))
     return found
 
 
-def _rows(file: AtomicFile, columns: Columns, split_ids: bool) -> Iterator[Interaction]:
+def _rows(
+    file: AtomicFile, columns: Columns, split_ids: bool, without: dict[str, int]
+) -> Iterator[Interaction]:
+    """Rows in their order; counts those without ids or times in ``without``."""
     for number, row in enumerate(file.rows((columns.user, columns.item), split_ids)):
+        user, item = row[columns.user], row[columns.item]
         try:
             when = from_epoch(row[columns.time]) if columns.time in row else (number, 0)
         except BadValue:
-            when = None  # the line's own check has said so
-        yield Interaction(row[columns.user], row[columns.item], when)
+            when = None  # of what is no number, the line's own check has said so
+        if not user or not item:
+            without["ids"] += 1
+        elif when is None:
+            without["times"] += 1
+        yield Interaction(user, item, when)
 
 
 def _items_of_part(file: AtomicFile, columns: Columns) -> set[str]:

@@ -15,7 +15,8 @@ def parser() -> Parser:
     p = Parser(
         prog="recbole-store check",
         description="Read a data set of RecBole atomic files and say what would hurt.",
-        epilog="Exit status: 0 nothing changes results, 1 something does, 2 bad input.",
+        epilog="Exit status: 0 nothing changes results, 1 something does or would stop a run, 2 "
+        "there is no such data set.",
         allow_abbrev=False,
     )
     p.add_argument("dataset", metavar="DATASET", help="name of the data set, or its folder")
@@ -51,12 +52,18 @@ def main(argv: list[str]) -> int:
         f"{name}: {checked.n_users:,} users, {checked.n_items:,} items, "
         f"{checked.n_interactions:,} interactions"
     )
-    changing = [finding.text for finding in checked.findings if finding.changes_results]
-    others = [finding.text for finding in checked.findings if not finding.changes_results]
-    for title, texts in (("Would change results", changing), ("Worth knowing", others)):
+    stopping = [f.text for f in checked.findings if f.stops]
+    changing = [f.text for f in checked.findings if f.changes_results and not f.stops]
+    others = [f.text for f in checked.findings if not f.changes_results]
+    sections = {
+        "Would stop a run": stopping,
+        "Would change results": changing,
+        "Worth knowing": others,
+    }
+    for title, texts in sections.items():
         if texts:
             print(f"\n{title}:")
             print("\n".join(f"- {text}" for text in texts))
-    if not changing:
+    if not stopping and not changing:
         print("\nNothing was found that would change results.")
-    return 1 if changing else 0
+    return 1 if stopping or changing else 0

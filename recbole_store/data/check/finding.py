@@ -10,7 +10,9 @@ class Finding(NamedTuple):
 
     Attributes:
         changes_results: of some model under RecBole; else it is only worth knowing.
+        stops: a run refuses it.
     """
 
     changes_results: bool
     text: str
+    stops: bool = False

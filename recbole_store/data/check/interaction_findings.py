@@ -5,6 +5,10 @@ from __future__ import annotations
 from recbole_store.data.check.finding import Finding
 from recbole_store.data.prepare.interactions import Interactions
 
+# Interactions of a user whose last two a sequential model validates and tests on: a first item, and
+# a target each for training, validation and test.
+FEWEST = 4
+
 # RecBole keeps times as float32; a user's rows then come in another order than the exact times say
 # where unequal times become equal and the file has the later row first (its sort is stable).
 _AS_RECBOLE_SEES = (
@@ -41,6 +45,22 @@ _OF_ONE_DAY = (
     "SELECT coalesce(sum(n) FILTER (WHERE n > 1), 0)::BIGINT, count(DISTINCT day) FROM (SELECT "
     "seconds // 86400 AS day, count(*) AS n FROM seen GROUP BY user_id, day)"
 )
+_LENGTHS = "SELECT max(n) FROM (SELECT count(*) AS n FROM kept GROUP BY user_id)"
+
+
+def length_findings(interactions: Interactions, properties: dict) -> list[Finding]:
+    """Whether anything is left to validate and test on, where each user's last are taken."""
+    found = []
+    if interactions.counts("item")[0] < 2:
+        found.append(Finding(True, "There is one item: nothing to choose from.", stops=True))
+    (longest,) = interactions.connection.execute(_LENGTHS).fetchone()
+    if longest < FEWEST and "LS" in (properties["eval_args"].get("split") or {}):
+        text = (
+            f"No user has more than {longest} interactions: leave-one-out takes the last two of "
+            f"each for validation and test, so that some user needs at least {FEWEST}."
+        )
+        found.append(Finding(True, text, stops=True))
+    return found
 
 
 def interaction_findings(interactions: Interactions) -> list[Finding]:
@@ -105,5 +125,9 @@ def interaction_findings(interactions: Interactions) -> list[Finding]:
         "SELECT count(*) FROM (SELECT 1 FROM seen GROUP BY user_id HAVING count(*) < 3)"
     ).fetchone()
     if n:
-        say(False, f"Users with fewer than three interactions, none left to train on: {n:,}.")
+        say(
+            False,
+            f"Users with fewer than three interactions, who are neither validated nor tested on: "
+            f"{n:,}.",
+        )
     return found

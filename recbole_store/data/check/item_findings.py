@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from recbole_store.data.check.atomic_lines import AtomicFile
@@ -13,13 +14,9 @@ EXAMPLES = 3
 
 
 def item_findings(
-    file: AtomicFile, id_column: str, occurring: set[str], split_ids: bool, is_loaded: bool
+    file: AtomicFile, id_column: str, occurring: set[str], split_ids: bool
 ) -> list[Finding]:
-    """Items without interactions, interactions without an item's row, items with two rows.
-
-    Args:
-        is_loaded: whether every model loads the file, by ``load_col``.
-    """
+    """Items without interactions, interactions without an item's row, items with two rows."""
     if id_column not in file.columns:
         return file.findings() + [Finding(True, f"{file.path.name} has no column `{id_column}`.")]
     ids: set[str] = set()
@@ -36,19 +33,19 @@ def item_findings(
     if unused := sorted(ids - occurring):
         ranked = (
             "Every model ranks them, too, since `load_col` names the file."
-            if is_loaded
+            if file.is_loaded
             else "A model that loads the file ranks them, too; one that does not load it does not."
         )
         text = f"{file.path.name}: items without interactions: {_some(unused)}. {ranked}"
-        found.append(Finding(not is_loaded, text))
+        found.append(Finding(not file.is_loaded, text))
     if unknown := sorted(occurring - ids):
         text = f"{file.path.name}: items that have no row there: {_some(unknown)}. "
         text += (
             "Every model loses their interactions, since `load_col` names the file."
-            if is_loaded
+            if file.is_loaded
             else "A model that loads the file loses their interactions."
         )
-        found.append(Finding(is_loaded, text))
+        found.append(Finding(file.is_loaded, text))
     return found
 
 
@@ -68,7 +65,7 @@ def text_findings(
             encoding=properties.get("encoding") or "utf-8",
         )
     except ItemTextError as error:
-        return [Finding(True, str(error))]
+        return [Finding(True, str(error), stops=True)]
     found = []
     if empty := [raw_id for raw_id, text in zip(ids, texts[1:], strict=True) if not text]:
         found.append(
@@ -77,9 +74,18 @@ def text_findings(
                 f"Items without text, which text-based models cannot tell apart: {_some(empty)}.",
             )
         )
-    same = len(ids) - len(empty) - len({tuple(text) for text in texts[1:] if text})
+    counts = Counter(map(tuple, texts[1:]))
+    same = len(ids) - len(empty) - len(counts.keys() - {()})
     if same:
         found.append(Finding(False, f"Items with the very text of another item: {same:,}."))
+    most = max(counts.values())
+    if most > properties["disambiguation_size"]:
+        said = (
+            f"Items that share one text, or have none: {most:,}, more than `disambiguation_size` "
+            f"({properties['disambiguation_size']}) tells apart: raise it to {most}, or give texts "
+            "that tell them apart."
+        )
+        found.append(Finding(True, said, stops=True))
     return found
 
 

@@ -47,8 +47,9 @@ def test_sound_data_pass(findings, tmp_path, capsys):
         ([*ROWS, ("[PAD]", "i0", 1_700_000_000)], "the padding: 1 (line 14: user_id '[PAD]')"),
         ([*ROWS, ('"u', "i0", 1_700_000_000)], "begin with a double quote"),
         ([*ROWS, ("u\rv", "i0", 1_700_000_000)], "carriage return inside"),
-        ([*ROWS, ("u0", "i0")], "too few or too many fields: 1 (line 14)"),
-        ([*ROWS, ("u0", "i0", "soon")], "no number: 1 (line 14: timestamp 'soon')"),
+        ([*ROWS, ("u0", "i0")], "too few fields: 1 (line 14)"),
+        ([*ROWS, ("u0", "i0", 1, 2)], "too many fields: 1 (line 14)"),
+        ([*ROWS, ("u0", "i0", "soon")], "no number, which RecBole cannot read: 1 (line 14: time"),
     ],
 )
 def test_faults_of_interactions(findings, rows, words):
@@ -106,7 +107,7 @@ def test_what_is_only_worth_knowing(findings):
         "which comes first. Users with several items at their last time, of which that order "
         "decides which is tested: 1",
         "Interactions of the same user and day as another: 14. If a day is one basket",
-        "fewer than three interactions, none left to train on: 1",
+        "fewer than three interactions, who are neither validated nor tested on: 1",
         "missing: 1 (line 5: title 'NA')",
         "Items with the very text of another item: 1",
     ):
