@@ -1,11 +1,11 @@
 # make run     STORE on ml-100k, with the committed results of the other models beside it
 # make test    the test suite
 # make test-pythons  the test suite on Python 3.12, 3.13 and 3.14, where they are found
-# make results run what results/ lacks on ml-100k, and remake its tables and README's (hours)
+# make results run what results/ lacks on ml-100k, and remake its tables and those of docs (hours)
 # make beauty  the same on Amazon Beauty; DATA=dataset names the folder that holds Beauty/
 # make steam   some of them on Steam-100K, with Beauty's settings; DATA as above
 # make trials  the settings listed in properties/trials/ that results/trials/ lacks (days); DATA as above
-# make bench   speed and memory: results/bench.json and README's table; ONLY=decode runs one part
+# make bench   speed and memory: results/bench.json and the table in docs; ONLY=decode runs one part
 # make check   lint and format
 
 # The first of some interpreters that starts; names that pyenv puts on the path may not.
@@ -25,13 +25,15 @@ PARTS := without_alignment codes_alone without_item_head without_dense_tokenizer
 # What is run with one seed on ml-100k, beside those with three.
 ONCE := SASRec:tuned GRU4Rec:tuned BERT4Rec:tuned TIGER:small TIGER:small_random $(addprefix STORE:,$(PARTS))
 # Models on Beauty.
-BEAUTY := STORE:short_histories STORE:short_histories_without_item_dropout \
+BEAUTY := STORE:text STORE:short_histories STORE:short_histories_without_item_dropout \
 	STORE:short_histories_random_start SASRecAll:collaborative_start \
-	SASRecAll:without_training_filter SASRecAll TIGER:short_histories
+	SASRecAll:without_training_filter SASRecAll TIGER:short_histories \
+	Neighbours Neighbours:text Neighbours:together
 # Models on Beauty without some of its items, each seed another draw of them.
 COLD := STORE:short_histories_cold SASRecAll:cold
 # What Beauty's settings do on other data.
-STEAM := STORE:short_histories SASRecAll:collaborative_start SASRecAll:without_training_filter
+STEAM := STORE:short_histories SASRecAll:collaborative_start SASRecAll:without_training_filter \
+	Neighbours Neighbours:text Neighbours:together
 FILTERED := --data_path=$(DATA) --filter_history=True --max_hours=2.5
 ON_BEAUTY := --dataset=Beauty $(FILTERED)
 comma := ,
@@ -58,19 +60,19 @@ results: $(READY)
 		--seeds=3 --results=results
 	$(BIN)/python run_recbole_store.py --model=$(subst $(space),$(comma),$(ONCE)) \
 		--dataset=ml-100k --results=results
-	$(BIN)/recbole-store results results --readme README.md
+	$(BIN)/recbole-store results results --readme docs/results.md
 
 beauty: $(READY)
 	$(BIN)/python run_recbole_store.py --model=$(subst $(space),$(comma),$(BEAUTY)) \
 		$(ON_BEAUTY) --results=results
 	$(BIN)/python run_recbole_store.py --model=$(subst $(space),$(comma),$(COLD)) \
 		$(ON_BEAUTY) --seeds=2 --results=results
-	$(BIN)/recbole-store results results --readme README.md
+	$(BIN)/recbole-store results results --readme docs/results.md
 
 steam: $(READY)
 	$(BIN)/python run_recbole_store.py --model=$(subst $(space),$(comma),$(STEAM)) \
 		--dataset=Steam-100K $(FILTERED) --results=results
-	$(BIN)/recbole-store results results --readme README.md
+	$(BIN)/recbole-store results results --readme docs/results.md
 
 trials: $(READY)
 	for model in STORE SASRecAll BPR:tuned TIGER:small SASRec:tuned GRU4Rec:tuned BERT4Rec:tuned; do \

@@ -1,4 +1,4 @@
-"""What README says can be typed, and its figures are those of the committed result files."""
+"""What README and docs say can be typed, and their figures are those of the committed files."""
 
 import re
 import shlex
@@ -27,7 +27,9 @@ from recbole_store.settings import resolve as settings_of
 
 ROOT = Path(__file__).resolve().parent.parent
 RECBOLE = "recbole==1.2.1"
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHORT = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 LINES = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
@@ -90,6 +92,31 @@ def test_the_tables_are_those_of_the_committed_results():
     kept = trial_tables(ROOT / "results").values()
     trials = readme_text([table for of_data in kept for table in of_data])
     assert "SASRecAll" in trials and f"{TRIAL_MARKS[0]}\n{trials}\n{TRIAL_MARKS[1]}" in README
+
+
+def test_the_short_table_is_that_of_the_committed_results():
+    """Labels of one seed on Beauty, items of the history left out."""
+    table = SHORT.split("<!-- short table -->")[1].split("<!-- end of short table -->")[0]
+    rows = re.findall(
+        r"^\| (\w+(?::\w+)?) \| \**(\.\d+)\** \| \**(\.\d+)\** \|", table, re.MULTILINE
+    )
+    assert {"STORE:text", "Neighbours", "SASRecAll:collaborative_start"} <= {row[0] for row in rows}
+    runs = {
+        kept.label: kept.result
+        for kept in read_runs(ROOT / "results")
+        if "Beauty" == kept.run.dataset
+    }
+    for label, recall, ndcg in rows:
+        test = runs[label]["tests"]["filtered"]
+        assert (recall, ndcg) == (f"{test['recall@10']:.4f}"[1:], f"{test['ndcg@10']:.4f}"[1:]), (
+            label
+        )
+
+
+def test_pages_link_to_what_is_there():
+    for page in PAGES:
+        for link in re.findall(r"\]\((?!http|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), (page.name, link)
 
 
 def test_the_committed_tables_are_made_of_the_committed_runs(tmp_path):

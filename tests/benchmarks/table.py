@@ -1,4 +1,4 @@
-"""README's table of results/bench.json: what each figure is, and what was aimed at."""
+"""The page's table of results/bench.json: what each figure is, and what was aimed at."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ def render(figures: dict) -> str:
 
 
 def show_in_readme() -> None:
-    """Write the table between README's markers."""
-    readme = ROOT / "README.md"
+    """Write the table between the page's markers."""
+    readme = ROOT / "docs" / "speed.md"
     text = readme.read_text(encoding="utf-8")
     before, rest = text.split(START)
     _, after = rest.split(END)

@@ -35,17 +35,17 @@ def refusal(*arguments, **typed) -> str:
 
 
 def test_a_data_set_describes_itself(films):
-    content = "TIME_FIELD: when\nitem_text: {brand: 'by {}'}\nMAX_ITEM_LIST_LENGTH: 20\n"
+    content = "RATING_FIELD: stars\nitem_text: {brand: 'by {}'}\nMAX_ITEM_LIST_LENGTH: 20\n"
     found = resolved(films, content)
-    assert found["TIME_FIELD"] == "when" and found["item_text"] == {"brand": "by {}"}
+    assert found["RATING_FIELD"] == "stars" and found["item_text"] == {"brand": "by {}"}
     assert found["MAX_ITEM_LIST_LENGTH"] == 20
     assert resolved(films, MAX_ITEM_LIST_LENGTH="7")["MAX_ITEM_LIST_LENGTH"] == 7, "typed wins"
 
 
 def test_a_part_of_the_protocol_may_be_the_data_s_own(films):
-    found = resolved(films, "eval_args: {mode: labeled}\nmetrics: [AUC]\nvalid_metric: AUC\n")
+    found = resolved(films, "eval_args: {mode: uni50}\n")
     whole = resolved(films, "")["eval_args"]
-    assert found["eval_args"] == {**whole, "mode": "labeled"} and whole["mode"] == "full"
+    assert found["eval_args"] == {**whole, "mode": "uni50"} and whole["mode"] == "full"
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,10 @@ def test_item_columns_are_loaded_for_models_that_read_them():
     columns = resolve("SASRecF", "ml-100k", [], typed)["load_col"]
     assert columns["item"] == ["item_id", "class", "release_year"]
     assert resolve("GRU4RecF", "ml-100k", [], {"load_col": "null"})["load_col"] is None
-    typed = {"load_col": "{inter: [user_id], item: '*'}", "item_inter_num_interval": "[5,inf)"}
+    typed = {
+        "load_col": "{inter: [user_id, item_id, timestamp], item: '*'}",
+        "item_inter_num_interval": "[5,inf)",
+    }
     found = resolve("SASRecF", "ml-100k", [], typed)
     assert found["load_col"]["item"] == "*" and found["item_inter_num_interval"] == "[5,inf)"
 
@@ -489,11 +492,13 @@ def test_dataset_without_interactions(write_dataset):
 def test_benchmark_files_must_all_be_there(write_dataset):
     data_path = write_dataset("films", INTERACTIONS)
     inter = data_path / "films" / "films.inter"
-    typed = {"data_path": str(data_path), "benchmark_filename": "[train, test]"}
+    typed = {"data_path": str(data_path), "benchmark_filename": "[train, valid, test]"}
+    inter.with_name("films.valid.inter").write_text(inter.read_text())
     inter.rename(inter.with_name("films.train.inter"))
     assert "films.test.inter is missing" in message_of("SASRec", "films", [], typed)
-    (data_path / "films" / "films.test.inter").write_text("a:token\nx\n")
-    assert resolve("SASRec", "films", [], typed)["benchmark_filename"] == ["train", "test"]
+    inter.with_name("films.test.inter").write_text(inter.with_name("films.train.inter").read_text())
+    found = resolve("SASRec", "films", [], typed)["benchmark_filename"]
+    assert found == ["train", "valid", "test"]
 
 
 def test_unknown_encoding(write_dataset):

@@ -384,6 +384,6 @@ def test_readme_without_marks_is_left_alone(tmp_path, text):
 
 
 def test_our_readme_has_the_marks():
-    text = (Path(__file__).resolve().parents[4] / "README.md").read_text(encoding="utf-8")
+    text = (Path(__file__).resolve().parents[4] / "docs/results.md").read_text(encoding="utf-8")
     assert [text.count(mark) for mark in MARKS] == [1, 1]
     assert text.index(MARKS[0]) < text.index(MARKS[1])
