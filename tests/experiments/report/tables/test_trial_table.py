@@ -47,7 +47,7 @@ def test_best_first_for_each_model_one_table_for_each_condition(tmp_path):
     assert films.rows == [
         ["Pop", "its own", "mrr@5", "0.3000", "2", "4"],
         ["STORE:small", "item_dropout null ‡", "mrr@5", "0.2000", "2", "4"],
-        ["STORE:small", 'fusion 0.5, decoding "beam"', "mrr@5", "0.1000", "2", "4"],
+        ["STORE:small", 'item_head_share 0.5, decoding "beam"', "mrr@5", "0.1000", "2", "4"],
     ]
     assert [len(table.notes) for table in (books, films, other)] == [1, 2, 1]
 
