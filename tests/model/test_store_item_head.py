@@ -167,3 +167,10 @@ def test_codes_alone_have_no_item_vectors(prepared):
     assert model.item_vectors is None and model.item_head is None
     parts = ("item_vectors.", "item_input.", "item_head.")
     assert not any(name.startswith(parts) for name, _ in model.named_parameters())
+
+
+def test_one_dropout_is_that_of_inputs_and_half_that_of_layers_and_vectors(prepared):
+    model = make_model(prepared, dropout=0.4)
+    assert model.code_dropout.p == 0.4
+    assert model.backbone.hidden_dropout == model.item_vectors.own_dropout == 0.2
+    assert make_model(prepared, dropout=0.0).backbone.hidden_dropout == 0
