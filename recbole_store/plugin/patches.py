@@ -20,6 +20,7 @@ from recbole.trainer import Trainer
 from recbole.utils import case_study
 
 from recbole_store.errors import SettingsError
+from recbole_store.plugin.benchmark_files import mend_histories
 from recbole_store.plugin.checkpoints import load_checkpoint, unpickling, wrote
 from recbole_store.plugin.cold_items import withhold
 from recbole_store.plugin.seen_items import hidden_pairs, history_pairs
@@ -96,12 +97,16 @@ def _sort_by_exact_time() -> None:
 
     RecBole sorts by time only after it was rounded to float32, 64 seconds or more for times since
     1970 (2204). Its sort is stable, so rows that are in order before the rounding stay in order.
+    Benchmark files come in order, with histories of their own.
     """
     load = Dataset._load_inter_feat
 
     def load_in_time_order(self, token, dataset_path):
         load(self, token, dataset_path)
-        if self.benchmark_filename_list is not None or self.time_field not in self.inter_feat:
+        if self.benchmark_filename_list is not None:
+            mend_histories(self, token)
+            return
+        if self.time_field not in self.inter_feat:
             return
         if self.inter_feat[self.time_field].dtype.kind != "f":
             return  # tokens are no times

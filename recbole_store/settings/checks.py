@@ -51,6 +51,15 @@ def _modes(settings: dict) -> list:
     return list(mode.values()) if isinstance(mode, dict) else [mode]
 
 
+def separators(settings: dict) -> str | None:
+    """What stands between fields, and within them; a number is accepted for other texts."""
+    for key in ("field_separator", "seq_separator"):
+        value = settings.get(key, " ")
+        if not isinstance(value, str) or not value:
+            return f'`{key}` is {value!r}, but must be a text in quotes, such as "\\t".'
+    return None
+
+
 def item_text(settings: dict) -> str | None:
     """Each piece of an item's text is a text itself."""
     for column, piece in (settings.get("item_text") or {}).items():
@@ -200,6 +209,7 @@ def gap_is_repeatable(settings: dict) -> str | None:
 # Each takes settings with all defaults and says in a sentence what is wrong, or nothing.
 RULES = (
     eval_args,
+    separators,
     item_text,
     gradient_clipping,
     some_cutoff,

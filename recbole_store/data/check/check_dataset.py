@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from glob import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +17,10 @@ from recbole_store.data.prepare.database import database_faults
 from recbole_store.data.prepare.interactions import Interaction, Interactions
 from recbole_store.data.prepare.times import from_epoch
 from recbole_store.errors import BadValue, DataError, SettingsError
+from recbole_store.settings.checks import separators
 from recbole_store.settings.dataset_files import check_dataset as dataset_folder
 from recbole_store.settings.defaults import plugin_defaults, recbole_defaults
+from recbole_store.settings.keys import check_keys, declared_keys
 from recbole_store.settings.property_files import read_properties
 from recbole_store.settings.resolve import resolve
 
@@ -41,11 +44,18 @@ class Columns(NamedTuple):
 
 
 def properties_of(name: str, data_path: Path, files: list[Path]) -> dict:
-    """What RecBole and the plugin would read this data set with; ``files`` win."""
+    """What RecBole and the plugin would read this data set with; ``files`` win.
+
+    Keys that a run would refuse are left out here: :func:`_refused_settings` tells of them.
+    """
     merged = {**recbole_defaults("STORE", name), **plugin_defaults("STORE", name, data_path)}
     merged["data_path"] = str(data_path)
+    known = declared_keys(["STORE"])
     for path in files:
-        merged.update(read_properties(path))
+        for key, value in read_properties(path).items():
+            with suppress(SettingsError):
+                check_keys({key: value}, known, "")
+                merged[key] = {**merged[key], **value} if key == "eval_args" else value
     return merged
 
 
@@ -59,7 +69,17 @@ def check(name: str, data_path: Path, files: list[Path]) -> Checked:
         DataError, SettingsError: there is no such data set, or it has no users, items or times.
     """
     properties = properties_of(name, data_path, files)
-    folder = dataset_folder({**properties, "benchmark_filename": None}, name)
+    if said := separators(properties):
+        raise SettingsError(said)
+    named = properties.get("benchmark_filename") or []
+    try:
+        folder = dataset_folder({**properties, "benchmark_filename": None}, name)
+        main = [f"{name}.inter"]
+    except SettingsError:
+        if not named:
+            raise
+        folder = dataset_folder(properties, name)  # its benchmark files are all there is
+        main = [f"{name}.{part}.inter" for part in named]
     findings = _refused_settings(name, data_path, files)
     user, item, time = (properties[f"{key}_FIELD"] for key in ("USER_ID", "ITEM_ID", "TIME"))
     columns = Columns(user, item, time, item + properties["LIST_SUFFIX"])
@@ -69,23 +89,30 @@ def check(name: str, data_path: Path, files: list[Path]) -> Checked:
         properties.get("encoding") or "utf-8",
     )
     parts = [AtomicFile(path, *options) for path in sorted(folder.glob(f"{escape(name)}.*.inter"))]
+    whole = [AtomicFile(folder / file, *options) for file in main]
     with tempfile.TemporaryDirectory() as working, database_faults():
         interactions = Interactions(Path(working))
         try:
-            main = AtomicFile(folder / f"{name}.inter", *options)
-            if findings and not {user, item} <= main.columns.keys():
+            if findings and any(not {user, item} <= file.columns.keys() for file in whole):
                 raise SettingsError(findings[0].text)  # what a run says of the first line
-            findings += _load(main, columns, interactions, split_ids=bool(parts))
-            findings += interaction_findings(interactions)
-            findings += length_findings(interactions, properties)
+            findings += _load(whole, columns, interactions, split_ids=bool(parts))
+            if not named:
+                findings += length_findings(interactions, properties)
+            if len(whole) == 1:
+                findings += interaction_findings(interactions)
             occurring = interactions.items()
             n_users, n_rows = interactions.counts("user")[0], len(interactions)
         finally:
             interactions.close()
     candidates = set(occurring)
     for part in parts:
-        candidates |= _items_of_part(part, columns)
+        is_run = part.path.name.split(".")[-2] in named
+        items, n_empty = _items_of_part(part, columns)
+        candidates |= items
         findings += part.findings()
+        if n_empty:
+            text = f"{part.path.name}: rows without an item in `{columns.item_list}`: {n_empty:,}."
+            findings.append(Finding(True, text, stops=is_run))
     items = folder / f"{name}.item"
     if items.is_file():
         loaded = properties["load_col"]
@@ -106,27 +133,29 @@ def _refused_settings(name: str, data_path: Path, files: list[Path]) -> list[Fin
 
 
 def _load(
-    file: AtomicFile, columns: Columns, interactions: Interactions, split_ids: bool
+    files: list[AtomicFile], columns: Columns, interactions: Interactions, split_ids: bool
 ) -> list[Finding]:
-    """Take in all rows of ``NAME.inter``; returns what its lines show."""
-    for column in (columns.user, columns.item):
-        if column not in file.columns:
-            there = ", ".join(file.columns) or "no header of NAME:TYPE columns"
-            raise DataError(
-                f"{file.path} has no column `{column}`, but {there}; a property file of "
-                "--config_files can name others."
-            )
+    """Take in all rows of ``NAME.inter``, or of benchmark files; returns what their lines show."""
+    for file in files:
+        for column in (columns.user, columns.item):
+            if column not in file.columns:
+                there = ", ".join(file.columns) or "no header of NAME:TYPE columns"
+                raise DataError(
+                    f"{file.path} has no column `{column}`, but {there}; a property file of "
+                    "--config_files can name others."
+                )
     without = dict.fromkeys(("ids", "times"), 0)
-    interactions.load(_rows(file, columns, split_ids, without))
+    interactions.load(row for file in files for row in _rows(file, columns, split_ids, without))
+    name = files[0].path.name
     if len(interactions) == 0:
-        raise DataError(f"No row of {file.path} has user, item and time.")
-    found = file.findings()
+        raise DataError(f"No row of {files[0].path} has user, item and time.")
+    found = [finding for file in files if len(files) == 1 for finding in file.findings()]
     if without["ids"]:
         text = f"rows without user or item, which RecBole leaves out: {without['ids']:,}."
-        found.append(Finding(True, f"{file.path.name}: {text}"))
+        found.append(Finding(True, f"{name}: {text}"))
     if without["times"]:
         text = f"rows without a time, whose place in a history is unknown: {without['times']:,}."
-        found.append(Finding(True, f"{file.path.name}: {text}", stops=True))
+        found.append(Finding(True, f"{name}: {text}", stops=len(files) == 1))
     return found
 
 
@@ -147,10 +176,13 @@ def _rows(
         yield Interaction(user, item, when)
 
 
-def _items_of_part(file: AtomicFile, columns: Columns) -> set[str]:
-    """Items of a benchmark file: its targets and those of its ready histories."""
+def _items_of_part(file: AtomicFile, columns: Columns) -> tuple[set[str], int]:
+    """Items of a benchmark file, its targets and those of its ready histories; empty histories."""
     items: set[str] = set()
+    n_empty = 0
     for row in file.rows((columns.user, columns.item), split_ids=True):
         items.add(row.get(columns.item, ""))
-        items.update(row.get(columns.item_list, "").split(file.seq_separator))
-    return items - {""}
+        history = row.get(columns.item_list, "").split(file.seq_separator)
+        items.update(history)
+        n_empty += not any(history)
+    return items - {""}, n_empty

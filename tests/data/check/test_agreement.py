@@ -136,3 +136,74 @@ def test_more_items_of_one_text_than_are_told_apart(tmp_path, capsys):
     few.write_text("disambiguation_size: 5\n")
     (found,) = [f.text for f in check("toy", tmp_path, [few]).findings if f.stops]
     assert "share one text, or have none: 6, more than `disambiguation_size` (5)" in found
+
+
+# Benchmark files
+
+PART = "user_id:token\titem_id_list:token_seq\titem_id:token\n"
+SPLIT = "benchmark_filename: [train, valid, test]\nload_col: {inter: '*'}\n"
+
+
+def parts(*more: str) -> dict:
+    rows = "".join(f"u{n}\ti{n} i{n + 1}\ti{n + 2}\n" for n in range(4))
+    files = {f"{part}.inter": PART + rows for part in ("train", "valid", "test")}
+    files["train.inter"] += "".join(more)
+    return {**files, "yaml": SPLIT}
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (parts(), None),
+        ({**parts(), "inter": inter()}, None),
+        (parts("u9\t\ti1\n"), "item in `item_id_list`"),
+        ({**parts(), "test.inter": None}, "toy.test.inter is missing"),
+        ({**parts(), "test.inter": "user_id:token\titem:token\nu\ti\n"}, "no column `item_id`"),
+    ],
+)
+def test_benchmark_files(tmp_path, tiny_llm, files, words):
+    """Whether there is a NAME.inter beside them or not."""
+    write(tmp_path / "toy", files)
+    try:
+        checked = check("toy", tmp_path, [])
+        stops = [f.text for f in checked.findings if f.stops]
+        assert checked.n_items == 6 or "inter" not in files
+    except InputError as error:
+        stops = [str(error)]
+    refused = []
+    try:
+        typed = {"data_path": str(tmp_path), "backbone": str(tiny_llm), "codebook_size": "2"}
+        build("STORE", "toy", {**resolve("STORE", "toy", [], typed), "gpu_id": ""})
+    except InputError as error:
+        refused = [str(error)]
+    assert bool(stops) == bool(refused) == (words is not None), (stops, refused)
+    for text in stops[:1] + refused:
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["disambiguation_size: many\n", "eval_args: [5]\n", "nonsense: 1\n"],
+)
+def test_property_files_that_a_run_refuses(tmp_path, content):
+    """The rest of the data set is looked at all the same."""
+    write(tmp_path / "toy", {"inter": inter("u0\ti0\t")})
+    (tmp_path / "mine.yaml").write_text(content)
+    stops = [f.text for f in check("toy", tmp_path, [tmp_path / "mine.yaml"]).findings if f.stops]
+    assert len(stops) == 2 and "mine.yaml" in stops[0] and "without a time" in stops[1], stops
+
+
+@pytest.mark.parametrize("value", ["7", '""', "~"])
+@pytest.mark.parametrize("key", ["field_separator", "seq_separator"])
+def test_separators_that_are_none(tmp_path, key, value):
+    for own in (True, False):
+        folder = tmp_path / str(own)
+        folder.mkdir()
+        text = f"{key}: {value}\n"
+        write(folder / "toy", {"inter": inter(), **({"yaml": text} if own else {})})
+        (folder / "mine.yaml").write_text("" if own else text)
+        files = [folder / "mine.yaml"]
+        with pytest.raises(InputError, match=key):
+            resolve("Pop", "toy", files, {"data_path": str(folder)})
+        with pytest.raises(InputError, match=key):
+            check("toy", folder, files)
