@@ -15,7 +15,6 @@ from recbole_store.experiments.report.tables.tables import console_text
 from recbole_store.experiments.results.groups import comparable_groups
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.results_folder import (
-    check_writable,
     keep,
     read_runs,
     result_path,
@@ -24,7 +23,13 @@ from recbole_store.experiments.results.run_key import Run, label_of
 from recbole_store.experiments.run.build import check_start
 from recbole_store.experiments.run.fingerprint import identity
 from recbole_store.experiments.run.run import run_model
-from recbole_store.experiments.run.run_folder import RESULT, SETTINGS, difference, read_identity
+from recbole_store.experiments.run.run_folder import (
+    RESULT,
+    SETTINGS,
+    check_can_write,
+    difference,
+    read_identity,
+)
 from recbole_store.settings.property_files import (
     PLUGIN_MODELS,
     model_folders,
@@ -123,7 +128,7 @@ def run_single(request: Request) -> int:
         one = _planned(run, settings)
         runner.check_seeds([one], _kept_runs(request.results), request.replace)
         runner.is_finished(one, request.results, request.replace)
-        check_writable(request.results)
+        check_can_write(request.results, "name another folder with --results")
     run_dir = request.run_dir or new_run_dir(_parent(settings), run)
     if not (request.begun and (run_dir / RESULT).is_file()):  # which has finished
         _run_model(request, run, settings, run_dir)
@@ -182,7 +187,7 @@ def run_compared(request: Request) -> int:
     }
     skipped = set() if request.again else finished
     to_run = [run for run in settings if run not in skipped]
-    check_writable(results)
+    check_can_write(results, "name another folder with --results")
     checked = set()
     for run in {(run.dataset, run.label): run for run in reversed(to_run)}.values():
         # RecBole's models of one kind read the data alike.

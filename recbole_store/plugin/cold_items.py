@@ -42,6 +42,8 @@ def withhold(splits: list, share: float, seed: int) -> Tensor:
     cold = targets[shuffled[:n_cold]].sort().values
     is_cold = torch.zeros(test.item_num, dtype=torch.bool)
     is_cold[cold] = True
+    if is_cold[1:].all():
+        raise SettingsError(_too_many(share))
     if is_sequential(train):
         _rewrite_histories(splits, is_cold)
     n_before = torch.zeros(train.user_num, dtype=torch.long)  # warm items of each user
@@ -55,7 +57,13 @@ def withhold(splits: list, share: float, seed: int) -> Tensor:
             kept &= n_before[users] > 0
         n_before += torch.bincount(users[is_warm], minlength=len(n_before))
         split.inter_feat = rows[kept]
+        if not kept.any():
+            raise SettingsError(_too_many(share))
     return cold
+
+
+def _too_many(share: float) -> str:
+    return f"`cold_items` is {share}, which leaves no row to train, validate or test on: lower it."
 
 
 def check_leave_one_out(dataset, key: str) -> None:

@@ -83,11 +83,14 @@ def check_columns(settings: dict, dataset: str, folder: Path) -> None:
     loaded = (settings.get("load_col") or {}).get("inter")
     for path in _interaction_files(settings, dataset, folder):
         columns = columns_of(path, settings)
-        if untyped := next((name for name, kind in columns.items() if not kind), None):
-            raise SettingsError(
-                f"{path}, line 1: `{untyped}` has no type; the first line names columns as "
-                "NAME:TYPE, such as user_id:token, separated as `field_separator` says."
-            )
+        for name, kind in columns.items():
+            if kind not in _TYPES:
+                has = f"the type {kind!r}" if kind else "no type"
+                raise SettingsError(
+                    f"{path}, line 1: `{name}` has {has}; the first line names columns as "
+                    "NAME:TYPE, such as user_id:token, separated as `field_separator` says, and "
+                    f"types are {', '.join(_TYPES)}."
+                )
         for key, kind in needed.items():
             name = settings[key]
             if name not in columns:
@@ -107,6 +110,7 @@ def check_columns(settings: dict, dataset: str, folder: Path) -> None:
                 )
 
 
+_TYPES = ("token", "float", "token_seq", "float_seq")  # RecBole's
 # What to do without a column.
 _WITHOUT = {
     "TIME_FIELD": (

@@ -41,20 +41,6 @@ def result_path(folder: Path, run: Run) -> Path:
     return folder / run.dataset / f"{run.stem}.json"
 
 
-def check_writable(folder: Path) -> None:
-    """Find out before hours of training whether results can be kept.
-
-    Raises:
-        SettingsError: the folder cannot be made or written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise SettingsError(f"Cannot write to {folder}: {error.strerror}.") from error
-
-
 def keep(run_dir: Path, folder: Path) -> KeptRun:
     """Copy a run into the results folder and remake what depends on it.
 
@@ -166,10 +152,11 @@ def _csv(columns, rows) -> bytes:
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file in one step."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
-        new.write(content)
-    try:
-        os.chmod(new.name, 0o644)  # temporary files are their owner's alone
-        os.replace(new.name, path)
-    except OSError:
-        os.unlink(new.name)
-        raise
+        try:
+            new.write(content)
+            new.close()
+            os.chmod(new.name, 0o644)  # temporary files are their owner's alone
+            os.replace(new.name, path)
+        except OSError:  # a full disk keeps no half file
+            os.unlink(new.name)
+            raise

@@ -161,8 +161,10 @@ def bytes_of_run(model) -> int:
 
 
 def _size(n_bytes: int) -> str:
-    """Example: 1500000000 -> ``1.5 GB``, 2000000 -> ``2 MB``"""
-    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
+    """Example: 1500000000 -> ``1.5 GB``, 2000000 -> ``2 MB``, 1000 -> ``less than 1 MB``"""
+    if n_bytes >= 1e9:
+        return f"{n_bytes / 1e9:.1f} GB"
+    return f"{n_bytes / 1e6:.0f} MB" if n_bytes >= 1e6 else "less than 1 MB"
 
 
 def can_go_on(folder: Path, identity: dict) -> bool:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from recbole_store.experiments.comparison import runner
 from recbole_store.experiments.comparison.runner import (
     Planned,
     check_seeds,
+    cut_off,
     duration,
     is_finished,
     progress,
@@ -29,6 +31,7 @@ from recbole_store.experiments.comparison.runner import (
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.results_folder import keep, read_runs
 from recbole_store.experiments.results.run_key import Run
+from recbole_store.experiments.run.run_folder import opened, write_identity
 
 TESTS = Path(__file__).resolve().parents[2]
 RESULTS, SAVED = Path("results"), Path("saved")
@@ -111,14 +114,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in 
 from pathlib import Path
 from recbole_store.experiments.comparison.plan import Run
 from recbole_store.experiments.comparison.runner import run_all
+from recbole_store.experiments.processes import exit_status, terminating
 runs = [Run("planted", model, "", 1) for model in ("Pop", "Sleeps", "BPR")]
-outcome = run_all(runs, sys.argv[1:], Path({str(RESULTS)!r}), Path({str(SAVED)!r}), {{}})
-print("interrupted", outcome.interrupted, sorted(run.model for run in outcome.kept))
+with terminating():
+    outcome = run_all(runs, sys.argv[1:], Path({str(RESULTS)!r}), Path({str(SAVED)!r}), {{}})
+print("kept", sorted(run.model for run in outcome.kept), exit_status(outcome.stopped_by))
 """
 
 
-def test_an_interruption_ends_the_run_and_keeps_what_has_finished(command):
-    """SIGINT to the comparison alone, as a job scheduler sends it; a terminal tells both."""
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_the_run_and_keeps_what_has_finished(command, told):
+    """To the comparison alone, as a job scheduler sends it; a terminal tells both."""
     process = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, *command], stdout=subprocess.PIPE, text=True
     )
@@ -126,13 +132,61 @@ def test_an_interruption_ends_the_run_and_keeps_what_has_finished(command):
     while not sleeping.is_file() or not sleeping.read_text():
         assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(told)
     stdout, _ = process.communicate(timeout=60)
-    assert "interrupted True ['Pop']" in stdout
+    assert f"kept ['Pop'] {128 + told}" in stdout
     assert "Stopped: 1 of 3 runs finished and are kept." in stdout
     with pytest.raises(ProcessLookupError):
         os.kill(int(sleeping.read_text()), 0)
     assert [kept.run.model for kept in read_runs(RESULTS)] == ["Pop"]
+
+
+# Runs that were cut off
+
+
+def begin(name: str, run: Run = POP, protocol_hash: str = "0" * 16, state: bool = True) -> Path:
+    """A run's folder as a kill leaves it."""
+    folder = SAVED / name
+    (folder / "state" / "recommender").mkdir(parents=True)
+    if state:
+        (folder / "state" / "recommender" / "000001.safetensors").write_text("some state")
+    identity = {"model": run.model, "variant": run.variant, "dataset": run.dataset}
+    identity |= {"models": [run.model], "protocol_hash": protocol_hash, "hashed_settings": {}}
+    write_identity(folder, identity, {})
+    return folder
+
+
+def test_a_run_that_was_cut_off_goes_on_in_its_folder(command, capfd):
+    folder = begin("Pop-1")
+    begun = cut_off(SAVED, [planned(), Planned(BPR, "1" * 16, {})])
+    assert begun == {POP: folder}
+    outcome = run_all([POP, BPR], command, RESULTS, SAVED, {}, begun)
+    assert outcome.kept == {POP, BPR}
+    assert f"It was cut off, and goes on in {folder}." in capfd.readouterr().out
+    assert (folder / "result.json").is_file(), "no folder was made for it"
+    assert cut_off(SAVED, [planned()]) == {}, "it has finished"
+
+
+def test_the_last_begun_goes_on():
+    begin("Pop-1")
+    later = begin("Pop-2")
+    os.utime(later / "run.json", (time.time() + 9, time.time() + 9))
+    assert cut_off(SAVED, [planned()]) == {POP: later}
+
+
+@pytest.mark.parametrize("wrong", ["hash", "model", "no state", "broken", "busy"])
+def test_other_folders_are_left_alone(wrong):
+    run, protocol_hash = POP, "0" * 16
+    folder = begin(
+        "Pop-1",
+        replace(POP, variant="tuned") if wrong == "model" else run,
+        "1" * 16 if wrong == "hash" else protocol_hash,
+        state=wrong != "no state",
+    )
+    if wrong == "broken":
+        (folder / "run.json").write_text('{"model": "Pop"')
+    with opened(folder) if wrong == "busy" else nullcontext():
+        assert cut_off(SAVED, [planned()]) == {}
 
 
 # Finished runs

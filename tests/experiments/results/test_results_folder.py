@@ -15,7 +15,6 @@ from recbole_store.experiments.report.tables.label_table import label_table
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.results_folder import (
     COLUMNS,
-    check_writable,
     keep,
     read_runs,
     remake,
@@ -251,9 +250,3 @@ def test_other_json_files_are_left_alone():
     trials.mkdir(parents=True)
     (trials / "Pop.json").write_text("[]")
     assert len(remake(FOLDER)) == 1
-
-
-def test_a_folder_that_cannot_be_written():
-    FOLDER.write_text("a file")
-    with pytest.raises(SettingsError, match="Cannot write to results"):
-        check_writable(FOLDER)
