@@ -43,9 +43,8 @@ def load_model(
     settings = StandInConfig(contents.config["settings"], device=device)
     if precision is not None:
         if precision not in PRECISIONS:
-            raise RequestError(
-                f"`precision` is {precision!r}, but must be {', '.join(PRECISIONS)}."
-            )
+            known = ", ".join(PRECISIONS)
+            raise RequestError(f"`precision` is {precision!r}, but must be one of {known}.")
         settings["eval_precision"] = precision
     fields = [[], *(catalogue.fields(item) for item in range(1, len(catalogue) + 1))]
     n_rows = catalogue.n_fitted + 1

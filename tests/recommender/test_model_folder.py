@@ -189,7 +189,7 @@ def _sequences(planted) -> dict[str, list[str]]:
 
 
 def test_bf16_rounds_scores(folder):
-    """To three digits, so that lists of near scores may change places."""
+    """By a few hundredths of a log-probability: items of near scores may change places."""
     exact = load(folder, device="cpu", precision="fp32")
     rounded = load(folder, device="cpu", precision="bf16")
     assert rounded.model.eval_bf16 and not exact.model.eval_bf16
@@ -197,7 +197,7 @@ def test_bf16_rounds_scores(folder):
         store.recommend(items=["i000", "i001"], k=60).set_index("item_id")["score"]
         for store in (exact, rounded)
     )
-    difference = (one - other[one.index]).abs() / one.abs()
-    assert 0 < difference.max() < 0.02
+    difference = (one - other[one.index]).abs()
+    assert 0 < difference.max() < 0.3 and difference.median() < 0.05
     with pytest.raises(RequestError, match="must be one of fp32, bf16, auto"):
         load(folder, precision="fp8")
