@@ -29,14 +29,14 @@ import os
 __version__ = "0.1.0"
 
 
-def load(folder, device=None):
+def load(folder, device=None, precision=None):
     """A finished run's model, from its folder; see recbole_store/recommender/recommender.py.
 
     Example: ``load("saved/run/model").recommend(items=["B0001", "B0002"], k=10)``
     """
     from recbole_store.recommender.recommender import Recommender
 
-    return Recommender.load(folder, device)
+    return Recommender.load(folder, device, precision)
 
 
 if os.environ.get("RECBOLE_STORE_REGISTER") != "0":

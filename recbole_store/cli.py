@@ -41,6 +41,7 @@ A finished run's model, in saved/RUN/model:
   %(prog)s explain MODEL --item A [--items B,C]           its codes, and why it is recommended
   %(prog)s add-items MODEL FILE                           new items by their texts, without training
   %(prog)s serve MODEL [--port 8000]                      the same over HTTP, and a page to try it
+  %(prog)s update MODEL --dataset NAME                    training goes on with new interactions
   %(prog)s export MODEL OUT --format hf                   a folder that plain transformers load
 """
 
@@ -54,6 +55,7 @@ COMMANDS = {
     "recommend": "recbole_store.recommender.commands.recommend",
     "similar": "recbole_store.recommender.commands.similar",
     "explain": "recbole_store.recommender.commands.explain",
+    "update": "recbole_store.experiments.update.command",
     "export": "recbole_store.recommender.commands.export",
     "serve": "recbole_store.recommender.commands.serve",
     "add-items": "recbole_store.recommender.commands.add_items",

@@ -11,6 +11,8 @@ import pytest
 import torch
 from planted_data import ROOT
 
+from recbole_store.settings.defaults import recbole_defaults, shipped_defaults
+
 FOLDER = ROOT / "tests" / "benchmarks"
 
 
@@ -83,3 +85,20 @@ def test_unknown_parts_are_named(benchmark, capsys):
     script = runpy.run_path(str(FOLDER / "__main__.py"), run_name="benchmarks")
     assert script["main"](["decoding"]) == 2
     assert "No part decoding: there are decode, trie" in capsys.readouterr().out
+
+
+def test_serving_figures(benchmark, monkeypatch, tiny_llm, tmp_path):
+    """On a tiny model, for a moment: nothing fails, and loaded lists are those that were saved."""
+    pytest.importorskip("fastapi")
+    serving = benchmark("serving")
+    small = {"SIZES": {"ml100k": 300}, "REQUESTS": 3, "BATCHES": (1, 4), "BATCH_S": 0.1}
+    small |= {"HISTORY": 5, "NEW_ITEMS": 8, "CONNECTIONS": 3, "LOAD_S": 2}
+    for name, value in small.items():
+        monkeypatch.setattr(serving, name, value)
+    settings = {**recbole_defaults("STORE", ""), **shipped_defaults("STORE")}
+    settings |= {"backbone": str(tiny_llm), "backbone_layers": None}
+    figures = serving.measure_size("ml100k", settings, tmp_path / "model")
+    assert 0.9 < figures["serving_size_ml100k"] < 3
+    figures |= serving.measure_server(tmp_path / "model", 300)
+    assert figures["serving_http_errors"] == 0
+    assert figures["serving_http_requests_per_s"] > 0

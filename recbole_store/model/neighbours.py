@@ -33,11 +33,16 @@ class Neighbours(SequentialRecommender):
         self.word_bags = WordBags(texts)
         self.words = self.word_bags(texts)
         self.company = Company(training_co_occurrence(dataset, self.n_items), self.decay)
-        counts = torch.zeros(self.n_items)
-        for item, count in dataset.item_counter.items():
-            counts[item] = count
-        self.register_buffer("tie", TIE * counts / counts.max().clamp(min=1), persistent=False)
+        self.register_buffer("tie", torch.zeros(self.n_items), persistent=False)
+        self.count_items(dataset.item_counter)
         self.nothing = nn.Parameter(torch.zeros(1))  # RecBole's optimizer wants something
+
+    def count_items(self, counts) -> None:
+        """Take how often training had each item: item_id -> number."""
+        frequencies = torch.zeros(self.n_items)
+        for item, count in counts.items():
+            frequencies[item] = count
+        self.tie.copy_(TIE * frequencies / frequencies.max().clamp(min=1))
 
     def join(self) -> None:
         """Let cold items into the catalogue: their texts are known, and nothing was trained."""

@@ -72,6 +72,10 @@ class PluginTrainer(Trainer):
             load_best_model = False
         return super().evaluate(eval_data, load_best_model, model_file, show_progress)
 
+    def go_on(self, train_data, valid_data, **kwargs):
+        """RecBole's fit from the model as it is: nothing is tokenized or started anew."""
+        return Trainer.fit(self, train_data, valid_data, verbose=False, **kwargs)
+
     def own_progress(self) -> dict:
         """What an epoch has got to beyond model, optimizer and rows; tensors and plain values."""
         return {}
@@ -164,6 +168,10 @@ class SemanticIdTrainer(PluginTrainer):
         init_seed(self.config["seed"], self.config["reproducibility"])
         self._begin_recommender(train_data)
         return super().fit(train_data, valid_data, verbose=verbose, saved=saved, **kwargs)
+
+    def go_on(self, train_data, valid_data, **kwargs):
+        SemanticIdTrainer._begin_recommender(self, train_data)
+        return super().go_on(train_data, valid_data, **kwargs)
 
     def _begin_recommender(self, train_data) -> None:
         self.optimizer = self._build_optimizer(n_steps=len(train_data) * self.epochs)
@@ -291,6 +299,10 @@ class TIGERTrainer(SemanticIdTrainer):
     """Draws the targets of each epoch, where ``targets_per_user`` bounds them."""
 
     _drawn_for = -1  # the epoch that the data set's targets were drawn for
+
+    def go_on(self, train_data, valid_data, **kwargs):
+        self._rows = train_data.dataset
+        return super().go_on(train_data, valid_data, **kwargs)
 
     def _begin_recommender(self, train_data) -> None:
         self._rows = train_data.dataset

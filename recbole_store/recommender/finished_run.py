@@ -25,6 +25,9 @@ _OF_THE_MACHINE = {
     *("show_progress", "log_wandb", "wandb_project"),
 }
 
+# What RecBole's config rewrites as it would not read it again; these models take the default.
+_REWRITTEN = {"train_neg_sample_args", "valid_neg_sample_args", "test_neg_sample_args"}
+
 
 def write_model(folder: Path, model: nn.Module, dataset, config, result: dict) -> None:
     """Write the folder of a run that has just been tested.
@@ -65,7 +68,7 @@ def write_model(folder: Path, model: nn.Module, dataset, config, result: dict) -
 
 def stored_settings(model: str, config) -> dict:
     """Settings that describe the model and its run, whatever the machine."""
-    known = declared_keys([model]).keys() - _OF_THE_MACHINE
+    known = declared_keys([model]).keys() - _OF_THE_MACHINE - _REWRITTEN
     found = {key: config[key] for key in sorted(known)}
     return {key: value for key, value in found.items() if _is_json(value)}
 

@@ -8,20 +8,24 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from recbole_store.errors import BackboneError, ModelFolderError
+from recbole_store.errors import BackboneError, ModelFolderError, RequestError
 from recbole_store.llm.model_digest import model_digest
 from recbole_store.recommender.folder import RECOMMENDERS, Contents, read_folder
 from recbole_store.recommender.stand_ins import StandInConfig, StandInDataset
 from recbole_store.recommender.weights import take_state
 
+PRECISIONS = ("fp32", "bf16", "auto")
+
 
 def load_model(
-    folder: Path, device: str | torch.device | None = None
+    folder: Path, device: str | torch.device | None = None, precision: str | None = None
 ) -> tuple[nn.Module, Contents]:
     """A model that only recommends, and what its folder holds.
 
     Args:
         device: None: a GPU where there is one.
+        precision: of decoding: fp32, bf16, or auto, bf16 where the hardware has it; None: as the
+            run was tested. It is the setting ``eval_precision``, of a model that has it.
 
     Raises:
         ModelFolderError: the folder is no model's, or damaged.
@@ -37,6 +41,11 @@ def load_model(
     for key, known in contents.config["models"].items():
         _check_digest(folder, key, known)
     settings = StandInConfig(contents.config["settings"], device=device)
+    if precision is not None:
+        if precision not in PRECISIONS:
+            known = ", ".join(PRECISIONS)
+            raise RequestError(f"`precision` is {precision!r}, but must be one of {known}.")
+        settings["eval_precision"] = precision
     fields = [[], *(catalogue.fields(item) for item in range(1, len(catalogue) + 1))]
     n_rows = catalogue.n_fitted + 1
     texts = fields[:n_rows] if catalogue.pieces else None

@@ -48,9 +48,14 @@ class Recommender:
         self.ranker = Ranker(model, catalogue, self.reader, max(config["settings"]["topk"]))
 
     @classmethod
-    def load(cls, folder: str | Path, device: str | torch.device | None = None) -> Recommender:
+    def load(
+        cls,
+        folder: str | Path,
+        device: str | torch.device | None = None,
+        precision: str | None = None,
+    ) -> Recommender:
         """A model from its folder; see :func:`recbole_store.recommender.loading.load_model`."""
-        model, contents = load_model(Path(folder), device)
+        model, contents = load_model(Path(folder), device, precision)
         return cls(model, contents.catalogue, contents.config, contents.users)
 
     def __len__(self) -> int:

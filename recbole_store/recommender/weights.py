@@ -20,7 +20,7 @@ _COMPANY = "company."
 
 def state_of(model: nn.Module) -> dict[str, Tensor]:
     """Every tensor that makes the model, but what :func:`take_state` finds elsewhere."""
-    found = {name: tensor.detach() for name, tensor in _own(model).items()}
+    found = {name: tensor.detach() for name, tensor in own_tensors(model).items()}
     company = getattr(model, "company", None)
     if company is not None:
         matrix = company.together
@@ -36,7 +36,7 @@ def take_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
     Raises:
         ModelFolderError: some are missing, left over, or of another shape.
     """
-    expected = _own(model)
+    expected = own_tensors(model)
     company = getattr(model, "company", None)
     of_company = {name for name in state if name.startswith(_COMPANY)} if company else set()
     missing = sorted(expected.keys() - state.keys())
@@ -63,14 +63,16 @@ def take_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
 def trained_numbers(model: nn.Module) -> int:
     """How many numbers both stages trained."""
     weights = dict(model.named_parameters())
-    return sum(tensor.numel() for name, tensor in _own(model).items() if _is_weight(name, weights))
+    return sum(
+        tensor.numel() for name, tensor in own_tensors(model).items() if _is_weight(name, weights)
+    )
 
 
 def _is_weight(name: str, weights: dict) -> bool:
     return name in weights or "_stage." in name
 
 
-def _own(model: nn.Module) -> dict[str, Tensor]:
+def own_tensors(model: nn.Module) -> dict[str, Tensor]:
     """The model's own tensors; the LLM's by stage and by the LLM's own names."""
     kept = model.state_dict(keep_vars=True)
     once = {name for name, _ in model.named_parameters()}

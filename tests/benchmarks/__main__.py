@@ -28,6 +28,7 @@ PARTS = {
     "epoch": ("store_", "train_", "exact_"),
     "windows": ("window_",),
     "growth": ("growth_",),
+    "serving": ("serving_",),
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 from planted_store import working_in
 
 from recbole_store import load
-from recbole_store.errors import BackboneError, ModelFolderError
+from recbole_store.errors import BackboneError, ModelFolderError, RequestError
 from recbole_store.experiments.run.run import run_model
 from recbole_store.recommender.folder import size_of
 from recbole_store.settings.defaults import plugin_defaults
@@ -186,3 +186,18 @@ def test_every_kind_of_store_is_whole(kind, tiny_llm, tiny_settings, tmp_path, p
 def _sequences(planted) -> dict[str, list[str]]:
     rows = pd.read_csv(planted / "planted" / "planted.inter", sep="\t")
     return rows.groupby("user_id:token")["item_id:token"].agg(list).to_dict()
+
+
+def test_bf16_rounds_scores(folder):
+    """By a few hundredths of a log-probability: items of near scores may change places."""
+    exact = load(folder, device="cpu", precision="fp32")
+    rounded = load(folder, device="cpu", precision="bf16")
+    assert rounded.model.eval_bf16 and not exact.model.eval_bf16
+    one, other = (
+        store.recommend(items=["i000", "i001"], k=60).set_index("item_id")["score"]
+        for store in (exact, rounded)
+    )
+    difference = (one - other[one.index]).abs()
+    assert 0 < difference.max() < 0.3 and difference.median() < 0.05
+    with pytest.raises(RequestError, match="must be one of fp32, bf16, auto"):
+        load(folder, precision="fp8")

@@ -17,6 +17,11 @@ def model_parser(name: str, description: str, epilog: str = "") -> Parser:
     )
     p.add_argument("model", type=Path, metavar="MODEL", help="a model's folder: saved/RUN/model")
     p.add_argument("--device", help="cpu, cuda, cuda:1 (a GPU where there is one)")
+    p.add_argument(
+        "--precision",
+        choices=("fp32", "bf16", "auto"),
+        help="of decoding; auto: bf16 where the hardware has it (as the run was tested)",
+    )
     return p
 
 
@@ -42,7 +47,7 @@ def load(arguments):
     register()
     from recbole_store.recommender.recommender import Recommender
 
-    return Recommender.load(arguments.model, arguments.device)
+    return Recommender.load(arguments.model, arguments.device, arguments.precision)
 
 
 def listed(text: str) -> list[str]:
