@@ -49,7 +49,7 @@ def _stop_anomaly_mode() -> None:
 def _load_own_checkpoints() -> None:
     """Let RecBole load the checkpoints that a person names or this process has written.
 
-    They are pickles that hold a Config, which torch >= 2.6 refuses by default; and a pickle
+    They are pickles that hold a Config, which torch >= 2.6 refuses by default (2215); and a pickle
     executes what its author wrote, so all others are still refused.
     """
     save, evaluate, resume = Trainer._save_checkpoint, Trainer.evaluate, Trainer.resume_checkpoint
@@ -170,7 +170,7 @@ def _choose_what_is_ranked() -> None:
 
 
 def _mend_collector() -> None:
-    """Let coverage, popularity, Gini, entropy and tail metrics run (2191), and long cut-offs.
+    """Let coverage, popularity, Gini, entropy, tail metrics run (2191), and long cut-offs (1440).
 
     The collector moves all it holds to the CPU, also the plain numbers and counters that these
     metrics need, which cannot be moved. Of fewer items than the largest ``topk`` all are ranked;

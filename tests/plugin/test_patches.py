@@ -6,6 +6,9 @@ tested beside what needs them. Of the order of times (2204), test_register.py sh
 
 from __future__ import annotations
 
+import pickle
+from types import SimpleNamespace
+
 import pytest
 import torch
 from data_with_holes import config_of, write_holes
@@ -41,6 +44,29 @@ def test_plain_numbers_cannot_be_collected(data):
     collector.data_struct.set("data.num_items", 5)
     with pytest.raises(AttributeError, match="cpu"):
         collector.get_data_struct()
+
+
+def test_no_more_items_can_be_asked_for_than_there_are(data, monkeypatch):
+    """1440, and RecBole's case study"""
+    config, _ = data("plain", metrics=["Recall"], valid_metric="Recall@50", topk=[50])
+    collector = pristine("recbole.evaluator.collector").Collector(config)
+    scores, first = torch.rand(1, 5), torch.tensor([0])
+    with pytest.raises(RuntimeError, match="out of range"):
+        collector.eval_batch_collect(scores, None, first, first)
+    case_study = pristine("recbole.utils.case_study")
+    monkeypatch.setattr(case_study, "full_sort_scores", lambda *_: scores)
+    with pytest.raises(RuntimeError, match="out of range"):
+        case_study.full_sort_topk(None, None, None, k=50)
+
+
+def test_torch_refuses_a_checkpoint(data, tmp_path, monkeypatch):
+    """2215"""
+    monkeypatch.delenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", raising=False)
+    config, _ = data("plain")
+    torch.save({"config": config, "epoch": 0}, tmp_path / "checkpoint.pth")
+    resume = pristine("recbole.trainer.trainer").Trainer.resume_checkpoint
+    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+        resume(SimpleNamespace(device="cpu"), tmp_path / "checkpoint.pth")
 
 
 def test_an_item_twice_in_a_batch_counts_once(data):
