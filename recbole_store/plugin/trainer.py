@@ -299,6 +299,7 @@ class TIGERTrainer(SemanticIdTrainer):
     """Draws the targets of each epoch, where ``targets_per_user`` bounds them."""
 
     _drawn_for = -1  # the epoch that the data set's targets were drawn for
+    _rows = None  # the training split's data set
 
     def go_on(self, train_data, valid_data, **kwargs):
         self._rows = train_data.dataset
@@ -309,6 +310,8 @@ class TIGERTrainer(SemanticIdTrainer):
         super()._begin_recommender(train_data)
 
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
+        if self._rows is None:
+            self._rows = train_data.dataset
         if self._drawn_for != epoch_idx:
             self._rows.draw_targets()
             self._drawn_for = epoch_idx

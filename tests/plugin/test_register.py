@@ -18,7 +18,7 @@ from recbole.utils import get_model, get_trainer
 from recbole.utils.argument_list import dataset_arguments
 
 import recbole_store
-from recbole_store.experiments.run.build import build
+from recbole_store.experiments.run.build import CheckedConfig, build
 from recbole_store.experiments.run.run import run_model
 from recbole_store.generator.windows import window_rows
 from recbole_store.plugin.datasets import STOREDataset
@@ -118,10 +118,16 @@ def test_cached_datasets_are_compared_by_our_keys_too():
 
 
 def test_a_saved_dataset_with_another_item_text_is_not_reused(shuffled):
-    more = {"save_dataset": True, "checkpoint_dir": "saved"}
-    _, first = load("STORE", shuffled[0], item_text={"title": "{}"}, **more)
-    _, again = load("STORE", shuffled[0], item_text={"title": "{}"}, **more)
-    _, other = load("STORE", shuffled[0], item_text={"title": "A {}"}, **more)
+    """By RecBole's own route: our commands refuse what it has saved, as that is a pickle."""
+
+    def by_recbole(title: str):
+        settings = resolve("STORE", "shuffled", [], {"data_path": str(shuffled[0])})
+        columns = {"inter": ["user_id", "item_id", "timestamp"]}
+        more = {"load_col": columns, "gpu_id": "", "codebook_size": 4, "save_dataset": True}
+        settings |= {**more, "item_text": {"title": title}, "checkpoint_dir": "saved"}
+        return create_dataset(CheckedConfig("STORE", "shuffled", config_dict=settings))
+
+    first, again, other = by_recbole("{}"), by_recbole("{}"), by_recbole("A {}")
     assert again.item_texts == first.item_texts
     assert other.item_texts[1] == ["A " + first.item_texts[1][0]]
 
