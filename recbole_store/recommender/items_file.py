@@ -31,6 +31,9 @@ def write_items(
     Args:
         semantic_ids: int64 [N + 1, L], padding first; None for a model without.
         points: fp32 [N + 1, P]; None likewise.
+
+    Raises:
+        ModelFolderError: it cannot be written.
     """
     rows = pd.DataFrame({"item_id": [_whole(raw) for raw in catalogue.raw_ids[1:]]})
     for number, values in enumerate(catalogue.columns.values()):
@@ -48,12 +51,16 @@ def write_items(
         f"[{', '.join(part.columns)}]::{kind} AS {name}" for kind, (name, part) in listed.items()
     ]
     chosen = ["item_id", *arrays, "training_count", "is_new", *texts]
-    with database() as connection:
-        connection.register("rows", pd.concat([rows, codes, coordinates], axis=1))
-        connection.execute(
-            f"COPY (SELECT {', '.join(chosen)} FROM rows) TO '{_path(path)}' "
-            "(FORMAT parquet, COMPRESSION zstd)"
-        )
+    try:
+        with database() as connection:
+            connection.register("rows", pd.concat([rows, codes, coordinates], axis=1))
+            connection.execute(
+                f"COPY (SELECT {', '.join(chosen)} FROM rows) TO '{_path(path)}' "
+                "(FORMAT parquet, COMPRESSION zstd)"
+            )
+    except duckdb.Error as error:
+        said = " ".join(str(error).split())[:200]
+        raise ModelFolderError(f"{path} cannot be written: {said}.") from error
 
 
 def read_items(

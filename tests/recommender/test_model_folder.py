@@ -201,3 +201,18 @@ def test_bf16_rounds_scores(folder):
     assert 0 < difference.max() < 0.3 and difference.median() < 0.05
     with pytest.raises(RequestError, match="must be one of fp32, bf16, auto"):
         load(folder, precision="fp8")
+
+
+def test_a_run_whose_model_cannot_be_written_keeps_its_result(
+    tiny_settings, planted, tmp_path, capsys
+):
+    settings = {**plugin_defaults("Neighbours", "planted", planted)}
+    keys = ("data_path", "load_col", "item_text", "MAX_ITEM_LIST_LENGTH", "topk", "gpu_id")
+    settings |= {key: tiny_settings[key] for key in keys}
+    other = tmp_path / "run" / "model"
+    other.mkdir(parents=True)
+    (other / "mine.txt").write_text("mine")
+    with working_in(tmp_path):
+        result = run_model("Neighbours", "planted", settings, tmp_path / "run")
+    assert result["test"] and (tmp_path / "run" / "result.json").is_file()
+    assert "holds other things" in capsys.readouterr().out

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from recbole.utils import get_model, get_trainer, init_seed
 
+from recbole_store.errors import ModelFolderError
 from recbole_store.experiments.results.results_folder import replace_file
 from recbole_store.experiments.run.build import build, split
 from recbole_store.experiments.run.continuation import Continuation, clear
@@ -204,7 +205,10 @@ def _run(
     if hasattr(model, "report"):
         result["store"] = model.report()
     if model_name in RECOMMENDERS:
-        write_model(run_dir / "model", model, train_data._dataset, config, result)
+        try:
+            write_model(run_dir / "model", model, train_data._dataset, config, result)
+        except ModelFolderError as error:  # what was measured is not lost with it
+            log.error("The run has no model/: %s", error)
     text = json.dumps(result, indent=1, default=as_json) + "\n"
     replace_file(run_dir / RESULT, text.encode())
     continuation.clear()
