@@ -27,6 +27,7 @@ from recbole_store.plugin.checkpoints import load_weights, save_weights
 from recbole_store.plugin.loaders import Rest
 from recbole_store.plugin.progress import Progress, set_random_state
 from recbole_store.plugin.trainer import PluginTrainer, SemanticIdTrainer
+from recbole_store.tokenizer.tensor_file import read
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ class Continuation:
         if state["best_file"] is not None:
             self._best_file = self.run_dir / state["best_file"]
             try:
-                run_state.read(self._best_file)
+                read(self._best_file)
             except DamagedState as error:
                 log.info("%s The run begins anew.", error)
                 self._best_file = None

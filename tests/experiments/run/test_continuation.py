@@ -16,8 +16,9 @@ from planted_store import store_settings
 
 from recbole_store.errors import Diverged, RunError, SettingsError
 from recbole_store.experiments.run.run import run_model
-from recbole_store.plugin import run_state
+from recbole_store.plugin import checkpoints, run_state
 from recbole_store.plugin.progress import Progress
+from recbole_store.tokenizer import tensor_file
 
 
 @pytest.fixture(autouse=True)
@@ -298,7 +299,7 @@ def test_a_model_of_a_special_trainer_begins_anew(few, tmp_path):
 def test_a_full_disk_is_one_sentence_and_costs_no_training(few, tmp_path, monkeypatch):
     settings = plain_settings(few, epochs=3, train_batch_size=256, checkpoint_minutes=None)
     whole = run_model("SASRec", "planted", settings, tmp_path / "whole")
-    written, write = [], run_state.write
+    written, write = [], tensor_file.write
 
     def fills_up(path, state):
         written.append(path)
@@ -307,7 +308,8 @@ def test_a_full_disk_is_one_sentence_and_costs_no_training(few, tmp_path, monkey
         write(path, state)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_state, "write", fills_up)
+        for module in (run_state, checkpoints):
+            patch.setattr(module, "write", fills_up)
         with pytest.raises(RunError, match="No space left on device.*--resume"):
             run_model("SASRec", "planted", settings, tmp_path / "cut")
     assert not (tmp_path / "cut" / "result.json").exists()
