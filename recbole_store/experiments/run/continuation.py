@@ -137,11 +137,14 @@ class Continuation:
         elif self.is_kept:
             self._keep(self._epoch + 1, 0, is_over=True)
 
-    def clear(self) -> None:
-        """Leave of the training what a finished run has: RecBole's checkpoint and the weights."""
-        if self._best_file is not None and self._best_file.is_file():
-            self._best_file.replace(self.run_dir / BEST)
-        clear(self.run_dir)
+    def keep_best(self) -> None:
+        """Keep the best epoch's weights under the name that a finished run has them by."""
+        if self._best_file is not None:
+            (self.run_dir / BEST).unlink(missing_ok=True)
+            try:
+                os.link(self._best_file, self.run_dir / BEST)
+            except OSError:  # a file system without links
+                shutil.copyfile(self._best_file, self.run_dir / BEST)
 
     # Around the trainer's methods
 

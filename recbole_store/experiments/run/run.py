@@ -206,8 +206,9 @@ def _run(
     if model_name in RECOMMENDERS:
         write_model(run_dir / "model", model, train_data._dataset, config, result)
     text = json.dumps(result, indent=1, default=as_json) + "\n"
+    continuation.keep_best()
     replace_file(run_dir / RESULT, text.encode())
-    continuation.clear()
+    clear(run_dir)  # what a run would go on from that is over now
     return result
 
 

@@ -99,6 +99,7 @@ def of_model(model: str, planted, tiny_llm) -> dict:
         code_dropout=0.1,
         hidden_dropout=0.1,
         align_weight=0.5,
+        item_vector_size=16,
         item_head_weight=1.0,
         item_head_share=0.5,
         warmup_steps=10,
