@@ -226,10 +226,13 @@ def survive(runs: ForkedRuns, words: list[str], n_kills: int, seed: int) -> tupl
             is_begun = (run_dir / "run.json").is_file()
             asked = [f"--resume={run_dir}", "--no_table"] if is_begun else begin(run_dir.name)
             moment = rng.uniform(0.1, seconds) if kills < n_kills else None
+            started = time.monotonic()
             status = runs.run(asked, moment, RECBOLE_STORE_CACHE=cache)
             assert status in (0, -9), runs.said[-3000:]
             if status == -9:
                 kills, of_this_run = kills + 1, of_this_run + 1
+            elif moment is not None:  # it came too late
+                seconds = min(seconds, time.monotonic() - started)
         result = json.loads((run_dir / "result.json").read_text())
         survived += of_this_run if figures(result) == expected else 0
     return kills, survived
