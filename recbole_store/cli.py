@@ -6,6 +6,7 @@ imported when it is asked for, so that ``--help`` and ``prepare`` answer at once
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import SUPPRESS, RawDescriptionHelpFormatter
 from importlib import import_module
@@ -165,6 +166,11 @@ def main(argv: list[str] | None = None) -> int:
     pairs = typed_properties(unknown, p.error)
     if arguments.seeds is not None and arguments.seeds < 1:
         p.error(f"--seeds={arguments.seeds}, but must be at least 1")
+    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+        p.error(
+            f"torchrun has started {os.environ['WORLD_SIZE']} processes, and each would train the "
+            "whole model: start one, without torchrun"
+        )
     if arguments.resume and (asked := asked_anew(arguments, pairs)):
         p.error(f"--resume={arguments.resume} goes on as the run was begun: leave out {asked[0]}")
 

@@ -103,7 +103,8 @@ RUNS = {
     "half a variant": ("--model=Pop:", "`Pop:`"),
     "unknown dataset": ("--dataset=god", "`god`", "`good`"),
     "a dataset twice": ("--dataset=good,good", "good,good"),
-    "a dataset's path": ("--dataset=../data/good", "../data/good"),
+    "a dataset's path": ("--dataset=../data/good", "../data/good", "--data_path"),
+    "the folder above": ("--dataset=..", "`..`", "--data_path"),
     "no seed": ("--seeds=0", "--seeds=0"),
     "seeds that are no number": ("--seeds=two", "--seeds"),
     "unknown key": ("--epoch=1", "`epoch`", "`epochs`"),
@@ -330,6 +331,12 @@ def test_bad_trials_are_one_sentence(case, data_path, capsys):
 
 def test_there_are_enough_of_them():
     assert len(RUNS) + len(RESUMED) + len(TRIALS) >= 130
+
+
+def test_torchrun_would_train_everything_once_a_process(data_path, capsys, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    words = ["--model=Pop", "--dataset=good", f"--data_path={data_path}"]
+    assert "torchrun has started 2 processes" in error_of(run_recbole_store.main, words, capsys)
 
 
 # What is found out about the machine, before stage 1

@@ -106,7 +106,13 @@ def resolve_all(request: Request) -> dict[Run, dict]:
     profile = profile_file(request.profile) if request.profile else None
     resolved = {
         (dataset, model, variant_name(model, variant)): resolve(
-            model, dataset, request.files, request.typed, request.models, profile, variant
+            model,
+            dataset,
+            request.files,
+            request.typed,
+            request.models,
+            profile,
+            "" if request.begun else variant,  # its settings are in the folder
         )
         for dataset in request.datasets
         for model, variant in request.labels

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from recbole_store.errors import DamagedState
-from recbole_store.plugin import run_state
+from recbole_store.tokenizer.tensor_file import read, write
 
 ALLOWED = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # what torch >= 2.6 wants to hear before it unpickles
 _written: set[Path] = set()  # RecBole's checkpoints of this process
@@ -47,8 +47,7 @@ def load_checkpoint(checkpoint: str | Path, device, is_named: bool) -> dict:
     """
     if not is_named and Path(checkpoint).resolve() not in _written:
         return torch.load(checkpoint, map_location=device, weights_only=True)
-    with unpickling():
-        return torch.load(checkpoint, map_location=device)
+    return torch.load(checkpoint, map_location=device, weights_only=False)
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
@@ -57,7 +56,7 @@ def save_weights(path: Path, model: nn.Module) -> None:
     Raises:
         TypeError: the model holds other things than tensors and plain values.
     """
-    run_state.write(path, {"weights": model.state_dict(), "other": _other_parameter(model)})
+    write(path, {"weights": model.state_dict(), "other": _other_parameter(model)})
 
 
 def load_weights(path: Path, model: nn.Module) -> None:
@@ -66,7 +65,7 @@ def load_weights(path: Path, model: nn.Module) -> None:
     Raises:
         DamagedState: the file is damaged, or its weights are another model's.
     """
-    found = run_state.read(path)
+    found = read(path)
     device = next(model.parameters()).device
     try:
         model.load_state_dict(found["weights"])

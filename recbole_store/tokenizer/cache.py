@@ -1,20 +1,35 @@
-"""Where a tokenizer stage's result is kept, and all that it depends on."""
+"""Where a tokenizer stage's result is kept, and all that it depends on.
+
+An entry is made by one process, and others that want the same wait for it. One that is damaged is
+thrown away and made again.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
+from recbole_store.data.file_lock import hold
+from recbole_store.errors import DamagedState
 from recbole_store.llm.text_encoder import TextEncoder, weights_digest
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
 from recbole_store.tokenizer.quantizers.base import DENSE_TOKENS, TEXT_EMBEDDING, TOWER_VECTOR
 from recbole_store.tokenizer.quantizers.registry import QUANTIZERS
+from recbole_store.tokenizer.tensor_file import read
 from recbole_store.tokenizer.text_tower import Windows
+
+log = logging.getLogger(__name__)
 
 # Raised whenever the tokenizer stage comes to give other codes, or to keep other things, for the
 # same settings.
 TOKENIZER_VERSION = 7
+
+WAIT_S = 0.5  # between two looks at a lock
 
 # Settings that the palette's result depends on, and so its cache.
 TOKENIZER_KEYS = (
@@ -117,3 +132,40 @@ def fingerprint(
         content |= {"texts": tokenizer.fields, "weights": encoder.digest()}
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read_cached(cached: Path) -> dict | None:
+    """An entry of the cache; None where there is none, or none that is whole."""
+    if not cached.is_file():
+        return None
+    try:
+        found = read(cached)
+    except DamagedState as error:
+        log.info("%s It is thrown away, and made again.", error)
+        cached.unlink()
+        return None
+    log.info("Tokenizer: unchanged since an earlier run, taken from %s", cached)
+    return found
+
+
+@contextmanager
+def one_at_a_time(cached: Path) -> Iterator[None]:
+    """Wait until no other process makes this entry of the cache, and let none begin meanwhile."""
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        lock = cached.with_suffix(".lock").open("a+")
+    except OSError:  # nobody can write there, so nobody is to be waited for
+        yield
+        return
+    with lock:
+        is_told = False
+        while True:
+            try:
+                hold(lock.fileno())
+                break
+            except OSError:
+                if not is_told:
+                    log.info("Another process makes this very tokenizer; waiting for it.")
+                is_told = True
+                time.sleep(WAIT_S)
+        yield

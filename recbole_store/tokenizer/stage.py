@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import logging
 import math
@@ -22,7 +21,7 @@ from recbole_store.errors import DisambiguationOverflow, Diverged
 from recbole_store.llm.length_batches import similar_lengths
 from recbole_store.llm.model_files import cache_folder
 from recbole_store.llm.text_encoder import TextEncoder
-from recbole_store.tokenizer.cache import fingerprint
+from recbole_store.tokenizer.cache import fingerprint, one_at_a_time, read_cached
 from recbole_store.tokenizer.co_occurrence import collaborative_factors
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
 from recbole_store.tokenizer.losses import (
@@ -39,6 +38,7 @@ from recbole_store.tokenizer.quantizers.base import (
 )
 from recbole_store.tokenizer.semantic_ids import disambiguate
 from recbole_store.tokenizer.stage_progress import StageProgress, check_loss, check_weights
+from recbole_store.tokenizer.tensor_file import SUFFIX, write
 from recbole_store.tokenizer.text_tower import Windows, tower_loss
 
 log = logging.getLogger(__name__)
@@ -151,9 +151,12 @@ class TokenizerStage:
         self.progress = StageProgress(self._progress, cached.stem)
         if self.progress.found:
             return {**self.progress.found, "cached": False}
-        if cached.is_file():
-            log.info("Tokenizer: unchanged since an earlier run, taken from %s", cached)
-            return {**torch.load(cached, map_location="cpu", weights_only=True), "cached": True}
+        with one_at_a_time(cached):
+            if (stage := read_cached(cached)) is not None:
+                return {**stage, "cached": True}
+            return {**self._make(cached, together, windows, show_progress), "cached": False}
+
+    def _make(self, cached: Path, together, windows: Windows | None, show_progress: bool) -> dict:
         start = time.perf_counter()
         if self.tokenizer.reads == DENSE_TOKENS:
             stage = self._train(together, show_progress)
@@ -163,27 +166,18 @@ class TokenizerStage:
             stage = self._quantize()
         stage["seconds"] = self.progress.spent_before_s + time.perf_counter() - start
         self.progress.finish(stage)
-        self._write(stage, cached)
-        return {**stage, "cached": False}
-
-    def _write(self, stage: dict, cached: Path) -> None:
-        """Into the cache, in one step; a run that keeps the result itself can do without."""
-        part = cached.with_suffix(f".{time.time_ns()}")
         try:
-            cached.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(stage, part)
-            part.rename(cached)
-        except (OSError, RuntimeError) as error:  # torch has its own words for a full disk
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
+            write(cached, stage)
+        except OSError as error:  # a run that keeps the result itself can do without
             if not self.progress.is_kept:
                 raise
             log.info("The tokenizer is in the run's folder alone: %s (%s).", cached.parent, error)
+        return stage
 
     def cache_file(self, name: str, together, windows: Windows | None) -> Path:
         """Where the result is kept: another file for whatever else it depends on."""
         key = fingerprint(self.settings, self.tokenizer, together, self.encoder, windows)
-        return cache_folder() / "tokenizers" / f"{name}-{key}.pt"
+        return cache_folder() / "tokenizers" / f"{name}-{key}{SUFFIX}"
 
     @torch.no_grad()
     def _take_weights(self, stage: dict) -> None:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from planted_store import first_rows, make_model, make_trainer, prepare, store_settings, working_in
@@ -14,9 +21,12 @@ from recbole_store.tokenizer.cache import (
     TEXT_KEYS,
     TOKENIZER_KEYS,
     fingerprint,
+    one_at_a_time,
+    read_cached,
     stage_keys,
 )
 from recbole_store.tokenizer.stage import TokenizerStage
+from recbole_store.tokenizer.tensor_file import write
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +172,54 @@ def test_a_codebook_of_the_usual_size(tiny_llm, planted, tmp_path):
         prepared = prepare(store_settings(tiny_llm, planted, codebook_size=None))
         assert prepared.config["codebook_size"] == 16
         assert make_model(prepared).item_tokenizer.sizes == [16, 16, 16]
+
+
+# --- the cache --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "pickle", "other"])
+def test_a_damaged_entry_is_named_and_made_again(damage, tmp_path, caplog):
+    entry = tmp_path / "planted-0123.safetensors"
+    write(entry, {"codes": torch.arange(100), "seconds": 1.5})
+    content = bytearray(entry.read_bytes())
+    content[-5] ^= 1
+    damaged = {"flipped": bytes(content), "cut": content[:-9], "empty": b"", "other": b"else" * 99}
+    entry.write_bytes(damaged.get(damage) or pickle.dumps({"codes": 1}))
+    with caplog.at_level(logging.INFO):
+        assert read_cached(entry) is None
+    assert "planted-0123.safetensors is damaged" in caplog.text and not entry.exists()
+    assert read_cached(entry) is None, "there is none"
+    write(entry, {"codes": torch.arange(3)})
+    assert read_cached(entry)["codes"].tolist() == [0, 1, 2]
+
+
+MAKES = """
+import sys, time
+from pathlib import Path
+import torch
+from recbole_store.tokenizer import cache, tensor_file
+cache.WAIT_S = 0.05
+entry = Path(sys.argv[1])
+with cache.one_at_a_time(entry):
+    if cache.read_cached(entry) is None:
+        with open("made", "a") as file:
+            file.write("once ")
+        time.sleep(0.5)
+        tensor_file.write(entry, {"codes": torch.arange(3)})
+"""
+
+
+def test_two_processes_that_want_the_same_make_it_once(tmp_path):
+    entry = tmp_path / "new folder" / "planted-0123.safetensors"
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "RECBOLE_STORE_REGISTER": "0"}
+    command = [sys.executable, "-c", MAKES, str(entry)]
+    both = [subprocess.Popen(command, env=environment, cwd=tmp_path) for _ in range(2)]
+    assert [process.wait(120) for process in both] == [0, 0]
+    assert (tmp_path / "made").read_text() == "once "
+
+
+def test_a_cache_that_cannot_be_written_is_waited_for_by_nobody(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with one_at_a_time(tmp_path / "file" / "planted-0123.safetensors"):
+        pass

@@ -35,6 +35,12 @@ def parse_datasets(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names or len(set(names)) < len(names):
         raise SettingsError(f"--dataset={text}: name each dataset once.")
+    for name in names:
+        if name in (".", "..") or set(name) & set("/\\\0"):  # folders of runs and results
+            raise SettingsError(
+                f"--dataset={text}: `{name}` is a path, no name; --data_path names the folder that "
+                "the data set lies in."
+            )
     return names
 
 

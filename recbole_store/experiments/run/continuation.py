@@ -27,6 +27,7 @@ from recbole_store.plugin.checkpoints import load_weights, save_weights
 from recbole_store.plugin.loaders import Rest
 from recbole_store.plugin.progress import Progress, set_random_state
 from recbole_store.plugin.trainer import PluginTrainer, SemanticIdTrainer
+from recbole_store.tokenizer.tensor_file import read
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ class Continuation:
         if state["best_file"] is not None:
             self._best_file = self.run_dir / state["best_file"]
             try:
-                run_state.read(self._best_file)
+                read(self._best_file)
             except DamagedState as error:
                 log.info("%s The run begins anew.", error)
                 self._best_file = None
@@ -136,11 +137,14 @@ class Continuation:
         elif self.is_kept:
             self._keep(self._epoch + 1, 0, is_over=True)
 
-    def clear(self) -> None:
-        """Leave of the training what a finished run has: RecBole's checkpoint and the weights."""
-        if self._best_file is not None and self._best_file.is_file():
-            self._best_file.replace(self.run_dir / BEST)
-        clear(self.run_dir)
+    def keep_best(self) -> None:
+        """Keep the best epoch's weights under the name that a finished run has them by."""
+        if self._best_file is not None:
+            (self.run_dir / BEST).unlink(missing_ok=True)
+            try:
+                os.link(self._best_file, self.run_dir / BEST)
+            except OSError:  # a file system without links
+                shutil.copyfile(self._best_file, self.run_dir / BEST)
 
     # Around the trainer's methods
 

@@ -210,8 +210,9 @@ def _run(
         except ModelFolderError as error:  # what was measured is not lost with it
             log.error("The run has no model/: %s", error)
     text = json.dumps(result, indent=1, default=as_json) + "\n"
+    continuation.keep_best()
     replace_file(run_dir / RESULT, text.encode())
-    continuation.clear()
+    clear(run_dir)  # what a run would go on from that is over now
     return result
 
 

@@ -69,6 +69,8 @@ def opened(folder: Path, is_new: bool = False) -> Iterator[None]:
         try:
             yield
         except InputError:
+            if any((folder / STATES).glob("*/*")):  # refused by what its training has come to
+                raise
             for path in made:
                 shutil.rmtree(path, ignore_errors=True)
                 with suppress(OSError):  # other runs' folders are there
@@ -153,11 +155,12 @@ def bytes_of_run(model) -> int:
 
     Two states and the next one, as many best epochs, RecBole's checkpoint, and ranked lists.
     """
-    held = [*model.parameters(), *model.buffers()]
-    everything = sum(part.nbytes for part in held)
+    everything = sum(part.nbytes for part in [*model.parameters(), *model.buffers()])
+    frozen = sum(part.nbytes for part in model.parameters() if not part.requires_grad)
     trained = sum(part.nbytes for part in model.parameters() if part.requires_grad)
-    state = everything + 2 * trained  # optimizers keep two numbers a weight, at most
-    return 4 * state + 3 * everything + 2**24
+    optimizer = 2 * trained  # two numbers a weight, at most
+    state = everything - frozen + optimizer
+    return 3 * state + 3 * everything + everything + optimizer + 2**24
 
 
 def _size(n_bytes: int) -> str:

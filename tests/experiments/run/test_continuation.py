@@ -16,8 +16,9 @@ from planted_store import store_settings
 
 from recbole_store.errors import Diverged, RunError, SettingsError
 from recbole_store.experiments.run.run import run_model
-from recbole_store.plugin import run_state
+from recbole_store.plugin import checkpoints, run_state
 from recbole_store.plugin.progress import Progress
+from recbole_store.tokenizer import tensor_file
 
 
 @pytest.fixture(autouse=True)
@@ -223,10 +224,13 @@ def survive(runs: ForkedRuns, words: list[str], n_kills: int, seed: int) -> tupl
             is_begun = (run_dir / "run.json").is_file()
             asked = [f"--resume={run_dir}", "--no_table"] if is_begun else begin(run_dir.name)
             moment = rng.uniform(0.1, seconds) if kills < n_kills else None
+            started = time.monotonic()
             status = runs.run(asked, moment, RECBOLE_STORE_CACHE=cache)
             assert status in (0, -9), runs.said[-3000:]
             if status == -9:
                 kills, of_this_run = kills + 1, of_this_run + 1
+            elif moment is not None:  # it came too late
+                seconds = min(seconds, time.monotonic() - started)
         result = json.loads((run_dir / "result.json").read_text())
         survived += of_this_run if figures(result) == expected else 0
     return kills, survived
@@ -297,7 +301,7 @@ def test_a_model_of_a_special_trainer_begins_anew(few, tmp_path):
 def test_a_full_disk_is_one_sentence_and_costs_no_training(few, tmp_path, monkeypatch):
     settings = plain_settings(few, epochs=3, train_batch_size=256, checkpoint_minutes=None)
     whole = run_model("SASRec", "planted", settings, tmp_path / "whole")
-    written, write = [], run_state.write
+    written, write = [], tensor_file.write
 
     def fills_up(path, state):
         written.append(path)
@@ -306,7 +310,8 @@ def test_a_full_disk_is_one_sentence_and_costs_no_training(few, tmp_path, monkey
         write(path, state)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_state, "write", fills_up)
+        for module in (run_state, checkpoints):
+            patch.setattr(module, "write", fills_up)
         with pytest.raises(RunError, match="No space left on device.*--resume"):
             run_model("SASRec", "planted", settings, tmp_path / "cut")
     assert not (tmp_path / "cut" / "result.json").exists()
