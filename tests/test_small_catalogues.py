@@ -63,7 +63,7 @@ def run(model: str, typed: dict[str, str], **changes: str) -> dict:
 
 SMALL_TIGER = {
     "tokenizer": "random",
-    "n_levels": "2",
+    "n_slots": "2",
     "codebook_size": "4",
     "d_model": "16",
     "d_ff": "16",
@@ -87,7 +87,7 @@ def test_twelve_items_are_all_ranked(model, catalogue):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"filter_history": "True"}, {"fusion": "0", "decoding": "exact"}]
+    "changes", [{"filter_history": "True"}, {"item_head_share": "0", "decoding": "exact"}]
 )
 def test_store_ranks_few_items_in_other_ways(catalogue, changes):
     result = run("STORE", catalogue(12), **changes)
@@ -143,7 +143,7 @@ def test_items_with_one_text_are_one_point(catalogue, tiny_llm):
     assert run("STORE", typed)["test"]["recall@10"] == 1.0
 
 
-@pytest.mark.parametrize("tokenizer", ["palette", "rqkmeans", "opq", "rqvae", "tower"])
+@pytest.mark.parametrize("tokenizer", ["palette", "rqkmeans", "rqvae", "tower"])
 def test_cold_items_in_a_small_catalogue(tokenizer, catalogue, tiny_llm):
     """Codebooks and components are of the items that the tokenizer is fitted on."""
     changes = {"cold_items": "0.3", "text_encoder": str(tiny_llm), "rqvae_epochs": "2"}
