@@ -26,16 +26,16 @@ class ItemHead(nn.Module):
         self.query = nn.Linear(hidden_size, width)
         nn.init.normal_(self.query.weight, std=0.02)
 
-    def forward(self, states: Tensor, vectors: Tensor, is_hidden: Tensor) -> Tensor:
-        """Logits of all items [..., n_items], -inf for hidden ones.
+    def forward(self, states: Tensor, vectors: Tensor, is_excluded: Tensor) -> Tensor:
+        """Logits of all items [..., n_items], -inf for excluded ones.
 
         Args:
             states: [..., H].
             vectors: [n_items, D].
-            is_hidden: bool [n_items].
+            is_excluded: bool [n_items].
         """
         logits = self.query(self.norm(states.float())) @ vectors.T
-        return logits.masked_fill(is_hidden, -torch.inf)
+        return logits.masked_fill(is_excluded, -torch.inf)
 
 
 def fuse(beams: Beams, others: Beams, by_item: Tensor, weight: float) -> Beams:

@@ -18,7 +18,7 @@ from recbole_store.experiments.run.build import build
 from recbole_store.experiments.run.fit import fit
 from recbole_store.experiments.run.ranked_lists import ranked_items, ranks_of_targets
 from recbole_store.experiments.run.run import run_model
-from recbole_store.plugin.seen_items import SeenItems, hidden_pairs, history_pairs
+from recbole_store.plugin.seen_items import SeenItems, excluded_pairs, history_pairs
 from recbole_store.settings.resolve import resolve
 
 N_ITEMS = 30
@@ -55,7 +55,7 @@ def run(model: str, data_path, folder, **typed) -> tuple[dict, dict]:
 
 @pytest.mark.parametrize("model", ["SASRec", "Pop"])
 @pytest.mark.parametrize("split", [-2, -1])
-def test_all_that_a_user_had_is_hidden_but_the_target(repeating, model, split):
+def test_all_that_a_user_had_is_excluded_but_the_target(repeating, model, split):
     data_path, histories = repeating
     config, dataset = build(model, "repeating", settings(model, data_path, filter_history=True))
     loader = data_preparation(config, dataset)[split]
@@ -70,7 +70,7 @@ def test_all_that_a_user_had_is_hidden_but_the_target(repeating, model, split):
         assert (hidden.get(user, set()), targets[user]) == (before, items[split])
 
 
-def test_what_stands_before_a_target_in_its_own_split_is_hidden(repeating):
+def test_what_stands_before_a_target_in_its_own_split_is_excluded(repeating):
     data_path, histories = repeating
     typed = {"filter_history": True, "eval_args": "{split: {RS: [0.4, 0.3, 0.3]}}"}
     config, dataset = build("SASRec", "repeating", settings("SASRec", data_path, **typed))
@@ -190,15 +190,15 @@ def test_beams_are_refilled_with_unseen_items(prepared, decoding):
     batch = first_rows(prepared.test, 40)
     data = prepared.test.dataset
     seen = history_pairs(data, batch, range(40))
-    hidden = hidden_pairs(data, 40, torch.arange(40), batch["item_id"], seen)
+    excluded = excluded_pairs(data, 40, torch.arange(40), batch["item_id"], seen)
     every = model.recommend(batch)  # all 60 items, the likeliest first
-    found = model.recommend(batch, hidden)
-    is_hidden = torch.zeros(40, model.n_items, dtype=torch.bool)
-    is_hidden[hidden] = True
+    found = model.recommend(batch, excluded)
+    is_excluded = torch.zeros(40, model.n_items, dtype=torch.bool)
+    is_excluded[excluded] = True
     for row, (before, after) in enumerate(
         zip(every.item_ids.tolist(), found.item_ids[:, :10].tolist(), strict=True)
     ):
-        expected = [item for item in before if not is_hidden[row, item]]
+        expected = [item for item in before if not is_excluded[row, item]]
         n = min(10, len(every.item_ids[row]))
         if decoding == "exact":
             expected = expected[: len(after)]
@@ -207,7 +207,7 @@ def test_beams_are_refilled_with_unseen_items(prepared, decoding):
             assert after == expected[:n]
 
 
-def test_free_decoding_drops_what_is_hidden(prepared):
+def test_free_decoding_drops_what_is_excluded(prepared):
     model = make_model(prepared, decoding="free", num_beams=16**3)
     batch = first_rows(prepared.test, 20)
     plain = model.recommend(batch)

@@ -1,0 +1,44 @@
+"""Vectors of items -> a fitted quantizer, with the codes and points of all items."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from recbole_store.errors import Diverged
+from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
+from recbole_store.tokenizer.stage_progress import StageProgress
+
+
+def fit_quantizer(
+    tokenizer: ItemTokenizer, vectors: Tensor, seed: int, progress: StageProgress
+) -> dict:
+    """Fit a copy of the tokenizer's quantizer; cold items are read, but nothing is fitted to them.
+
+    Args:
+        vectors: what the quantizer reads of items 1 to N, on the CPU, [N, ...].
+
+    Returns:
+        ``codes`` int64 [N, L - 1], ``points`` fp32 [N, P], the quantizer's buffers under the
+        tokenizer's name, and its ``report``.
+
+    Raises:
+        Diverged: a vector is no number.
+    """
+    if not torch.isfinite(vectors).all():  # weights may be numbers whose products are none
+        raise Diverged(
+            "The tokenizer's training diverged: what it makes of texts is no number after its "
+            "last epoch; lower `tokenizer_learning_rate`."
+        )
+    fitted = copy.deepcopy(tokenizer.quantizer).cpu()
+    known = tokenizer.is_known()[1:].cpu()
+    fitted.progress = progress
+    codes = fitted.fit(vectors[known], seed)
+    return {
+        "codes": codes if known.all() else fitted.assign(vectors),
+        "points": fitted.points(vectors),
+        tokenizer.name: list(fitted.buffers()),
+        "report": fitted.report(),
+    }
