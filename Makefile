@@ -28,7 +28,8 @@ ONCE := SASRec:tuned GRU4Rec:tuned BERT4Rec:tuned TIGER:small TIGER:small_random
 BEAUTY := STORE:text STORE:short_histories STORE:short_histories_without_item_dropout \
 	STORE:short_histories_random_start SASRecAll:collaborative_start \
 	SASRecAll:without_training_filter SASRecAll TIGER:short_histories \
-	Neighbours Neighbours:text Neighbours:together TextTower:with_company
+	Neighbours Neighbours:text Neighbours:together SASRecAll:with_scores \
+	TextTower TextTower:words TextTower:with_company
 # Models on Beauty without some of its items, each seed another draw of them.
 COLD := STORE:short_histories_cold SASRecAll:cold
 # What Beauty's settings do on other data.
