@@ -144,7 +144,7 @@ def read_cached(cached: Path) -> dict | None:
         log.info("%s It is thrown away, and made again.", error)
         cached.unlink()
         return None
-    log.info("Tokenizer: unchanged since an earlier run, taken from %s", cached)
+    log.info("Taken from %s, unchanged since an earlier run", cached)
     return found
 
 
@@ -165,7 +165,7 @@ def one_at_a_time(cached: Path) -> Iterator[None]:
                 break
             except OSError:
                 if not is_told:
-                    log.info("Another process makes this very tokenizer; waiting for it.")
+                    log.info("Another process makes the very same; waiting for it.")
                 is_told = True
                 time.sleep(WAIT_S)
         yield

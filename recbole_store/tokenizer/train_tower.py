@@ -14,6 +14,7 @@ from tqdm import tqdm
 from recbole_store.llm.length_batches import similar_lengths
 from recbole_store.tokenizer.fit_quantizer import fit_quantizer
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
+from recbole_store.tokenizer.mean_states import mean_states
 from recbole_store.tokenizer.quantizers.base import code_means
 from recbole_store.tokenizer.stage_progress import StageProgress, check_loss, check_weights
 from recbole_store.tokenizer.text_tower import Windows, tower_loss
@@ -39,7 +40,8 @@ def train_tower(
         see :meth:`recbole_store.tokenizer.stage.TokenizerStage.run`.
     """
     known = tokenizer.is_known()
-    states = tokenizer.mean_states(tokenizer.texts[1:])
+    reads = (tokenizer.llm_name, tokenizer.texts[1:], tokenizer.max_text_tokens, tokenizer.device)
+    states = mean_states(*reads).to(tokenizer.device)
     tokenizer.whitening.fit(states[known[1:]])
     features = F.pad(tokenizer.whitening(states), (0, 0, 1, 0))
     torch.manual_seed(settings["seed"])
