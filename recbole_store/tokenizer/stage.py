@@ -17,9 +17,10 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
-from recbole_store.errors import DisambiguationOverflow, Diverged
+from recbole_store.data.writable import check_can_write
+from recbole_store.errors import BackboneError, DisambiguationOverflow
 from recbole_store.llm.length_batches import similar_lengths
-from recbole_store.llm.model_files import cache_folder
+from recbole_store.llm.model_files import CACHE_VARIABLE, cache_folder
 from recbole_store.llm.text_encoder import TextEncoder
 from recbole_store.tokenizer.cache import fingerprint, one_at_a_time, read_cached
 from recbole_store.tokenizer.co_occurrence import collaborative_factors
@@ -37,7 +38,12 @@ from recbole_store.tokenizer.quantizers.base import (
     code_means,
 )
 from recbole_store.tokenizer.semantic_ids import disambiguate
-from recbole_store.tokenizer.stage_progress import StageProgress, check_loss, check_weights
+from recbole_store.tokenizer.stage_progress import (
+    StageProgress,
+    check_loss,
+    check_vectors,
+    check_weights,
+)
 from recbole_store.tokenizer.tensor_file import SUFFIX, write
 from recbole_store.tokenizer.text_tower import Windows, tower_loss
 
@@ -106,6 +112,8 @@ class TokenizerStage:
 
         Raises:
             DisambiguationOverflow: too many items share their codes.
+            SettingsError: it has to be made, and the cache cannot be written.
+            Diverged: its training came to no numbers.
         """
         tokenizer = self.tokenizer
         if tokenizer.reads != NOTHING:
@@ -154,7 +162,15 @@ class TokenizerStage:
         with one_at_a_time(cached):
             if (stage := read_cached(cached)) is not None:
                 return {**stage, "cached": True}
+            self._check_room(cached.parent)
             return {**self._make(cached, together, windows, show_progress), "cached": False}
+
+    def _check_room(self, folder: Path) -> None:
+        """What is made will have to be kept; what is there already is read from anywhere."""
+        kept = [weight for _, weight in self.tokenizer.trainable()]
+        kept += [*self.tokenizer.buffers(), *self.tokenizer.quantizer.buffers()]
+        remedy = f"name another folder in ${CACHE_VARIABLE}"
+        check_can_write(folder, remedy, sum(part.nbytes for part in kept))
 
     def _make(self, cached: Path, together, windows: Windows | None, show_progress: bool) -> dict:
         start = time.perf_counter()
@@ -223,17 +239,17 @@ class TokenizerStage:
         vectors = torch.empty(len(texts), 0)
         if self.encoder is not None:
             vectors = self.encoder(texts, self.tokenizer.max_text_tokens)
+        if not torch.isfinite(vectors).all():
+            raise BackboneError(
+                f"The text encoder `{self.tokenizer.encoder_name}` makes vectors of the texts that "
+                "are no numbers: set `text_encoder` to another."
+            )
         return self._fit_quantizer(vectors)
 
     def _fit_quantizer(self, vectors: Tensor) -> dict:
         """Quantizer, codes and points of all items; cold ones are read, but nothing is fitted to
         them.
         """
-        if not torch.isfinite(vectors).all():  # weights may be numbers whose products are none
-            raise Diverged(
-                "The tokenizer's training diverged: what it makes of texts is no number after its "
-                "last epoch; lower `tokenizer_learning_rate`."
-            )
         fitted = copy.deepcopy(self.tokenizer.quantizer).cpu()
         known = self.tokenizer.is_known()[1:].cpu()
         fitted.progress = self.progress
@@ -298,7 +314,7 @@ class TokenizerStage:
                     bar.update()
                     if self.progress.is_due and at.start < len(items):
                         self.progress.keep(at.state(), trained, optimizer)
-                check_weights(trained, at.epoch)
+                check_weights(trained, at.epoch, steps)
                 total, at.reconstruction, contrastive = (s / steps for s in at.sums)
                 log.info(
                     "tokenizer epoch %d   loss %.4f   reconstruction %.4f   contrastive %.4f",
@@ -312,6 +328,7 @@ class TokenizerStage:
         optimizer.zero_grad()  # else stage 2 would clip by what stage 1 left behind
         kept = {name: weight.detach().clone() for name, weight in trained.items()}
         dense = tokenizer.quantizer_inputs(tokenizer.texts[1:]).cpu()
+        check_vectors(dense, n_epochs - 1, steps)
         tokenizer.slots.requires_grad_(False)
         backbone.use_stage(before)
         found = self._fit_quantizer(dense)
@@ -378,7 +395,7 @@ class TokenizerStage:
                     bar.update()
                     if self.progress.is_due and at["batches"]:
                         self.progress.keep(at, trained, optimizer)
-                check_weights(trained, at["epoch"])
+                check_weights(trained, at["epoch"], n_batches)
                 at["total"] /= int(n_targets.sum())
                 log.info(
                     "tokenizer epoch %d   loss %.4f   (chance %.4f)",
@@ -392,6 +409,7 @@ class TokenizerStage:
         tower.eval().requires_grad_(False)
         with torch.no_grad():
             vectors = tower.items(features[1:])
+        check_vectors(vectors, n_epochs - 1, n_batches)
         found = self._fit_quantizer(vectors.cpu())
         found["points"] = features[1:].cpu()
         # How a level's codes begin as inputs of the LLM: as the words of their items.
