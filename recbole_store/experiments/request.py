@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from recbole_store.data.writable import check_can_write
 from recbole_store.errors import InputError, RunError, SettingsError
 from recbole_store.experiments.comparison import runner
 from recbole_store.experiments.comparison.plan import new_run_dir, plan
@@ -26,7 +27,6 @@ from recbole_store.experiments.run.run import run_model
 from recbole_store.experiments.run.run_folder import (
     RESULT,
     SETTINGS,
-    check_can_write,
     difference,
     read_identity,
 )

@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from recbole_store.data.file_lock import hold
@@ -142,7 +142,8 @@ def read_cached(cached: Path) -> dict | None:
         found = read(cached)
     except DamagedState as error:
         log.info("%s It is thrown away, and made again.", error)
-        cached.unlink()
+        with suppress(OSError):  # nobody can write there, which is told before it is made
+            cached.unlink()
         return None
     log.info("Taken from %s, unchanged since an earlier run", cached)
     return found

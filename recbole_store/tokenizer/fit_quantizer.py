@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import copy
 
-import torch
 from torch import Tensor
 
-from recbole_store.errors import Diverged
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
 from recbole_store.tokenizer.stage_progress import StageProgress
 
@@ -23,15 +21,7 @@ def fit_quantizer(
     Returns:
         ``codes`` int64 [N, L - 1], ``points`` fp32 [N, P], the quantizer's buffers under the
         tokenizer's name, and its ``report``.
-
-    Raises:
-        Diverged: a vector is no number.
     """
-    if not torch.isfinite(vectors).all():  # weights may be numbers whose products are none
-        raise Diverged(
-            "The tokenizer's training diverged: what it makes of texts is no number after its "
-            "last epoch; lower `tokenizer_learning_rate`."
-        )
     fitted = copy.deepcopy(tokenizer.quantizer).cpu()
     known = tokenizer.is_known()[1:].cpu()
     fitted.progress = progress

@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from recbole_store.errors import DisambiguationOverflow
-from recbole_store.llm.model_files import cache_folder
+from recbole_store.data.writable import check_can_write
+from recbole_store.errors import BackboneError, DisambiguationOverflow
+from recbole_store.llm.model_files import CACHE_VARIABLE, cache_folder
 from recbole_store.llm.text_encoder import TextEncoder
 from recbole_store.tokenizer.cache import fingerprint, one_at_a_time, read_cached
 from recbole_store.tokenizer.fit_quantizer import fit_quantizer
@@ -95,6 +96,8 @@ class TokenizerStage:
 
         Raises:
             DisambiguationOverflow: too many items share their codes.
+            SettingsError: it has to be made, and the cache cannot be written.
+            Diverged: its training came to no numbers.
         """
         tokenizer = self.tokenizer
         if tokenizer.reads != NOTHING:
@@ -143,7 +146,15 @@ class TokenizerStage:
         with one_at_a_time(cached):
             if (stage := read_cached(cached)) is not None:
                 return {**stage, "cached": True}
+            self._check_room(cached.parent)
             return {**self._make(cached, together, windows, show_progress), "cached": False}
+
+    def _check_room(self, folder: Path) -> None:
+        """What is made will have to be kept; what is there already is read from anywhere."""
+        kept = [weight for _, weight in self.tokenizer.trainable()]
+        kept += [*self.tokenizer.buffers(), *self.tokenizer.quantizer.buffers()]
+        remedy = f"name another folder in ${CACHE_VARIABLE}"
+        check_can_write(folder, remedy, sum(part.nbytes for part in kept))
 
     def _make(self, cached: Path, together, windows: Windows | None, show_progress: bool) -> dict:
         start = time.perf_counter()
@@ -205,6 +216,11 @@ class TokenizerStage:
         vectors = torch.empty(len(texts), 0)
         if self.encoder is not None:
             vectors = self.encoder(texts, self.tokenizer.max_text_tokens)
+        if not torch.isfinite(vectors).all():
+            raise BackboneError(
+                f"The text encoder `{self.tokenizer.encoder_name}` makes vectors of the texts that "
+                "are no numbers: set `text_encoder` to another."
+            )
         return fit_quantizer(self.tokenizer, vectors, self.settings["seed"], self.progress)
 
 

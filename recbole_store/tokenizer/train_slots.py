@@ -20,7 +20,12 @@ from recbole_store.tokenizer.losses import (
     tokenizer_losses,
 )
 from recbole_store.tokenizer.quantizers.base import code_means
-from recbole_store.tokenizer.stage_progress import StageProgress, check_loss, check_weights
+from recbole_store.tokenizer.stage_progress import (
+    StageProgress,
+    check_loss,
+    check_vectors,
+    check_weights,
+)
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +98,7 @@ def train_slots(
                 bar.update()
                 if progress.is_due and at.start < len(items):
                     progress.keep(at.state(), trained, optimizer)
-            check_weights(trained, at.epoch)
+            check_weights(trained, at.epoch, steps)
             total, at.reconstruction, contrastive = (s / steps for s in at.sums)
             log.info(
                 "tokenizer epoch %d   loss %.4f   reconstruction %.4f   contrastive %.4f",
@@ -107,6 +112,7 @@ def train_slots(
     optimizer.zero_grad()  # else stage 2 would clip by what stage 1 left behind
     kept = {name: weight.detach().clone() for name, weight in trained.items()}
     dense = tokenizer.quantizer_inputs(tokenizer.texts[1:]).cpu()
+    check_vectors(dense, n_epochs - 1, steps)
     tokenizer.slots.requires_grad_(False)
     backbone.use_stage(before)
     found = fit_quantizer(tokenizer, dense, settings["seed"], progress)

@@ -16,7 +16,12 @@ from recbole_store.tokenizer.fit_quantizer import fit_quantizer
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
 from recbole_store.tokenizer.mean_states import mean_states
 from recbole_store.tokenizer.quantizers.base import code_means
-from recbole_store.tokenizer.stage_progress import StageProgress, check_loss, check_weights
+from recbole_store.tokenizer.stage_progress import (
+    StageProgress,
+    check_loss,
+    check_vectors,
+    check_weights,
+)
 from recbole_store.tokenizer.text_tower import Windows, tower_loss
 
 log = logging.getLogger(__name__)
@@ -88,7 +93,7 @@ def train_tower(
                 bar.update()
                 if progress.is_due and at["batches"]:
                     progress.keep(at, trained, optimizer)
-            check_weights(trained, at["epoch"])
+            check_weights(trained, at["epoch"], n_batches)
             at["total"] /= int(n_targets.sum())
             log.info(
                 "tokenizer epoch %d   loss %.4f   (chance %.4f)",
@@ -102,6 +107,7 @@ def train_tower(
     tower.eval().requires_grad_(False)
     with torch.no_grad():
         vectors = tower.items(features[1:])
+    check_vectors(vectors, n_epochs - 1, n_batches)
     found = fit_quantizer(tokenizer, vectors.cpu(), settings["seed"], progress)
     found["points"] = features[1:].cpu()
     # How a level's codes begin as inputs of the LLM: as the words of their items.

@@ -14,6 +14,7 @@ from recbole.data import data_preparation
 from recbole.data.dataloader import FullSortEvalDataLoader
 
 from recbole_store.errors import NoCodesError, SettingsError
+from recbole_store.experiments.run import run
 from recbole_store.experiments.run.build import build
 from recbole_store.experiments.run.evaluate_cold import NearestNeighbours
 from recbole_store.experiments.run.run import run_model
@@ -21,6 +22,7 @@ from recbole_store.model.alignment import Alignment
 from recbole_store.plugin.cold_items import histories_without_cold
 from recbole_store.settings.resolve import resolve
 from recbole_store.tokenizer.quantizers.palette import Palette
+from recbole_store.tokenizer.tensor_file import read
 
 N_ITEMS = 40
 
@@ -299,6 +301,37 @@ def test_id_models_run_under_the_same_rules(planted, tmp_path):
         by_bias = ["warm/after/bias", "cold/full/bias"] if model == "SASRecAll" else []
         assert list(cold["metrics"]) == [*SLICES, *by_bias]
         assert cold["metrics"]["cold/only"]["recall@10"] == 1.0  # six items
+
+
+def test_the_best_epoch_is_tested_where_no_user_has_a_known_target(
+    write_dataset, tmp_path, monkeypatch
+):
+    """All end with the one item that is cold: the first to be ranked are validation's rows."""
+    rows = [
+        (f"u{user}", item, step)
+        for user in range(20)
+        for step, item in enumerate([*(f"i{(user + step) % 7}" for step in range(5)), "last"])
+    ]
+    data_path = write_dataset("some", rows)
+    train = run.fit
+    tested = []
+
+    def fit(continuation, *args):
+        found = train(continuation, *args)
+        with torch.no_grad():  # as epochs behind the best one may leave them
+            continuation.trainer.model.item_embedding.weight.zero_()
+        return found
+
+    monkeypatch.setattr(run, "fit", fit)
+    test = run.test_model
+    monkeypatch.setattr(run, "test_model", lambda *a, **k: tested.append(a[0]) or test(*a, **k))
+    typed = {"data_path": str(data_path), "gpu_id": "", "cold_items": "0.9", "epochs": "2"}
+    settings = {**resolve("SASRecAll", "some", [], typed), "show_progress": False}
+    cold = run_model("SASRecAll", "some", settings, tmp_path / "run")["cold"]
+    assert cold["metrics"]["warm/before"] == {} and cold["n_users"] == 20
+    best = read(tmp_path / "run" / "best.safetensors")["weights"]["item_embedding.weight"]
+    assert best.abs().sum() > 0
+    assert torch.equal(tested[0].model.item_embedding.weight, best)
 
 
 def test_nearest_neighbours_by_hand():

@@ -41,21 +41,23 @@ def test_cold(trainer, valid_data, test_data, config) -> dict:
     is_cold[cold] = True
     warm = (~is_cold).nonzero().squeeze(1)[1:]
     of_cold = is_cold[dataset.inter_feat[dataset.iid_field]]
+    is_best = False  # whether the model has the best epoch's weights yet
 
-    def measure(
-        wanted: Tensor, excluded: Tensor | None = None, best: bool = False, data=test_data
-    ) -> dict:
+    def measure(wanted: Tensor, excluded: Tensor | None = None, data=test_data) -> dict:
+        nonlocal is_best
         if not wanted.any():
             return {}
         part = copy.copy(data._dataset)
         part.inter_feat, part.also_excluded = part.inter_feat[wanted], excluded
         part.seen_items = part.earlier_targets = None  # which know other rows
         loader = type(data)(config, part, data._sampler, shuffle=False)
-        return dict(trainer.evaluate(loader, load_best_model=best))
+        found = dict(trainer.evaluate(loader, load_best_model=not is_best))
+        is_best = True
+        return found
 
     # Validation has warm targets alone.
     some = torch.arange(len(valid_data._dataset.inter_feat)) < USERS_FOR_BIAS
-    metrics = {"warm/before": measure(~of_cold, cold, best=True)}
+    metrics = {"warm/before": measure(~of_cold, cold)}
     before = _recall(measure(some, cold, data=valid_data))
     if hasattr(model, "admit_new_items"):
         model.admit_new_items()

@@ -14,7 +14,6 @@ import errno
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -125,31 +124,6 @@ def _json(content: dict) -> bytes:
     return (json.dumps(content, indent=1) + "\n").encode()
 
 
-def check_can_write(folder: Path, remedy: str, n_bytes: int = 0) -> None:
-    """Find out before hours of training whether a folder, made or not, takes what will be written.
-
-    Args:
-        remedy: what to do if it does not, after "or".
-
-    Raises:
-        SettingsError: it does not.
-    """
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    try:
-        with tempfile.TemporaryFile(dir=there):
-            pass
-        free = shutil.disk_usage(there).free
-    except OSError as error:
-        raise SettingsError(
-            f"Cannot write to {folder}: {error.strerror}; make it writable, or {remedy}."
-        ) from error
-    if free < n_bytes:
-        raise SettingsError(
-            f"{folder} has {_size(free)} free, but the run will write up to {_size(n_bytes)}: make "
-            f"room, or {remedy}."
-        )
-
-
 def bytes_of_run(model) -> int:
     """What the folder of a torch model's run takes at most.
 
@@ -161,13 +135,6 @@ def bytes_of_run(model) -> int:
     optimizer = 2 * trained  # two numbers a weight, at most
     state = everything - frozen + optimizer
     return 3 * state + 3 * everything + everything + optimizer + 2**24
-
-
-def _size(n_bytes: int) -> str:
-    """Example: 1500000000 -> ``1.5 GB``, 2000000 -> ``2 MB``, 1000 -> ``less than 1 MB``"""
-    if n_bytes >= 1e9:
-        return f"{n_bytes / 1e9:.1f} GB"
-    return f"{n_bytes / 1e6:.0f} MB" if n_bytes >= 1e6 else "less than 1 MB"
 
 
 def can_go_on(folder: Path, identity: dict) -> bool:
