@@ -36,6 +36,7 @@ from recbole_store.tokenizer.quantizers.base import (
     TOWER_VECTOR,
     code_means,
 )
+from recbole_store.tokenizer.sampled_softmax import ItemSampler
 from recbole_store.tokenizer.semantic_ids import disambiguate
 from recbole_store.tokenizer.stage_progress import StageProgress, check_loss, check_weights
 from recbole_store.tokenizer.tensor_file import SUFFIX, write
@@ -338,6 +339,11 @@ class TokenizerStage:
             params=list(tower.parameters()), learning_rate=settings["tokenizer_learning_rate"]
         )
         trained = dict(tower.named_parameters())
+        sampler = None
+        if len(features) - 1 > settings["full_softmax_limit"]:
+            targets = windows.items[:, 1:][windows.wanted]
+            counts = torch.bincount(targets, minlength=len(features))
+            sampler = ItemSampler(counts).to(tokenizer.device)
         # The loss is None until training begins; batches are those that an epoch has still to read.
         at = {"epoch": 0, "total": None, "batches": []}
         at = self.progress.take_up(trained, optimizer) or at
@@ -366,7 +372,7 @@ class TokenizerStage:
                     if not wanted.any():
                         continue
                     loss = tower_loss(
-                        tower, features, items, wanted, ~known, tokenizer.backbone.bf16
+                        tower, features, items, wanted, ~known, tokenizer.backbone.bf16, sampler
                     )
                     check_loss(loss, at["epoch"], n_batches - len(at["batches"]))
                     optimizer.zero_grad()
