@@ -16,6 +16,7 @@ from recbole_store.tokenizer.fit_quantizer import fit_quantizer
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
 from recbole_store.tokenizer.mean_states import mean_states
 from recbole_store.tokenizer.quantizers.base import code_means
+from recbole_store.tokenizer.sampled_softmax import ItemSampler
 from recbole_store.tokenizer.stage_progress import (
     StageProgress,
     check_loss,
@@ -55,6 +56,11 @@ def train_tower(
         params=list(tower.parameters()), learning_rate=settings["tokenizer_learning_rate"]
     )
     trained = dict(tower.named_parameters())
+    sampler = None
+    if len(features) - 1 > settings["full_softmax_limit"]:
+        targets = windows.items[:, 1:][windows.wanted]
+        counts = torch.bincount(targets, minlength=len(features))
+        sampler = ItemSampler(counts).to(tokenizer.device)
     # The loss is None until training begins; batches are those that an epoch has still to read.
     at = {"epoch": 0, "total": None, "batches": []}
     at = progress.take_up(trained, optimizer) or at
@@ -82,7 +88,9 @@ def train_tower(
                 items, wanted = (t.to(tokenizer.device) for t in part)
                 if not wanted.any():
                     continue
-                loss = tower_loss(tower, features, items, wanted, ~known, tokenizer.backbone.bf16)
+                loss = tower_loss(
+                    tower, features, items, wanted, ~known, tokenizer.backbone.bf16, sampler
+                )
                 check_loss(loss, at["epoch"], n_batches - len(at["batches"]))
                 optimizer.zero_grad()
                 loss.backward()

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from recbole_store.generator import item_vectors
 from recbole_store.generator.beam_search import Beams
-from recbole_store.generator.item_head import ItemHead, fuse
+from recbole_store.generator.item_head import DenseScores, ItemHead, fuse
 from recbole_store.generator.item_vectors import ItemVectors
 from recbole_store.generator.reserved_places import reserve_places
 
@@ -86,7 +86,7 @@ def test_own_vectors_drop_out_in_training_only():
 
 
 def test_fused_lists_by_hand():
-    by_item = torch.tensor([[-9.0, -1.0, -2.0, -0.5, -3.0]])
+    by_item = DenseScores(torch.tensor([[-9.0, -1.0, -2.0, -0.5, -3.0]]))
     beams = Beams(torch.tensor([[1, 2]]), torch.tensor([[-1.0, -2.0]]), torch.tensor([-3.0]))
     others = Beams(torch.tensor([[3, 1]]), torch.tensor([[-4.0, -1.0]]), torch.tensor([0.0]))
     fused = fuse(beams, others, by_item, weight=0.5)
@@ -104,7 +104,7 @@ def test_fused_lists_by_hand():
 
 
 def test_hidden_items_and_gaps_stay_out_of_fused_lists():
-    by_item = torch.tensor([[-math.inf, -1.0, -math.inf]])
+    by_item = DenseScores(torch.tensor([[-math.inf, -1.0, -math.inf]]))
     beams = Beams(torch.tensor([[1, 0]]), torch.tensor([[-1.0, -math.inf]]), torch.zeros(1))
     others = Beams(torch.tensor([[1, 1]]), torch.tensor([[-1.0, -1.0]]), torch.zeros(1))
     assert fuse(beams, others, by_item, weight=0.5).item_ids.tolist() == [[1, 0]]
