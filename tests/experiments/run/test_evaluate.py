@@ -16,7 +16,11 @@ from recbole.data import data_preparation
 from recbole_store.experiments.run import continuation
 from recbole_store.experiments.run.build import build
 from recbole_store.experiments.run.fit import fit
-from recbole_store.experiments.run.ranked_lists import ranked_items, ranks_of_targets
+from recbole_store.experiments.run.ranked_lists import (
+    ends_on_one_day,
+    ranked_items,
+    ranks_of_targets,
+)
 from recbole_store.experiments.run.run import run_model
 from recbole_store.plugin.seen_items import SeenItems, excluded_pairs, history_pairs
 from recbole_store.settings.resolve import resolve
@@ -151,6 +155,21 @@ def test_lists_give_recboles_metrics(repeating, tmp_path):
         np.testing.assert_array_equal(one[key], other[key])
     lengths = dict(zip(one["users"], one["history_lengths"], strict=True))
     assert lengths == {user: len(items) - 1 for user, items in histories.items()}
+    assert one["same_day"].all()  # its times are seconds apart
+
+
+@pytest.mark.parametrize(
+    ("times", "found"),
+    [
+        ([1e9, 2e9, 1e9, 1e9 + 7, 1e9], [False, False, True, False]),
+        ([1e9 + 9, 1e9, 2e9, 1e9, 1e9], [False, True, False, False]),  # in any order
+        ([1, 2, 3, 4, 5], None),  # places in a list, no seconds
+        ([1e12, 1e12, 1e12, 1e12, 1e12], None),  # milliseconds
+    ],
+)
+def test_whether_a_user_s_last_two_have_one_date(times, found):
+    same_day = ends_on_one_day(np.array([1, 1, 2, 2, 3]), np.array(times), 4)
+    assert (None if same_day is None else same_day.tolist()) == found
 
 
 def test_the_own_filter_selects_epochs_and_heads_the_result(repeating, tmp_path):
