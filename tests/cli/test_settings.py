@@ -54,9 +54,9 @@ def test_every_key_of_ours_has_a_type_and_a_meaning(model):
 
 
 def test_the_listing_of_a_variant_has_its_values(capsys):
-    shown = listing("STORE:text", ["tokenizer", "epochs"])
+    shown = listing("STORE:text", ["tokenizer", "stopping_step"])
     assert "tokenizer = tower in STORE:text, else palette   (one of palette, tower" in shown
-    assert "epochs = 8   (an integer of at least 0)" in shown and "num_beams" not in shown
+    assert "stopping_step = 2   (an integer of at least 0)" in shown and "num_beams" not in shown
     assert cli.main(["settings", "TIGER", "d_model"]) == 0
     assert "d_model = 128" in capsys.readouterr().out
 
