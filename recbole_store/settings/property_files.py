@@ -107,10 +107,10 @@ def model_folders() -> dict[str, str]:
     return known
 
 
-def nearest(word: str, known) -> str:
+def nearest(word, known) -> str:
     """`` (did you mean `x`?)`` for a word close to a known one, else an empty text."""
     by_lower = {name.lower(): name for name in known}
-    match = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    match = difflib.get_close_matches(str(word).lower(), by_lower, n=1, cutoff=0.6)
     return f" (did you mean `{by_lower[match[0]]}`?)" if match else ""
 
 
