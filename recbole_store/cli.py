@@ -6,13 +6,16 @@ imported when it is asked for, so that ``--help`` and ``prepare`` answer at once
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import sys
 from argparse import SUPPRESS, RawDescriptionHelpFormatter
 from importlib import import_module
 from pathlib import Path
 
-from recbole_store.errors import InputError, RunError
+from recbole_store import __version__
+from recbole_store.errors import InputError, RunError, one_sentence
 from recbole_store.experiments.processes import (
     Terminated,
     end_with_parent,
@@ -20,7 +23,7 @@ from recbole_store.experiments.processes import (
     terminating,
 )
 from recbole_store.settings.arguments import Parser
-from recbole_store.settings.property_files import properties_folder
+from recbole_store.settings.property_files import nearest, properties_folder
 
 EPILOG = """\
 Any RecBole or STORE property can be set as --key=value (a YAML value, never evaluated as code):
@@ -61,6 +64,10 @@ COMMANDS = {
     "serve": "recbole_store.recommender.commands.serve",
     "add-items": "recbole_store.recommender.commands.add_items",
 }
+MOST_SEEDS = 1000
+# Of the system's errors those that are a name's fault, before anything has begun.
+_OF_NAMES = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL}
+_OF_NAMES |= {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOENT}
 
 
 def variants() -> list[str]:
@@ -77,6 +84,7 @@ def parser() -> Parser:
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    p.add_argument("--version", action="version", version=__version__)
     p.add_argument(
         "--model",
         "-m",
@@ -159,13 +167,21 @@ def asked_anew(arguments, pairs: list[tuple[str, str]]) -> list[str]:
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit status: 0 done, 1 a run failed, 2 bad input, 130 or 143 interrupted."""
     argv = sys.argv[1:] if argv is None else argv
+    p = parser()
+    for word in argv:
+        if re.search("[\0\ud800-\udfff]", word):
+            p.error(f"{word!r} is no UTF-8: name files and folders so that they are")
     if argv and argv[0] in COMMANDS:
         return import_module(COMMANDS[argv[0]]).main(argv[1:])
-    p = parser()
+    if argv and argv[0] and not argv[0].startswith("-") and "=" not in argv[0]:
+        p.error(
+            f"there is no command {argv[0]!r}{nearest(argv[0], COMMANDS)}: there are "
+            f"{', '.join(COMMANDS)}, and runs, which begin with --model=MODEL"
+        )
     arguments, unknown = p.parse_known_args(argv)
     pairs = typed_properties(unknown, p.error)
-    if arguments.seeds is not None and arguments.seeds < 1:
-        p.error(f"--seeds={arguments.seeds}, but must be at least 1")
+    if arguments.seeds is not None and not 1 <= arguments.seeds <= MOST_SEEDS:
+        p.error(f"--seeds={arguments.seeds}, but must be at least 1 and at most {MOST_SEEDS}")
     if int(os.environ.get("WORLD_SIZE") or 1) > 1:
         p.error(
             f"torchrun has started {os.environ['WORLD_SIZE']} processes, and each would train the "
@@ -202,6 +218,11 @@ def main(argv: list[str] | None = None) -> int:
     except (InputError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
+    except OSError as error:
+        if error.errno not in _OF_NAMES or not error.filename:
+            raise
+        print(f"error: {one_sentence(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
+        return 2
     except (KeyboardInterrupt, Terminated) as stop:
         print("terminated" if isinstance(stop, Terminated) else "interrupted", file=sys.stderr)
         return exit_status(stop)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import re
 
+from recbole_store.errors import one_sentence
+
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence and exits with status 2."""
 
     def error(self, message):
-        self.exit(2, f"error: {message}\n")
+        self.exit(2, f"error: {one_sentence(message)}\n")
 
 
 def at_least_one(text: str) -> int:

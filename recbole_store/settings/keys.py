@@ -34,6 +34,10 @@ RENAMED = {
     "own_vector_dropout": "dropout",
 }
 
+# Words of the command line that are no properties.
+_WORDS = ("model", "dataset", "seeds", "config_files", "profile", "run_dir", "resume", "beside")
+_WORDS += ("results", "again", "replace")
+
 # Keys of a data set's own file besides those of RecBole's properties/dataset/sample.yaml, which
 # name columns, separators and filters: how its texts are put together, how its rows were split.
 _ALSO_OF_DATA = frozenset(("item_text", "encoding", "eval_args", "metrics", "topk", "valid_metric"))
@@ -131,7 +135,9 @@ def check_keys(given: dict, known: dict[str, Declared], place: str = "", whose: 
         if key not in known and RENAMED.get(key) in known:
             raise SettingsError(f"The property `{key}`{place} has become `{RENAMED[key]}`.")
         if key not in known:
-            raise SettingsError(f"Unknown property `{key}`{place}{nearest(key, known)}.")
+            raise SettingsError(
+                f"Unknown property `{key}`{place}{nearest(key, [*known, *_WORDS])}."
+            )
         known[key].check(key, value, place + whose)
 
 

@@ -12,6 +12,7 @@ from recbole_store.settings.dataset_files import (
     check_value_filters,
     item_features,
 )
+from recbole_store.settings.dataset_name import check_dataset_name
 from recbole_store.settings.declared import Declared
 from recbole_store.settings.defaults import plugin_defaults, recbole_defaults
 from recbole_store.settings.evaluation_rules import check_evaluation
@@ -54,6 +55,7 @@ def resolve(
         SettingsError: for the first thing that is wrong.
     """
     check_models(models or [model])
+    check_dataset_name(dataset)
     # A name that several models use means what it means to this one.
     own, known = declared_keys([model]), declared_keys([*(models or []), model])
     whose = f" for {model}" if len(models or []) > 1 else ""
