@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import textwrap
@@ -9,7 +10,7 @@ from argparse import SUPPRESS, RawDescriptionHelpFormatter
 from pathlib import Path
 
 from recbole_store.cli.commands import program
-from recbole_store.errors import InputError, RunError
+from recbole_store.errors import InputError, RunError, one_sentence
 from recbole_store.experiments.processes import (
     Terminated,
     end_with_parent,
@@ -20,6 +21,11 @@ from recbole_store.settings.arguments import Parser
 from recbole_store.settings.descriptions import line_of
 from recbole_store.settings.keys import RENAMED, declared_keys
 from recbole_store.settings.property_files import PLUGIN_MODELS, nearest, properties_folder
+
+MOST_SEEDS = 1000
+# Of the system's errors those that are a name's fault, before anything has begun.
+_OF_NAMES = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL}
+_OF_NAMES |= {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOENT}
 
 WHAT = {
     "": "Train and evaluate STORE and RecBole's models under one protocol.",
@@ -158,8 +164,8 @@ def asked_anew(arguments, pairs: list[tuple[str, str]]) -> list[str]:
 
 def check_words(verb: str, arguments, pairs: list[tuple[str, str]], error) -> None:
     """Refuse what a look at the words alone can refuse."""
-    if arguments.seeds is not None and arguments.seeds < 1:
-        error(f"--seeds={arguments.seeds}, but must be at least 1")
+    if arguments.seeds is not None and not 1 <= arguments.seeds <= MOST_SEEDS:
+        error(f"--seeds={arguments.seeds}, but must be at least 1 and at most {MOST_SEEDS}")
     if int(os.environ.get("WORLD_SIZE") or 1) > 1:
         error(
             f"torchrun has started {os.environ['WORLD_SIZE']} processes, and each would train the "
@@ -217,6 +223,11 @@ def run(argv: list[str], verb: str = "") -> int:
     except (InputError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
+    except OSError as error:
+        if error.errno not in _OF_NAMES or not error.filename:
+            raise
+        print(f"error: {one_sentence(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
+        return 2
     except (KeyboardInterrupt, Terminated) as stop:
         print("terminated" if isinstance(stop, Terminated) else "interrupted", file=sys.stderr)
         return exit_status(stop)

@@ -41,6 +41,7 @@ from recbole_store.settings.property_files import (
 from recbole_store.settings.resolve import resolve
 
 SEED = 2020  # RecBole's default
+LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,11 @@ def resolve_all(request: Request) -> dict[Run, dict]:
         for model, variant in request.labels
     }
     seed = next(iter(resolved.values())).get("seed", SEED)
+    if seed + request.n_seeds - 1 > LARGEST_SEED:
+        raise SettingsError(
+            f"`seed` is {seed}, and --seeds={request.n_seeds} would go on beyond {LARGEST_SEED}: "
+            "lower one of them."
+        )
     runs = plan(request.labels, request.datasets, seed, request.n_seeds)
     return {
         run: {**resolved[run.dataset, run.model, run.variant], "seed": run.seed} for run in runs

@@ -120,6 +120,11 @@ def refusals(what: str, source: str, wanted: str):
             raise BackboneError(
                 f"Cannot load {what}: {damaged} is damaged; fetch or save the model again."
             ) from error
+        if "custom code" in str(error):
+            raise BackboneError(
+                f"Cannot load {what}: it brings code of its own, which is never run; name a model "
+                "whose architecture transformers knows."
+            ) from error
         said = " ".join(str(error).split())[:200].rstrip(" .:")
         if not isinstance(error, (OSError, ValueError, ImportError)):
             said = f"{type(error).__name__}: {said}"

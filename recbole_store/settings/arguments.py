@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
+from recbole_store.errors import one_sentence
 from recbole_store.settings.property_files import nearest
 
 
@@ -12,7 +13,7 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence and exits with status 2."""
 
     def error(self, message):
-        self.exit(2, f"error: {message}\n")
+        self.exit(2, f"error: {one_sentence(message)}\n")
 
     def parse_args(self, args=None, namespace=None):
         """As argparse, but an unknown flag is told the likest one there is."""

@@ -211,7 +211,7 @@ def test_a_model_s_own_code_is_never_run_nor_asked_about(copied, read, monkeypat
     classes = {"AutoConfig": "evil.C", "AutoModelForCausalLM": "evil.M", "AutoModel": "evil.M"}
     folder = copied(config={"model_type": "mine", "auto_map": classes})
     (folder / "evil.py").write_text(EVIL.format(str(tmp_path / "ran")))
-    refusal(read, folder)
+    assert "code of its own, which is never run" in refusal(read, folder)
     assert not (tmp_path / "ran").exists()
 
 

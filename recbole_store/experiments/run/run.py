@@ -19,7 +19,7 @@ from recbole.utils import get_model, get_trainer, init_seed
 from recbole_store.data.writable import check_can_write
 from recbole_store.errors import ModelFolderError
 from recbole_store.experiments.results.results_folder import replace_file
-from recbole_store.experiments.run.build import build, split
+from recbole_store.experiments.run.build import build, recbole_refusals, split
 from recbole_store.experiments.run.continuation import Continuation, clear
 from recbole_store.experiments.run.epoch_log import start_logging
 from recbole_store.experiments.run.evaluate import test_model
@@ -133,7 +133,8 @@ def _run(
         )
     # Set again, as RecBole does, so that the model's start does not depend on the data's.
     init_seed(config["seed"], config["reproducibility"])
-    model = get_model(model_name)(config, train_data._dataset).to(config["device"])
+    with recbole_refusals(model_name, dataset_name):
+        model = get_model(model_name)(config, train_data._dataset).to(config["device"])
     check_can_write(run_dir, "name another folder with --run_dir", bytes_of_run(model))
     check_can_write(TENSORBOARD, "run it from another working directory")
     trainer = get_trainer(config["MODEL_TYPE"], model_name)(config, model)
