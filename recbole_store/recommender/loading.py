@@ -32,7 +32,7 @@ def load_model(
         BackboneError: its LLM cannot be had, or is another one.
     """
     contents = read_folder(folder)
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = _device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     name, catalogue = contents.config["model"], contents.catalogue
     if name not in RECOMMENDERS:
         raise ModelFolderError(
@@ -57,6 +57,19 @@ def load_model(
         _take_items(model, contents, fields)
     take_state(model, contents.state, str(folder))
     return model, contents
+
+
+def _device(name: str | torch.device) -> torch.device:
+    """Raises RequestError for what this machine, or its torch, does not have."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()  # which what is only thought of cannot
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise RequestError(
+            f"The device is {str(name)!r}, which this machine does not have: name cpu, or leave it "
+            "out."
+        ) from error
+    return device
 
 
 def _take_items(model: nn.Module, contents: Contents, fields: list[list[str]]) -> None:

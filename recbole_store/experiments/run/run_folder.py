@@ -20,6 +20,7 @@ from pathlib import Path
 
 from recbole_store.data.file_lock import hold
 from recbole_store.errors import InputError, RunError, SettingsError
+from recbole_store.experiments.results.result_file import ANY_TEXT, OBJECT, TEXT, complaint
 from recbole_store.experiments.results.results_folder import replace_file
 
 IDENTITY, SETTINGS, RESULT = "run.json", "settings.json", "result.json"
@@ -27,7 +28,8 @@ TENSORBOARD = Path("log_tensorboard")  # where RecBole puts it, whatever the run
 STATES = "state"  # a folder a stage
 _LOCK = ".lock"
 _PARTS = (".best*", ".*.json.*", "*.part", "state/*/.*")  # what is written before it is moved
-_KEYS = ("model", "variant", "dataset", "models", "protocol_hash", "hashed_settings")
+_KNOWN_BY = {"model": TEXT, "variant": ANY_TEXT, "dataset": TEXT, "models": [TEXT]}
+_KNOWN_BY |= {"protocol_hash": TEXT, "hashed_settings": OBJECT}
 
 
 @contextmanager
@@ -100,7 +102,7 @@ def write_identity(folder: Path, identity: dict, settings: dict) -> None:
     data_path = str(Path(settings["data_path"]).resolve()) if "data_path" in settings else None
     whole = {**settings, **({"data_path": data_path} if data_path else {})}
     replace_file(folder / SETTINGS, _json(whole))
-    replace_file(folder / IDENTITY, _json({key: identity[key] for key in _KEYS}))
+    replace_file(folder / IDENTITY, _json({key: identity[key] for key in _KNOWN_BY}))
 
 
 def read_identity(folder: Path) -> dict:
@@ -112,9 +114,11 @@ def read_identity(folder: Path) -> dict:
     path = folder / IDENTITY
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(found, dict) or not all(key in found for key in _KEYS):
+        if not isinstance(found, dict) or not all(key in found for key in _KNOWN_BY):
             raise ValueError("it lacks what a run is known by")
-    except (OSError, ValueError) as error:
+        if said := complaint(found, _KNOWN_BY):
+            raise ValueError(said)
+    except (OSError, ValueError, RecursionError) as error:
         said = getattr(error, "strerror", None) or error
         raise SettingsError(f"{folder} holds no run to go on with: {path}: {said}.") from error
     return found
