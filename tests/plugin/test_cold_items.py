@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from planted_store import make_model, prepare, store_settings, working_in
+from planted_store import make_model, make_trainer, prepare, store_settings, working_in
 from planted_tiger import tiger_settings
 from recbole.data import data_preparation
 from recbole.data.dataloader import FullSortEvalDataLoader
@@ -240,6 +240,36 @@ def test_neither_tokenizer_nor_alignment_read_cold_items(tiny_llm, planted, tmp_
     )
     cold_run("STORE", settings, tmp_path)
     assert (len(learnt), fitted, len(read)) == (54, [54], 54)
+
+
+def test_the_tower_s_stage_neither_ranks_nor_fits_cold_items(
+    tiny_llm, planted, tmp_path, monkeypatch
+):
+    from recbole_store.tokenizer import train_tower
+    from recbole_store.tokenizer.whitening import Whitening
+
+    left_out, fitted = [], []
+    loss, fit = train_tower.tower_loss, Whitening.fit
+
+    def spy(tower, features, items, wanted, candidates_not, *rest):
+        left_out.append(candidates_not)
+        return loss(tower, features, items, wanted, candidates_not, *rest)
+
+    monkeypatch.setenv("RECBOLE_STORE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(train_tower, "tower_loss", spy)
+    monkeypatch.setattr(
+        Whitening, "fit", lambda self, states: fitted.append(len(states)) or fit(self, states)
+    )
+    tower = {"tokenizer": "tower", "tokenizer_epochs": 1, "item_vector_size": 16}
+    with working_in(tmp_path):
+        prepared = prepare(store_settings(tiny_llm, planted, cold_items=0.1, **tower))
+        model = make_model(prepared, semantic_ids=False)
+        make_trainer(prepared, model).tokenize_items(prepared.train.dataset)
+    expected = torch.zeros(61, dtype=torch.bool)
+    expected[[0, *model.cold_items.tolist()]] = True
+    assert expected.sum() == 7 and left_out
+    assert all(torch.equal(mask, expected) for mask in left_out)
+    assert fitted == [54]
 
 
 def test_cold_items_do_not_scale_the_points_of_others(tiny_llm, planted, tmp_path):
