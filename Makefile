@@ -32,7 +32,7 @@ BEAUTY := STORE:text STORE:short_histories STORE:short_histories_without_item_dr
 	Neighbours Neighbours:text Neighbours:together SASRecAll:with_scores \
 	TextTower TextTower:words TextTower:with_company
 # Models on Beauty without some of its items, each seed another draw of them.
-COLD := STORE:short_histories_cold SASRecAll:cold
+COLD := STORE:text_cold TextTower:cold SASRecAll:cold Neighbours:cold
 # What Beauty's settings do on other data.
 STEAM := STORE:short_histories SASRecAll:collaborative_start SASRecAll:without_training_filter \
 	Neighbours Neighbours:text Neighbours:together
@@ -68,7 +68,7 @@ beauty: $(READY)
 	$(BIN)/python run_recbole_store.py --model=$(subst $(space),$(comma),$(BEAUTY)) \
 		$(ON_BEAUTY) --results=results
 	$(BIN)/python run_recbole_store.py --model=$(subst $(space),$(comma),$(COLD)) \
-		$(ON_BEAUTY) --seeds=2 --results=results
+		$(ON_BEAUTY) --seeds=5 --results=results
 	$(BIN)/recbole-store results results --readme docs/results.md
 
 steam: $(READY)
