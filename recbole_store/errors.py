@@ -5,8 +5,29 @@ The command line shows the message alone; a traceback is for what is our own fau
 
 from __future__ import annotations
 
+LONGEST = 1500  # characters of a sentence, whatever value it quotes
 
-class InputError(ValueError):
+
+def one_sentence(text: str) -> str:
+    """A text as one line, of which a part goes where what it quotes is very long.
+
+    Example: "a\\nb" -> "a\\\\nb", on one line
+    """
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    if len(shown) <= LONGEST:
+        return shown
+    half = LONGEST // 2
+    return f"{shown[:half]} [...] {shown[-half:]}"
+
+
+class _Told(Exception):
+    """An error whose message is one sentence, whatever it quotes of files and settings."""
+
+    def __str__(self) -> str:
+        return one_sentence(super().__str__())
+
+
+class InputError(_Told, ValueError):
     """Input that cannot lead to a result; the message says what, where, and what to do."""
 
 
@@ -54,7 +75,7 @@ class BadValue(InputError):
     """A value that cannot be read; whoever knows the file and line turns it into a DataError."""
 
 
-class RunError(RuntimeError):
+class RunError(_Told, RuntimeError):
     """A run broke after it had begun: exit status 1; the message says where, and what to do."""
 
 

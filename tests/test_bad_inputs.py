@@ -146,6 +146,73 @@ RUNS = {
         "`n_heads` 3",
     ),
     "wandb without wandb": ("--log_wandb=True", "`log_wandb`", "pip install wandb"),
+    "a number beyond all": ("--epochs=99999999999999999999", "`epochs`", "99999999999999999999"),
+    "a switch that is null": ("--enable_amp=null", "`enable_amp` is None", "True or False"),
+    "no activation": ("--model=SASRec --hidden_act=gelo", "`hidden_act`", "'gelo'", "gelu, relu"),
+    "a share of dropout": ("--model=SASRec --attn_dropout_prob=1.5", "1.5", "in [0, 1]"),
+    "no layers": ("--model=SASRec --n_layers=0", "`n_layers` is 0", "at least 1"),
+    "no loss": ("--model=GRU4Rec --loss_type=MCE", "`loss_type`", "'MCE'", "CE, BPR"),
+    "no optimizer": ("--learner=adamm", "`learner`", "'adamm'", "one of adam"),
+    "clipping without a norm": ("--clip_grad_norm={norm_type: 2}", "{max_norm: number above 0}"),
+    "a norm of 0": ("--clip_grad_norm={max_norm: 0}", "`clip_grad_norm` is {'max_norm': 0}"),
+    "negatives by another name": (
+        "--model=BPR --train_neg_sample_args={sample: 3}",
+        "no key `sample`",
+        "`sample_num`",
+    ),
+    "no negatives": (
+        "--model=BPR --train_neg_sample_args={sample_num: 0}",
+        "0 for sample_num",
+        "at least 1",
+    ),
+    "pairs without negatives": (
+        "--model=BPR --train_neg_sample_args=null",
+        "BPR learns from pairs",
+        "leave it out",
+    ),
+    "dynamic negatives": (
+        "--model=BPR --train_neg_sample_args={dynamic: True}",
+        "`dynamic: True`",
+        "`candidate_num`",
+    ),
+    "a transform of another model": ("--transform=mask_itemseq", "mask_itemseq", "Pop reads"),
+    "an endless value": ("--epochs=" + "many " * 9999, "`epochs`", "[...]", "integer"),
+    "a value of two lines": ("--epochs=a\n  b", "`epochs`", "integer"),
+    # columns
+    "columns that are no list": ("--load_col={inter: 3}", "`load_col` is 3 for inter", "a list"),
+    "no such column": (
+        "--load_col={inter: [user_id, item_id, timestmp]}",
+        "`load_col`",
+        "`timestamp`",
+    ),
+    "no such file to load": ("--load_col={inter: '*', usr: '*'}", "`load_col`", "good.usr"),
+    "users taken away": ("--unload_col={inter: [user_id]}", "`unload_col`", "is needed"),
+    "times taken away": ("--unload_col={inter: [timestamp]}", "`TIME_FIELD`", "is needed"),
+    "users unused": ("--unused_col={inter: [user_id]}", "`unused_col`", "is needed"),
+    "a threshold of nothing": ("--threshold={rating: 4}", "`threshold`", "`rating`"),
+    "two thresholds": ("--threshold={}", "`threshold` is {}", "{rating: 4}"),
+    "labels of times": ("--threshold={timestamp: 4}", "`threshold`", "needed as times"),
+    "a threshold of text": ("--threshold={rating: high}", "`threshold`", "{key: a number}"),
+    "an alias of nothing": ("--alias_of_user_id=[friend]", "`alias_of_user_id`", "`friend`"),
+    "numbers of tokens": ("--numerical_features=[item_id]", "`item_id:token`", "floats"),
+    "no numbers at all": ("--numerical_features=[price]", "`numerical_features`", "`price`"),
+    "classes of no number": (
+        "--discretization={timestamp: {method: ED, bucket: 3}}",
+        "`discretization`",
+        "`numerical_features`",
+    ),
+    "no file of vectors": ("--additional_feat_suffix=[emb]", "emb", "good.emb is not there"),
+    "vectors of nothing": ("--preload_weight={iid: vec}", "`preload_weight`", "`iid`"),
+    "one name for two": ("--LABEL_FIELD=item_id", "`LABEL_FIELD`", "`ITEM_ID_FIELD`", "item_id"),
+    "a name that is made": (
+        "--ITEM_LIST_LENGTH_FIELD=item_id_list",
+        "`LIST_SUFFIX`",
+        "`item_id_list`",
+    ),
+    "no name": ("--LIST_SUFFIX=", "`LIST_SUFFIX`", "a name"),
+    "which of several rows": ("--rm_dup_inter=newest", "`rm_dup_inter`", "first, last"),
+    "another encoding of the data": ("--encoding=utf-16", "good.inter", "`encoding` is utf-16"),
+    "no text encoding": ("--encoding=hex", "good.inter", "`encoding` is hex"),
     # evaluation
     "validation alone": ("--eval_args={split: {LS: valid_only}}", "valid_only", "valid_and_test"),
     "test alone": ("--eval_args={split: {LS: test_only}}", "test_only", "valid_and_test"),
@@ -330,7 +397,7 @@ def test_bad_trials_are_one_sentence(case, data_path, capsys):
 
 
 def test_there_are_enough_of_them():
-    assert len(RUNS) + len(RESUMED) + len(TRIALS) >= 130
+    assert len(RUNS) + len(RESUMED) >= 150
 
 
 def test_torchrun_would_train_everything_once_a_process(data_path, capsys, monkeypatch):

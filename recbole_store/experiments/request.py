@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from recbole_store.data.writable import check_can_write
 from recbole_store.errors import InputError, RunError, SettingsError
 from recbole_store.experiments.comparison import runner
 from recbole_store.experiments.comparison.plan import new_run_dir, plan
@@ -26,7 +27,6 @@ from recbole_store.experiments.run.run import run_model
 from recbole_store.experiments.run.run_folder import (
     RESULT,
     SETTINGS,
-    check_can_write,
     difference,
     read_identity,
 )
@@ -41,6 +41,7 @@ from recbole_store.settings.property_files import (
 from recbole_store.settings.resolve import resolve
 
 SEED = 2020  # RecBole's default
+LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,11 @@ def resolve_all(request: Request) -> dict[Run, dict]:
         for model, variant in request.labels
     }
     seed = next(iter(resolved.values())).get("seed", SEED)
+    if seed + request.n_seeds - 1 > LARGEST_SEED:
+        raise SettingsError(
+            f"`seed` is {seed}, and --seeds={request.n_seeds} would go on beyond {LARGEST_SEED}: "
+            "lower one of them."
+        )
     runs = plan(request.labels, request.datasets, seed, request.n_seeds)
     return {
         run: {**resolved[run.dataset, run.model, run.variant], "seed": run.seed} for run in runs
@@ -241,7 +247,7 @@ def _planned(run: Run, settings: dict) -> runner.Planned:
         raise SettingsError(
             "`validation_gap` is for choosing settings, and its runs see less than others: they "
             "are not kept in a results folder. Use it in a single run, or in "
-            "`python -m recbole_store.experiments.trials`."
+            "`recbole-store trials`."
         )
     said = identity(run.model, run.dataset, settings)
     return runner.Planned(

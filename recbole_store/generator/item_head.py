@@ -26,15 +26,15 @@ class ItemHead(nn.Module):
         self.query = nn.Linear(hidden_size, width)
         nn.init.normal_(self.query.weight, std=0.02)
 
-    def forward(self, states: Tensor, vectors: Tensor, is_hidden: Tensor) -> Tensor:
-        """Logits of all items [..., n_items], -inf for hidden ones.
+    def forward(self, states: Tensor, vectors: Tensor, is_excluded: Tensor) -> Tensor:
+        """Logits of all items [..., n_items], -inf for excluded ones.
 
         Args:
             states: [..., H].
             vectors: [n_items, D].
-            is_hidden: bool [n_items].
+            is_excluded: bool [n_items].
         """
-        return (self.queries(states) @ vectors.T).masked_fill(is_hidden, -torch.inf)
+        return (self.queries(states) @ vectors.T).masked_fill(is_excluded, -torch.inf)
 
     def queries(self, states: Tensor) -> Tensor:
         """What is multiplied with items' vectors, [..., D], of states [..., H]."""
@@ -57,14 +57,14 @@ class DenseScores:
         """Of given items, [B, R]."""
         return self.by_item.gather(1, item_ids)
 
-    def best(self, k: int, hidden: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
+    def best(self, k: int, excluded: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
         """Scores and item_ids of the best k items, [B, k] each.
 
         Args:
-            hidden: rows and item_ids that users must not get: from here on they have no score.
+            excluded: rows and item_ids that users must not get: from here on they have no score.
         """
-        if hidden is not None:
-            self.by_item[hidden] = -torch.inf
+        if excluded is not None:
+            self.by_item[excluded] = -torch.inf
         return self.by_item.topk(min(k, self.by_item.size(1)))
 
 

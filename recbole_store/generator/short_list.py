@@ -46,24 +46,24 @@ class BlockIndex:
         place = torch.searchsorted(self.item_ids, item_ids).clamp(max=len(self.item_ids) - 1)
         return self.item_ids[place] == item_ids
 
-    def best(self, queries: Tensor, n: int, hidden: Pairs | None = None) -> Tensor:
+    def best(self, queries: Tensor, n: int, excluded: Pairs | None = None) -> Tensor:
         """item_ids [B, min(n, N)] of the largest inner products, best first; 0 where none is left.
 
         Args:
             queries: [B, W].
-            hidden: what users must not get.
+            excluded: what users must not get.
         """
         queries, size = queries.to(self.dtype), self.block_size
         bounds = torch.arange(len(self.blocks) + 1, device=queries.device) * size
-        if hidden is not None:
-            rows, items = hidden
+        if excluded is not None:
+            rows, items = excluded
             held = self.holds(items)
             places, order = torch.searchsorted(self.item_ids, items[held]).sort()
             rows, cuts = rows[held][order], torch.searchsorted(places, bounds).tolist()
         found = []
         for number, block in enumerate(self.blocks):
             scores = queries @ block.T
-            if hidden is not None:
+            if excluded is not None:
                 part = slice(cuts[number], cuts[number + 1])
                 scores[rows[part], places[part] - number * size] = -torch.inf
             best, at = _top(scores, n)
@@ -125,21 +125,21 @@ class ListedScores:
             scores = scores + entries(self.company, item_ids)
         return scores.masked_fill(~self.index.holds(item_ids), -torch.inf)
 
-    def best(self, k: int, hidden: Pairs | None) -> tuple[Tensor, Tensor]:
+    def best(self, k: int, excluded: Pairs | None) -> tuple[Tensor, Tensor]:
         """Scores and item_ids of the best k items, [B, k] each; of fewer, where fewer are there.
 
         Args:
-            hidden: rows and item_ids that users must not get.
+            excluded: rows and item_ids that users must not get.
         """
         n = max(SHORT_LIST, 4 * k)
-        items = self.index.best(self.queries, n, hidden)
+        items = self.index.best(self.queries, n, excluded)
         if self.company is not None:
-            items = torch.cat([items, self._gaining(n, items, hidden)], dim=1)
+            items = torch.cat([items, self._gaining(n, items, excluded)], dim=1)
         scores = self.of(items)
         best, order = scores.topk(min(k, scores.size(1)))
         return best, items.gather(1, order)
 
-    def _gaining(self, n: int, listed: Tensor, hidden: Pairs | None) -> Tensor:
+    def _gaining(self, n: int, listed: Tensor, excluded: Pairs | None) -> Tensor:
         """item_ids [B, <= n] that gain most and are not listed yet; 0 where there are no more."""
         matrix = self.company
         most = min(int(np.diff(matrix.indptr).max(initial=0)), n)
@@ -150,9 +150,9 @@ class ListedScores:
             found[user, : len(order)] = matrix.indices[part][order]
         items = torch.from_numpy(found).to(listed.device)
         items = items.masked_fill((items[:, :, None] == listed[:, None]).any(2), 0)
-        if hidden is not None:
+        if excluded is not None:
             users = torch.arange(len(items), device=items.device)[:, None]
             size = matrix.shape[1]
-            is_hidden = torch.isin(users * size + items, hidden[0] * size + hidden[1])
-            items = items.masked_fill(is_hidden, 0)
+            is_excluded = torch.isin(users * size + items, excluded[0] * size + excluded[1])
+            items = items.masked_fill(is_excluded, 0)
         return items

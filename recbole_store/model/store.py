@@ -20,7 +20,7 @@ from recbole_store.generator.company import Company, likeness_to_history
 from recbole_store.generator.item_head import DenseScores, ItemHead, fuse
 from recbole_store.generator.item_vectors import ItemVectors
 from recbole_store.generator.short_list import ListedScores
-from recbole_store.generator.tree_decoder import CodeDecoder
+from recbole_store.generator.tree_decoder import TreeDecoder
 from recbole_store.generator.windows import Window, make_window, with_targets
 from recbole_store.llm.backbone import Backbone
 from recbole_store.model.alignment import Alignment, Parts
@@ -88,7 +88,7 @@ class STORE(WindowTargets, SemanticIdModel):
         )
         self.code_tokens = CodeTokens(self.item_tokenizer.sizes, hidden_size, word_norm)
         self.code_dropout = nn.Dropout(config["dropout"])
-        prompt = self.backbone.words([HISTORY_PROMPT]).ids[0]
+        prompt = self.backbone.tokenize([HISTORY_PROMPT]).ids[0]
         self.register_buffer("history_prompt", prompt, persistent=False)
 
         self.item_vectors: ItemVectors | None = None
@@ -231,7 +231,7 @@ class STORE(WindowTargets, SemanticIdModel):
             logits = head(hidden[:, :, level][is_target])
             labels = window.codes[:, 1:, level][is_target]
             total = total + F.cross_entropy(logits, labels, reduction="sum")
-        n_targets = self.usual_targets(is_target)
+        n_targets = self.mean_targets(is_target)
         loss = total / (n_targets * window.codes.size(-1))
         if self.large is not None:
             arguments = (hidden[:, :, 0][is_target], items, is_target, self._is_known())
@@ -310,12 +310,12 @@ class STORE(WindowTargets, SemanticIdModel):
         super()._index_items()
         self._forget_items()
 
-    def join(self) -> None:
+    def admit_new_items(self) -> None:
         """Let cold items into the catalogue; their own vectors are those of like texts' items."""
         if self.item_vectors is not None:
             known = self._is_known().nonzero().squeeze(1)
             self.item_vectors.take_from_nearest(self.points, self.cold_items, known)
-        super().join()
+        super().admit_new_items()
 
     def add_items(self, fields: list[list[str]], semantic_ids: Tensor, points: Tensor) -> None:
         """Take new items in; their own vectors are those of like texts' items, and they are
@@ -336,11 +336,11 @@ class STORE(WindowTargets, SemanticIdModel):
             return super().likeness(item_ids)
         return self.item_vectors.likeness(self.points, item_ids)
 
-    def decoder(self, interaction) -> CodeDecoder:
+    def decoder(self, interaction) -> TreeDecoder:
         lengths = interaction[self.ITEM_SEQ_LEN]
         n_items = max(int(lengths.max()), 1)
         codes = self._history_codes(interaction)[:, :n_items]
-        return CodeDecoder(
+        return TreeDecoder(
             self.backbone,
             self.code_tokens,
             self.code_tokens.heads,
@@ -350,14 +350,14 @@ class STORE(WindowTargets, SemanticIdModel):
             interaction[self.ITEM_SEQ][:, :n_items],
         )
 
-    def _score_items(self, decoder: CodeDecoder) -> DenseScores | ListedScores:
+    def _score_items(self, decoder: TreeDecoder) -> DenseScores | ListedScores:
         """The heads' scores for a decoder's users."""
         if self.large is None:
             return DenseScores(self._at_history_end(decoder))
         history = (decoder.history_end[:, 0], decoder.item_seq, decoder.lengths)
         return self.large.scores(self.heads(), *history, self._is_known())
 
-    def _at_history_end(self, decoder: CodeDecoder) -> Tensor:
+    def _at_history_end(self, decoder: TreeDecoder) -> Tensor:
         """The heads' log-probabilities for a decoder's users, [B, n_items].
 
         The ID head's and the text head's are weighed; items gain that were together with the last
@@ -390,18 +390,18 @@ class STORE(WindowTargets, SemanticIdModel):
         pooled = self.text_head.pooled(self.points, item_seq)
         return self._by_text(states, pooled[torch.arange(len(last)), last])
 
-    def fused(self, decoder: CodeDecoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
+    def fused_scores(self, decoder: TreeDecoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
         if self.item_head is None or self.item_head_share == 0:
             return log_probs
         share, scores = self.item_head_share, self._score_items(decoder)
         return (1 - share) * log_probs + share * scores.of(item_ids)
 
     @torch.no_grad()
-    def rebuild(self, codes: Tensor, n_words: int) -> str | None:
+    def rebuild(self, codes: Tensor, n_tokens: int) -> str | None:
         """From the codes' centroids, which is what the dense tokens were near to."""
         if len(codes) == len(self.item_tokenizer.sizes):
             return None
-        return self.item_tokenizer.rebuild(codes, n_words)
+        return self.item_tokenizer.rebuild(codes, n_tokens)
 
     @torch.no_grad()
     def contributions(self, interaction) -> dict[str, Tensor]:
@@ -442,12 +442,12 @@ class STORE(WindowTargets, SemanticIdModel):
         weighed = {name: self.item_head_share * part for name, part in parts.items()}
         return {"codes": (1 - self.item_head_share) * by_codes, **weighed}
 
-    def find(self, decoder: CodeDecoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
+    def search(self, decoder: TreeDecoder, excluded: tuple[Tensor, Tensor] | None) -> Beams:
         if self.item_head is None or self.item_head_share == 0:
-            return super().find(decoder, hidden)
+            return super().search(decoder, excluded)
         scores = self._score_items(decoder)
-        beams = super().find(decoder, hidden)
-        best, others = scores.best(beams.item_ids.size(1), hidden)
+        beams = super().search(decoder, excluded)
+        best, others = scores.best(beams.item_ids.size(1), excluded)
         # Where fewer items are left, an item that beam search has found already.
         others = others.where(best > -torch.inf, beams.item_ids[:, :1])
         decoder.restart()

@@ -14,7 +14,20 @@ from recbole_store.settings.keys import check_values, declared_keys
 from recbole_store.tokenizer.semantic_ids import usual_codebook_size
 
 
-class WindowDataset(SequentialDataset):
+class PluginDataset(SequentialDataset):
+    """RecBole's sequential data set, for settings that are checked: RecBole's own routes do not.
+
+    Raises:
+        SettingsError: a key holds what it may not, or two do not go together.
+    """
+
+    def __init__(self, config):
+        check_values(config.final_config_dict, declared_keys([config["model"]]))
+        check_rules(config.final_config_dict)
+        super().__init__(config)
+
+
+class WindowDataset(PluginDataset):
     """RecBole's splits; the training split is then read through windows.
 
     RecBole keeps one row a target. One row of ``MAX_ITEM_LIST_LENGTH`` items plus its target
@@ -63,7 +76,7 @@ class SASRecAllDataset(WindowDataset):
         self.item_texts = texts_of(self, config) if reads_texts else None
 
 
-class TextDataset(SequentialDataset):
+class TextDataset(PluginDataset):
     """RecBole's rows, one a target, of items that have texts.
 
     Attributes:
@@ -86,7 +99,7 @@ def texts_of(dataset, config) -> list[list[str]]:
         config["dataset"],
         dataset.field2id_token[dataset.iid_field],
         id_column=dataset.iid_field,
-        pieces=config["item_text"],
+        templates=config["item_text"],
         separator=config["field_separator"],
         encoding=config["encoding"] or "utf-8",
     )
@@ -101,9 +114,6 @@ class TokenizedDataset(TextDataset):
     """
 
     def __init__(self, config):
-        # RecBole's own routes check nothing.
-        check_values(config.final_config_dict, declared_keys([config["model"]]))
-        check_rules(config.final_config_dict)
         super().__init__(config)
         if config["codebook_size"] is None:
             # Which items are cold is known once the data are split; not more than their share.

@@ -32,7 +32,7 @@ def load_model(
         BackboneError: its LLM cannot be had, or is another one.
     """
     contents = read_folder(folder)
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = _device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     name, catalogue = contents.config["model"], contents.catalogue
     if name not in RECOMMENDERS:
         raise ModelFolderError(
@@ -48,7 +48,7 @@ def load_model(
         settings["eval_precision"] = precision
     fields = [[], *(catalogue.fields(item) for item in range(1, len(catalogue) + 1))]
     n_rows = catalogue.n_fitted + 1
-    texts = fields[:n_rows] if catalogue.pieces else None
+    texts = fields[:n_rows] if catalogue.templates else None
     n_levels = contents.semantic_ids.size(1)
     data = StandInDataset(settings, texts, catalogue.counts[:n_rows], n_levels)
     module = import_module(f"recbole_store.model.{name.lower()}")
@@ -57,6 +57,19 @@ def load_model(
         _take_items(model, contents, fields)
     take_state(model, contents.state, str(folder))
     return model, contents
+
+
+def _device(name: str | torch.device) -> torch.device:
+    """Raises RequestError for what this machine, or its torch, does not have."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()  # which what is only thought of cannot
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise RequestError(
+            f"The device is {str(name)!r}, which this machine does not have: name cpu, or leave it "
+            "out."
+        ) from error
+    return device
 
 
 def _take_items(model: nn.Module, contents: Contents, fields: list[list[str]]) -> None:

@@ -77,8 +77,11 @@ def some_cutoff(settings: dict) -> str | None:
 
 def gradient_clipping(settings: dict) -> str | None:
     found = settings.get("clip_grad_norm")
-    if found is not None and not set(found) <= set(_CLIP_KEYS):
-        return f"`clip_grad_norm` is {found!r}, but must be {{max_norm: number}}."
+    if found is None:
+        return None
+    is_number = all(type(value) in (int, float) and value > 0 for value in found.values())
+    if "max_norm" not in found or not set(found) <= set(_CLIP_KEYS) or not is_number:
+        return f"`clip_grad_norm` is {found!r}, but must be {{max_norm: number above 0}}."
     return None
 
 

@@ -34,16 +34,22 @@ def check_dataset(settings: dict, dataset: str) -> Path:
         codecs.lookup(_encoding(settings))
     except LookupError as error:
         raise SettingsError(f"`encoding` is {settings['encoding']}, which is unknown.") from error
-    for path in _interaction_files(settings, dataset, folder):
+    for path in interaction_files(settings, dataset, folder):
         if not path.is_file():
             raise SettingsError(f"The dataset {dataset} has no interactions: {path} is missing.")
-        with path.open(encoding=_encoding(settings), errors="replace") as lines:
-            if not lines.readline().strip() or not lines.readline().strip():
-                raise SettingsError(f"The dataset {dataset} has no interactions: {path} is empty.")
+        try:
+            with path.open(encoding=_encoding(settings), errors="replace") as lines:
+                first, second = lines.readline(), lines.readline()
+        except (OSError, LookupError, UnicodeError) as error:
+            said = getattr(error, "strerror", None) or f"`encoding` is {_encoding(settings)}"
+            raise SettingsError(f"Cannot read {path}: {said} ({error}).") from error
+        if not first.strip() or not second.strip():
+            raise SettingsError(f"The dataset {dataset} has no interactions: {path} is empty.")
     return folder
 
 
-def _interaction_files(settings: dict, dataset: str, folder: Path) -> list[Path]:
+def interaction_files(settings: dict, dataset: str, folder: Path) -> list[Path]:
+    """The .inter, or the benchmark files in its place."""
     parts = settings.get("benchmark_filename")
     names = [f"{dataset}.{part}.inter" for part in parts] if parts else [f"{dataset}.inter"]
     return [folder / name for name in names]
@@ -81,7 +87,7 @@ def check_columns(settings: dict, dataset: str, folder: Path) -> None:
     if "labeled" in str(settings["eval_args"].get("mode")) and not settings.get("threshold"):
         needed["LABEL_FIELD"] = "float"
     loaded = (settings.get("load_col") or {}).get("inter")
-    for path in _interaction_files(settings, dataset, folder):
+    for path in interaction_files(settings, dataset, folder):
         columns = columns_of(path, settings)
         for name, kind in columns.items():
             if kind not in _TYPES:
@@ -103,7 +109,7 @@ def check_columns(settings: dict, dataset: str, folder: Path) -> None:
                     f"{path} has `{name}:{columns[name]}`, but `{key}` must be {kind}: write "
                     f"{name}:{kind} into its first line."
                 )
-            if loaded not in (None, "*") and name not in loaded:
+            if isinstance(loaded, list) and name not in loaded:
                 raise SettingsError(
                     f"`load_col` loads {', '.join(map(str, loaded))} of {path}, but `{name}` "
                     f"(`{key}`) is needed as well."
@@ -138,7 +144,7 @@ def check_value_filters(settings: dict, dataset: str, folder: Path) -> None:
         return
     types: dict[str, str] = {}
     others = [folder / f"{dataset}.{part}" for part in ("item", "user")]
-    for path in [*_interaction_files(settings, dataset, folder), *others]:
+    for path in [*interaction_files(settings, dataset, folder), *others]:
         types.update(columns_of(path, settings))
     for column, wanted in filters.items():
         said = f"`val_interval` has {wanted!r} for {column}, "

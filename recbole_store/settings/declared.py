@@ -7,7 +7,8 @@ what was expected. The words between the brackets are::
     int >= 1, float > 0, float in [0, 1) a number within bounds
     one of lora, full, frozen            a word of several
     interval                             a text such as [5,inf), or several with semicolons
-    list of int >= 1                     entries of one form
+    name                                 a text of at least one character
+    list of int >= 1, dict of str        entries of one form; the keys of a dict are texts
     null                                 nothing
 
 and several of them with "or" between: each of them is a *form* here.
@@ -26,6 +27,7 @@ _TYPES = {
     "int": int,
     "float": (int, float),
     "str": (str, int, float),  # RecBole's own string keys (gpu_id: 0) are often typed as numbers
+    "name": str,
     "bool": bool,
     "list": (list, tuple),
     "dict": dict,
@@ -35,11 +37,14 @@ _WORDS = {
     "int": "an integer",
     "float": "a number",
     "str": "a text",
+    "name": "a name",
     "bool": "True or False",
     "list": "a list",
     "dict": "a mapping {key: value}",
     "interval": 'an interval such as "[5,inf)"',
 }
+_LARGEST = 2**63 - 1  # that torch and NumPy take
+_TEXTS = ("str", "name", "interval")
 _NULL = ("null", "none")
 
 
@@ -106,7 +111,7 @@ class Form:
             raise ValueError(f"{text!r} is no type")
         if not rest:
             return cls(name)
-        if name == "list" and rest.startswith("of "):
+        if name in ("list", "dict") and rest.startswith("of "):
             return cls(name, entries=cls.parse(rest.removeprefix("of ")))
         if name not in ("int", "float"):
             raise ValueError(f"{name} has no bounds")
@@ -121,6 +126,10 @@ class Form:
         is_bool = isinstance(value, bool)
         if not isinstance(value, _TYPES[self.type]) or is_bool != (self.type == "bool"):
             return False
+        if isinstance(value, (int, float)) and not abs(value) < math.inf:
+            return False
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            return False
         if self.type == "interval":
             return is_interval(value)
         if self.bounds is not None:
@@ -128,13 +137,20 @@ class Form:
         if self.choices:
             return value in self.choices
         if self.entries is not None:
-            return all(self.entries.fits(entry) for entry in value)
+            if self.type == "dict" and not all(isinstance(key, str) for key in value):
+                return False
+            entries = value.values() if self.type == "dict" else value
+            return all(self.entries.fits(entry) for entry in entries)
+        if self.type == "name":
+            return str(value).strip() != ""
         return True
 
     def __str__(self) -> str:
         """Example: "an integer of at least 1", "one of lora, full, frozen" """
         if self.choices:
             return f"one of {', '.join(self.choices)}"
+        if self.entries is not None and self.type == "dict":
+            return f"a mapping {{key: {self.entries}}}"
         if self.entries is not None:
             return f"{_WORDS[self.type]}, each {self.entries}"
         return f"{_WORDS[self.type]} {self.bounds}" if self.bounds else _WORDS[self.type]
@@ -164,7 +180,7 @@ class Declared:
     @property
     def is_text(self) -> bool:
         """Whether what is typed is a text as it stands: the interval ``[5,inf)`` is no list."""
-        return bool(self.forms) and all(form.type in ("str", "interval") for form in self.forms)
+        return bool(self.forms) and all(form.type in _TEXTS for form in self.forms)
 
     def fits(self, value) -> bool:
         if value is None:

@@ -9,12 +9,21 @@ from __future__ import annotations
 import importlib.util
 
 from recbole_store.errors import SettingsError
-from recbole_store.settings.property_files import model_folders
+from recbole_store.settings.declared import Declared
+from recbole_store.settings.defaults import recbole_defaults
+from recbole_store.settings.property_files import model_folders, nearest
 
 _THREE = "three shares above 0, for training, validation and test"
 _SPLITS = f"{{LS: valid_and_test}}, or {{RS: [8, 1, 1]}} or {{TS: [8, 1, 1]}} with {_THREE}"
 _OF_LABELS = ("auc", "rmse", "mae", "logloss")  # RecBole's value-based metrics
 _SAVED = ("dataset_save_path", "dataloaders_save_path")
+_NEGATIVES = {
+    "distribution": Declared.parse("one of uniform, popularity, none"),
+    "sample_num": Declared.parse("int >= 1"),
+    "alpha": Declared.parse("float"),
+    "dynamic": Declared.parse("bool"),
+    "candidate_num": Declared.parse("int >= 0"),
+}
 _SAVING = ("save_dataset", "save_dataloaders")
 
 
@@ -105,6 +114,26 @@ def wandb_is_there(settings: dict) -> str | None:
     return None
 
 
+def negatives_can_be_drawn(settings: dict) -> str | None:
+    """What RecBole is told of negatives for training; what is left out is its default."""
+    given = settings.get("train_neg_sample_args") or {}
+    for key, value in given.items():
+        known = _NEGATIVES.get(key)
+        if known is None:
+            return (
+                f"`train_neg_sample_args` has no key `{key}`{nearest(key, _NEGATIVES)}; it has "
+                f"{', '.join(_NEGATIVES)}."
+            )
+        if not known.fits(value):
+            return f"`train_neg_sample_args` has {value!r} for {key}, but must have {known}."
+    if given.get("dynamic") and not given.get("candidate_num"):
+        return (
+            "`train_neg_sample_args` has `dynamic: True`, which needs a `candidate_num` of at "
+            "least 1."
+        )
+    return None
+
+
 def heads_share_the_width(settings: dict) -> str | None:
     width, heads = settings.get("hidden_size"), settings.get("n_heads")
     if isinstance(width, int) and isinstance(heads, int) and heads > 0 and width % heads:
@@ -119,6 +148,7 @@ RULES = (
     labels_go_with_value_metrics,
     no_pickles,
     wandb_is_there,
+    negatives_can_be_drawn,
     heads_share_the_width,
 )
 
@@ -132,6 +162,11 @@ def check_evaluation(model: str, settings: dict) -> None:
     for rule in RULES:
         if said := rule(settings):
             raise SettingsError(said)
+    wanted = settings.get("transform")
+    if wanted and wanted != recbole_defaults(model, "").get("transform"):
+        raise SettingsError(
+            f"`transform` is {wanted}, but {model} reads its batches as they are: leave it out."
+        )
     if model_folders()[model] != "sequential_recommender" or settings.get("benchmark_filename"):
         return
     if settings["eval_args"]["order"] != "TO":

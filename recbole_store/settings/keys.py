@@ -34,6 +34,10 @@ RENAMED = {
     "own_vector_dropout": "dropout",
 }
 
+# Words of the command line that are no properties.
+_WORDS = ("model", "dataset", "seeds", "config_files", "profile", "run_dir", "resume", "beside")
+_WORDS += ("results", "again", "replace")
+
 # Keys of a data set's own file besides those of RecBole's properties/dataset/sample.yaml, which
 # name columns, separators and filters: how its texts are put together, how its rows were split.
 _ALSO_OF_DATA = frozenset(("item_text", "encoding", "eval_args", "metrics", "topk", "valid_metric"))
@@ -66,13 +70,24 @@ def declared_in(path: Path) -> dict[str, Declared]:
 def _theirs(path: Path) -> dict[str, Declared]:
     """The same of a file of RecBole's, which says of no key that it may be null.
 
-    A comment that RecBole's own value contradicts, such as an int of 0.001, says nothing.
+    Numbers and switches may not, unless they are. A comment that RecBole's own value contradicts,
+    such as an int of 0.001, says nothing.
     """
     values, found = read_properties(path), {}
     for key, known in declared_in(path).items():
-        known = Declared(known.forms, allows_null=True)
-        found[key] = known if known.fits(values.get(key)) else ANYTHING
+        is_plain = all(form.type in ("bool", "int", "float") for form in known.forms)
+        value = values.get(key)
+        known = Declared(known.forms, allows_null=value is None or not is_plain)
+        found[key] = known if known.fits(value) else ANYTHING
     return found
+
+
+@lru_cache
+def _shared(path: Path) -> dict[str, Declared]:
+    """Keys of a model of RecBole's that properties/recbole_models.yaml says more of."""
+    values = read_properties(path)
+    shared = declared_in(properties_folder() / "recbole_models.yaml")
+    return {k: known for k, known in shared.items() if k in values and known.fits(values[k])}
 
 
 def model_files(model: str) -> list[Path]:
@@ -89,7 +104,8 @@ def model_files(model: str) -> list[Path]:
 def declared_keys(models: list[str]) -> dict[str, Declared]:
     """Every key that a run of these models may set; where two use one name, the last one's.
 
-    RecBole's files come first; properties/recbole.yaml completes what they say.
+    RecBole's files come first; properties/recbole.yaml and recbole_models.yaml complete what they
+    say.
     """
     ours, theirs = properties_folder(), recbole_folder() / "properties"
     found: dict[str, Declared] = {}
@@ -99,7 +115,7 @@ def declared_keys(models: list[str]) -> dict[str, Declared]:
         found.update(declared_in(ours / f"{name}.yaml"))
     for model in models:
         if (path := theirs / "model" / f"{model}.yaml").is_file():
-            found.update(_theirs(path))
+            found.update(_theirs(path) | _shared(path))
         for path in model_files(model):
             found.update(declared_in(path))
     return found
@@ -119,7 +135,9 @@ def check_keys(given: dict, known: dict[str, Declared], place: str = "", whose: 
         if key not in known and RENAMED.get(key) in known:
             raise SettingsError(f"The property `{key}`{place} has become `{RENAMED[key]}`.")
         if key not in known:
-            raise SettingsError(f"Unknown property `{key}`{place}{nearest(key, known)}.")
+            raise SettingsError(
+                f"Unknown property `{key}`{place}{nearest(key, [*known, *_WORDS])}."
+            )
         known[key].check(key, value, place + whose)
 
 

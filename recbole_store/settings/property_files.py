@@ -7,32 +7,14 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-import re
 from functools import lru_cache
 from pathlib import Path
 
-import yaml
-
 from recbole_store.errors import RecBoleMissing, SettingsError
+from recbole_store.settings.plain_yaml import read_yaml
 
 PLUGIN_MODELS = ("STORE", "SASRecAll", "TIGER", "Neighbours", "TextTower")
 TOKENIZED_MODELS = ("STORE", "TIGER")  # those that read items' texts and generate semantic IDs
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without Python objects, reading ``1e-3`` as the number that everybody means."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
-# A date would reach RecBole as a datetime object; as text it stays what was typed.
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
-}
 
 
 def properties_folder() -> Path:
@@ -66,9 +48,9 @@ def parse_value(text: str, is_text: bool = False):
     if is_text and text not in ("null", "~", "None", ""):
         return text
     try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"Cannot read the value {text!r}: not valid YAML.") from error
+        return read_yaml(text)
+    except ValueError as error:
+        raise SettingsError(f"Cannot read the value {text!r}: {error}.") from error
 
 
 def read_properties(path: Path) -> dict:
@@ -77,14 +59,7 @@ def read_properties(path: Path) -> dict:
     Raises:
         SettingsError: if it is missing, is not YAML, or is not a mapping of keys.
     """
-    try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as error:
-        raise SettingsError(f"Cannot read the property file {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:  # TypeError: a list as key
-        place = getattr(error, "problem_mark", None)
-        where = f", line {place.line + 1}" if place else ""
-        raise SettingsError(f"The property file {path}{where} is not valid YAML.") from error
+    content = _read_file(path, "property file")
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -93,6 +68,22 @@ def read_properties(path: Path) -> dict:
         if not isinstance(key, str):
             raise SettingsError(f"The property file {path} has the key {key!r}, which is no name.")
     return content
+
+
+def _read_file(path: Path, what: str):
+    """What a YAML file says.
+
+    Raises:
+        SettingsError: it cannot be read, or is none.
+    """
+    try:
+        return read_yaml(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"Cannot read the {what} {path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"The {what} {path} is not valid YAML: it is no UTF-8.") from error
+    except ValueError as error:
+        raise SettingsError(f"The {what} {path} cannot be read: {error}.") from error
 
 
 @lru_cache
@@ -107,10 +98,10 @@ def model_folders() -> dict[str, str]:
     return known
 
 
-def nearest(word: str, known) -> str:
+def nearest(word, known) -> str:
     """`` (did you mean `x`?)`` for a word close to a known one, else an empty text."""
     by_lower = {name.lower(): name for name in known}
-    match = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    match = difflib.get_close_matches(str(word).lower(), by_lower, n=1, cutoff=0.6)
     return f" (did you mean `{by_lower[match[0]]}`?)" if match else ""
 
 
@@ -175,10 +166,7 @@ def read_list(path: Path) -> list[dict]:
     Raises:
         SettingsError: it is missing or is no list of settings.
     """
-    try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as error:
-        raise SettingsError(f"Cannot read the trials {path}: {error.strerror}.") from error
+    content = _read_file(path, "trials")
     if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
         raise SettingsError(f"The trials {path} must be a list of `{{key: value}}` entries.")
     return content

@@ -12,10 +12,12 @@ from recbole_store.settings.dataset_files import (
     check_value_filters,
     item_features,
 )
+from recbole_store.settings.dataset_name import check_dataset_name
 from recbole_store.settings.declared import Declared
 from recbole_store.settings.defaults import plugin_defaults, recbole_defaults
 from recbole_store.settings.evaluation_rules import check_evaluation
 from recbole_store.settings.keys import check_keys, declared_keys
+from recbole_store.settings.named_columns import check_named_columns, different_names
 from recbole_store.settings.property_files import (
     PLUGIN_MODELS,
     TOKENIZED_MODELS,
@@ -53,6 +55,7 @@ def resolve(
         SettingsError: for the first thing that is wrong.
     """
     check_models(models or [model])
+    check_dataset_name(dataset)
     # A name that several models use means what it means to this one.
     own, known = declared_keys([model]), declared_keys([*(models or []), model])
     whose = f" for {model}" if len(models or []) > 1 else ""
@@ -69,6 +72,9 @@ def resolve(
     check_evaluation(model, everything)
     folder = check_dataset(everything, dataset)
     check_columns(everything, dataset, folder)
+    if said := different_names(everything):
+        raise SettingsError(said)
+    check_named_columns(everything, dataset, folder)
     check_value_filters(everything, dataset, folder)
     if "selected_features" in recbole_defaults(model, dataset):  # of models such as SASRecF
         merged.update(item_features(everything, dataset, folder))

@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from recbole_store.data.file_lock import hold
@@ -146,9 +146,10 @@ def read_cached(cached: Path) -> dict | None:
         found = read(cached)
     except DamagedState as error:
         log.info("%s It is thrown away, and made again.", error)
-        cached.unlink()
+        with suppress(OSError):  # nobody can write there, which is told before it is made
+            cached.unlink()
         return None
-    log.info("Tokenizer: unchanged since an earlier run, taken from %s", cached)
+    log.info("Taken from %s, unchanged since an earlier run", cached)
     return found
 
 
@@ -169,7 +170,7 @@ def one_at_a_time(cached: Path) -> Iterator[None]:
                 break
             except OSError:
                 if not is_told:
-                    log.info("Another process makes this very tokenizer; waiting for it.")
+                    log.info("Another process makes the very same; waiting for it.")
                 is_told = True
                 time.sleep(WAIT_S)
         yield

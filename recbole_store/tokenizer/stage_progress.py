@@ -80,33 +80,43 @@ class StageProgress:
             self._progress.save({"of": self._name, "found": found})
 
 
-def check_loss(loss: Tensor, epoch: int, step: int) -> None:
+RATE = "tokenizer_learning_rate"
+
+
+def check_loss(loss: Tensor, epoch: int, step: int, key: str = RATE) -> None:
     """Find divergence where it begins.
+
+    Args:
+        key: of the learning rate.
 
     Raises:
         Diverged: the loss is no number.
     """
     if not torch.isfinite(loss):
-        raise Diverged(
-            f"The tokenizer's training diverged: the loss is {loss.item()} in epoch {epoch}, step "
-            f"{step}; lower `tokenizer_learning_rate`."
-        )
+        raise _diverged(f"the loss is {loss.item()} in epoch {epoch}, step {step}", key)
 
 
-def check_weights(
-    trained: dict[str, Tensor], epoch: int, key: str = "tokenizer_learning_rate"
-) -> None:
+def check_weights(trained: dict[str, Tensor], epoch: int, step: int, key: str = RATE) -> None:
     """A last step may break what no loss tells of any more.
-
-    Args:
-        key: of the learning rate.
 
     Raises:
         Diverged: a weight is no number.
     """
     for name, weight in trained.items():
         if not torch.isfinite(weight).all():
-            raise Diverged(
-                f"The tokenizer's training diverged: `{name}` is no number after the last step of "
-                f"epoch {epoch}; lower `{key}`."
-            )
+            raise _diverged(f"`{name}` is no number after epoch {epoch}, step {step}", key)
+
+
+def check_vectors(vectors: Tensor, epoch: int, step: int) -> None:
+    """Weights may be numbers whose products are none.
+
+    Raises:
+        Diverged: what was made of texts is no number.
+    """
+    if not torch.isfinite(vectors).all():
+        said = f"what it makes of texts is no number after epoch {epoch}, step {step}"
+        raise _diverged(said, RATE)
+
+
+def _diverged(said: str, key: str) -> Diverged:
+    return Diverged(f"The tokenizer's training diverged: {said}; lower `{key}`.")

@@ -14,7 +14,7 @@ from recbole_store.generator.item_head import DenseScores, ItemHead, fuse
 from recbole_store.generator.item_vectors import ItemVectors
 from recbole_store.generator.reserved_places import reserve_places
 
-NONE_HIDDEN = torch.zeros(6, dtype=torch.bool)
+NONE_EXCLUDED = torch.zeros(6, dtype=torch.bool)
 
 
 def vectors_of(own_dropout=0.0) -> ItemVectors:
@@ -24,12 +24,12 @@ def vectors_of(own_dropout=0.0) -> ItemVectors:
 
 def test_hidden_items_are_not_scored():
     head, states, vectors = ItemHead(8, 5), torch.randn(2, 3, 8), torch.randn(6, 5)
-    is_hidden = NONE_HIDDEN.clone()
-    is_hidden[[0, 4]] = True
-    shown, hidden = head(states, vectors, NONE_HIDDEN), head(states, vectors, is_hidden)
+    is_excluded = NONE_EXCLUDED.clone()
+    is_excluded[[0, 4]] = True
+    shown, excluded = head(states, vectors, NONE_EXCLUDED), head(states, vectors, is_excluded)
     assert shown.shape == (2, 3, 6) and shown.isfinite().all()
-    assert (hidden[..., [0, 4]] == -torch.inf).all()
-    assert_close(hidden[..., [1, 2, 3, 5]], shown[..., [1, 2, 3, 5]])
+    assert (excluded[..., [0, 4]] == -torch.inf).all()
+    assert_close(excluded[..., [1, 2, 3, 5]], shown[..., [1, 2, 3, 5]])
 
 
 def test_vectors_are_of_text_and_own():

@@ -52,8 +52,8 @@ def test_hidden_items_leave_their_places_to_others(blocks, rows, queries):
     index = BlockIndex(item_ids, rows.__getitem__, torch.float32)
     first = index.best(queries, 30)
     users = torch.arange(N_USERS).repeat_interleave(20)
-    hidden = (users, first[:, :20].flatten())
-    assert torch.equal(index.best(queries, 10, hidden), first[:, 20:])
+    excluded = (users, first[:, :20].flatten())
+    assert torch.equal(index.best(queries, 10, excluded), first[:, 20:])
     everything = (torch.zeros(N_ITEMS - 1, dtype=torch.long), item_ids)
     left = index.best(queries, 5, everything)
     assert not left[0].any() and torch.equal(left[1:], first[1:, :5])
@@ -93,9 +93,9 @@ def test_items_that_gain_are_found_wherever_they_stand(blocks, rows, queries, mo
     best, items = scores.best(6, None)
     assert_close(best, expected.values)
     assert torch.equal(items, expected.indices) and not scores.bounds_others
-    hidden = (torch.tensor([0, 1]), worst[[0, 1], [0, 1]])
-    best, items = scores.best(6, hidden)
-    without = (plain + gains).index_put(hidden, torch.tensor(-torch.inf)).topk(6)
+    excluded = (torch.tensor([0, 1]), worst[[0, 1], [0, 1]])
+    best, items = scores.best(6, excluded)
+    without = (plain + gains).index_put(excluded, torch.tensor(-torch.inf)).topk(6)
     assert torch.equal(items, without.indices)
 
 

@@ -193,7 +193,7 @@ def test_the_tokenizer_of_a_larger_model_is_refused(copied, read):
         lambda weights: {n: w[:20] if "embed" in n else w for n, w in weights.items()},
         {"vocab_size": 20},
     )
-    assert "word pieces, but the model has vectors for 20" in refusal(read, folder)
+    assert "tokens, but the model has vectors for 20" in refusal(read, folder)
 
 
 def test_a_tokenizer_without_an_end_of_text(copied):
@@ -211,7 +211,7 @@ def test_a_model_s_own_code_is_never_run_nor_asked_about(copied, read, monkeypat
     classes = {"AutoConfig": "evil.C", "AutoModelForCausalLM": "evil.M", "AutoModel": "evil.M"}
     folder = copied(config={"model_type": "mine", "auto_map": classes})
     (folder / "evil.py").write_text(EVIL.format(str(tmp_path / "ran")))
-    refusal(read, folder)
+    assert "code of its own, which is never run" in refusal(read, folder)
     assert not (tmp_path / "ran").exists()
 
 

@@ -79,8 +79,8 @@ def test_a_list_of_the_whole_catalogue_is_the_exact_ranking(prepared, pair, inde
     assert (found.pruned < torch.inf).all() == is_certain
     if is_certain:
         assert torch.equal(found.is_exact(5), exact.is_exact(5))
-    hidden = (torch.arange(N_USERS).repeat_interleave(4), exact.item_ids[:, :4].flatten())
-    same_lists(small.recommend(batch, hidden), large.recommend(batch, hidden))
+    excluded = (torch.arange(N_USERS).repeat_interleave(4), exact.item_ids[:, :4].flatten())
+    same_lists(small.recommend(batch, excluded), large.recommend(batch, excluded))
 
 
 def test_a_short_list_is_enough_where_it_holds_what_ranks_best(
@@ -147,7 +147,7 @@ def test_new_items_are_ranked_once_they_are_there(prepared, pair):
     same_lists(small.recommend(batch), before)
     assert not torch.isin(before.item_ids, cold).any()
     for model in (small, large):
-        model.join()
+        model.admit_new_items()
         model.new_item_bias = 4.0
     joined = large.recommend(batch)
     same_lists(small.recommend(batch), joined)
@@ -184,7 +184,7 @@ def test_own_vectors_are_hashed_beyond_a_size(prepared, monkeypatch):
         again.eval().recommend(batch).item_ids, model.eval().recommend(batch).item_ids
     )
     model.cold_items = torch.tensor([5])
-    model.join()
+    model.admit_new_items()
     assert model.recommend(batch).log_probs[:, 0].isfinite().all()
 
 

@@ -18,12 +18,14 @@ from recbole.utils import get_model, get_trainer
 from recbole.utils.argument_list import dataset_arguments
 
 import recbole_store
+from recbole_store.errors import SettingsError
 from recbole_store.experiments.run.build import CheckedConfig, build
 from recbole_store.experiments.run.run import run_model
 from recbole_store.generator.windows import window_rows
 from recbole_store.plugin.datasets import STOREDataset
 from recbole_store.plugin.register import DATASET_KEYS, SemanticIdTransform
 from recbole_store.settings.defaults import plugin_defaults
+from recbole_store.settings.property_files import PLUGIN_MODELS
 from recbole_store.settings.resolve import resolve
 
 MODELS = ("STORE", "SASRec", "Pop")
@@ -137,6 +139,39 @@ def test_anomaly_mode_is_off():
     import recbole.model.sequential_recommender  # noqa: F401
 
     assert not torch.is_anomaly_enabled()
+
+
+@pytest.mark.parametrize("model", PLUGIN_MODELS)
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"epochs": "many"}, "`epochs` is 'many', but must be an integer"),
+        ({"cold_items": 5}, r"`cold_items` is 5, but must be a number in \(0, 1\)"),
+        ({"item_text": {"title": 7}}, "`item_text` has 7"),
+        ({"valid_metric": "NDCG@3"}, "NDCG@3, which will not be computed"),
+    ],
+)
+def test_recbole_s_own_route_checks_our_models_values(shuffled, model, wrong, says):
+    settings = {"data_path": str(shuffled[0]), "gpu_id": "", **wrong}
+    with pytest.raises(SettingsError, match=says):
+        create_dataset(Config(model=model, dataset="shuffled", config_dict=settings))
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "value"),
+    [
+        ("STORE", "num_beams", 0),
+        ("SASRecAll", "item_dropout", 1.5),
+        ("SASRecAll", "together_weight", "much"),
+        ("TIGER", "targets_per_user", 0),
+        ("Neighbours", "decay", -1),
+        ("TextTower", "text_features", "word"),
+    ],
+)
+def test_and_those_of_their_own_keys(shuffled, model, key, value):
+    settings = {"data_path": str(shuffled[0]), "gpu_id": "", key: value}
+    with pytest.raises(SettingsError, match=f"`{key}` is {value!r}, but must be"):
+        create_dataset(Config(model=model, dataset="shuffled", config_dict=settings))
 
 
 # Splits and training windows

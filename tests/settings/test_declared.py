@@ -39,6 +39,14 @@ from recbole_store.settings.declared import Declared, Interval, comment_of, is_i
             "an integer of at least 1 or a list, each an integer of at least 1",
         ),
         ("list or int or None", [[], 1, None], ["x"], "a list or an integer, or null"),
+        ("name", ["x", "5"], ["", " ", 5, None], "a name"),
+        (
+            "dict of list of name",
+            [{}, {"inter": ["a"]}],
+            [{"inter": 3}, {"inter": [3]}, {1: ["a"]}, []],
+            "a mapping {key: a list, each a name}",
+        ),
+        ("float or null", [2**63 - 1, 1e300], [2**63, math.inf, math.nan], "a number, or null"),
         ("interval", ["[5,inf)", [3, 5]], [7, "5", "[20,inf", None], None),
     ],
 )

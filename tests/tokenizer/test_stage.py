@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import pickle
 import subprocess
 import sys
+import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,8 +17,9 @@ import torch
 from planted_store import first_rows, make_model, make_trainer, prepare, store_settings, working_in
 from scipy import sparse
 
-from recbole_store.errors import NoCodesError
+from recbole_store.errors import NoCodesError, SettingsError
 from recbole_store.llm.text_encoder import TextEncoder
+from recbole_store.tokenizer import tensor_file
 from recbole_store.tokenizer.cache import (
     QUANTIZER_KEYS,
     TEXT_KEYS,
@@ -70,7 +74,7 @@ def test_the_stage_can_read_no_setting_that_is_not_in_its_cache_s_key(prepared):
         stage = TokenizerStage(model.item_tokenizer, fewer, trainer._build_optimizer)
         together = sparse.csr_matrix(torch.ones(61, 61).numpy())
         with pytest.raises(KeyError, match=key):
-            stage._train(together, show_progress=False)
+            stage.run("planted", together, None, Counter())
 
 
 def test_texts_precision_weights_and_histories_count(settings, model, monkeypatch):
@@ -223,3 +227,62 @@ def test_a_cache_that_cannot_be_written_is_waited_for_by_nobody(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with one_at_a_time(tmp_path / "file" / "planted-0123.safetensors"):
         pass
+
+
+@pytest.fixture
+def closed(monkeypatch):
+    """``closed(folder)``: nobody can write there; where tests are the system's root, who may."""
+
+    def close(folder: Path) -> None:
+        for path in folder.glob("*.lock"):
+            path.unlink()
+            path.mkdir()  # which cannot be opened for writing
+        for module, name in ((tempfile, "TemporaryFile"), (tensor_file, "write"), (Path, "unlink")):
+            refuse_in(folder, module, name)
+
+    def refuse_in(folder: Path, module, name: str) -> None:
+        real = getattr(module, name)
+
+        def refuse(*args, **kwargs):
+            place = Path(kwargs.get("dir") or args[0])
+            if place.is_relative_to(folder):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(module, name, refuse)
+
+    return close
+
+
+def run_stage(prepared, folder: Path, monkeypatch) -> dict:
+    monkeypatch.setenv("RECBOLE_STORE_CACHE", str(folder))
+    model = make_model(prepared, semantic_ids=False)
+    trainer = make_trainer(prepared, model)
+    trainer.tokenize_items(prepared.train.dataset)
+    return model.tokenizer_report | {"ids": model.semantic_ids.tolist()}
+
+
+def test_a_cache_that_cannot_be_written_is_read(prepared, closed, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    made = run_stage(prepared, cache, monkeypatch)
+    closed(cache / "tokenizers")
+    read = run_stage(prepared, cache, monkeypatch)
+    assert (made["tokenizer_cached"], read["tokenizer_cached"]) == (False, True)
+    assert read["ids"] == made["ids"]
+
+
+@pytest.mark.parametrize("state", ["missing", "damaged"])
+def test_one_that_lacks_the_entry_is_told_before_it_is_made(
+    prepared, closed, tmp_path, monkeypatch, state
+):
+    cache = tmp_path / "cache"
+    run_stage(prepared, cache, monkeypatch)
+    (entry,) = (cache / "tokenizers").glob("*.safetensors")
+    if state == "damaged":
+        entry.write_bytes(entry.read_bytes()[:-9])
+    else:
+        entry.unlink()
+    monkeypatch.setattr(TokenizerStage, "_make", lambda *_: pytest.fail("must not be made"))
+    closed(cache / "tokenizers")
+    with pytest.raises(SettingsError, match=r"cache/tokenizers: Permission.*RECBOLE_STORE"):
+        run_stage(prepared, cache, monkeypatch)

@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from recbole_store.data.file_lock import locked
@@ -65,6 +65,7 @@ def appearing_folder(target: Path, force: bool = False) -> Iterator[Path]:
         raise DataError(f"{target} is a link; --out names the data set's folder itself.")
     target = target.resolve()
     check_dataset_name(target.name)
+    made = [path for path in target.parents if not path.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _clear_up(target)
@@ -89,6 +90,9 @@ def appearing_folder(target: Path, force: bool = False) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):  # something is there
+            for path in made:
+                path.rmdir()
 
 
 _LOCK, _REPLACED = "lock", "replaced"

@@ -11,7 +11,7 @@ from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.utils import init_seed
 
-from recbole_store.errors import InputError, SettingsError
+from recbole_store.errors import InputError, RunError, SettingsError
 from recbole_store.experiments.run.data_checks import check_caches, check_data, check_splits
 from recbole_store.experiments.run.epoch_log import quiet_libraries
 from recbole_store.llm.loading import read_config
@@ -46,7 +46,7 @@ def recbole_refusals(model_name: str, dataset_name: str):
     """
     try:
         yield
-    except InputError:
+    except (InputError, RunError):
         raise
     except REFUSALS as error:
         logging.getLogger().info("RecBole refused the settings or the data.", exc_info=True)

@@ -168,7 +168,7 @@ class Continuation:
         except RuntimeError as error:
             if "without overflow" not in str(error):  # torch's word for a step beyond fp32
                 raise
-            raise Diverged(f"Training diverged: a step too large in {self._place()}.") from error
+            raise self._diverged(f"a step too large in {self._place()}") from error
         finally:
             hook.remove()
         self._check_weights()
@@ -209,13 +209,13 @@ class Continuation:
         """In the place of RecBole's ``_check_nan``."""
         self._batch += 1
         if not torch.isfinite(loss).all():
-            raise Diverged(f"Training diverged: the loss is {loss.item()} in {self._place()}.")
+            raise self._diverged(f"the loss is {loss.item()} in {self._place()}")
 
     def _check_weights(self) -> None:
         """A last step may break what no loss tells of any more."""
         for name, weight in self.trainer.model.named_parameters():
             if weight.requires_grad and not torch.isfinite(weight).all():
-                raise Diverged(f"Training diverged: `{name}` is no number after {self._place()}.")
+                raise self._diverged(f"`{name}` is no number after {self._place()}")
 
     def _checked(self, score_batch):
         """A trainer's evaluation of a batch; weights may be numbers whose products are none."""
@@ -224,12 +224,14 @@ class Continuation:
             found = score_batch(batched_data)
             scores = found[1].log_probs if isinstance(found[1], Beams) else found[1]
             if torch.isnan(scores).any():
-                raise Diverged(
-                    f"Training diverged: the model's scores are no numbers after {self._place()}."
-                )
+                raise self._diverged(f"the model's scores are no numbers after {self._place()}")
             return found
 
         return score
+
+    @staticmethod
+    def _diverged(said: str) -> Diverged:
+        return Diverged(f"Training diverged: {said}; lower `learning_rate`.")
 
     def _place(self) -> str:
         return f"epoch {self._epoch}, step {self._batch}"

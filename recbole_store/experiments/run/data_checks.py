@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recbole.utils import ModelType
+from recbole.utils import InputType, ModelType
 
 from recbole_store.errors import SettingsError
 
@@ -34,7 +34,7 @@ def check_data(config, dataset) -> None:
     """Check a data set once it is filtered.
 
     Raises:
-        SettingsError: it has one item, or lacks the labels that its model learns from.
+        SettingsError: it has one item, or lacks the labels or negatives that its model learns from.
     """
     name = config["dataset"]
     if dataset.item_num - 1 < 2:
@@ -44,6 +44,11 @@ def check_data(config, dataset) -> None:
         )
     learns_labels = config["MODEL_TYPE"] in (ModelType.CONTEXT, ModelType.DECISIONTREE)
     draws_none = config["train_neg_sample_args"]["distribution"] == "none"
+    if config["MODEL_INPUT_TYPE"] == InputType.PAIRWISE and draws_none:
+        raise SettingsError(
+            f"{config['model']} learns from pairs of items, but `train_neg_sample_args` draws no "
+            "negatives: leave it out, or set {distribution: uniform, sample_num: 1}."
+        )
     label = config["LABEL_FIELD"]
     if learns_labels and draws_none and label not in dataset.inter_feat:
         raise SettingsError(

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from recbole.utils import get_model, get_trainer, init_seed
 
+from recbole_store.data.writable import check_can_write
 from recbole_store.errors import ModelFolderError
 from recbole_store.experiments.results.results_folder import replace_file
-from recbole_store.experiments.run.build import build, split
+from recbole_store.experiments.run.build import build, recbole_refusals, split
 from recbole_store.experiments.run.continuation import Continuation, clear
 from recbole_store.experiments.run.epoch_log import start_logging
 from recbole_store.experiments.run.evaluate import test_model
@@ -43,17 +44,14 @@ from recbole_store.experiments.run.run_folder import (
     TENSORBOARD,
     bytes_of_run,
     can_go_on,
-    check_can_write,
     disk_errors,
     opened,
     write_identity,
 )
-from recbole_store.llm.model_files import CACHE_VARIABLE, cache_folder
 from recbole_store.plugin.cold_items import histories_without_cold
 from recbole_store.plugin.register import register
 from recbole_store.recommender.finished_run import write_model
 from recbole_store.recommender.folder import RECOMMENDERS
-from recbole_store.settings.property_files import TOKENIZED_MODELS
 
 register()  # the command line imports the package without
 
@@ -135,11 +133,10 @@ def _run(
         )
     # Set again, as RecBole does, so that the model's start does not depend on the data's.
     init_seed(config["seed"], config["reproducibility"])
-    model = get_model(model_name)(config, train_data._dataset).to(config["device"])
+    with recbole_refusals(model_name, dataset_name):
+        model = get_model(model_name)(config, train_data._dataset).to(config["device"])
     check_can_write(run_dir, "name another folder with --run_dir", bytes_of_run(model))
     check_can_write(TENSORBOARD, "run it from another working directory")
-    if model_name in TOKENIZED_MODELS:
-        check_can_write(cache_folder() / "tokenizers", f"name another folder in ${CACHE_VARIABLE}")
     trainer = get_trainer(config["MODEL_TYPE"], model_name)(config, model)
     continuation = Continuation(trainer, run_dir, config["checkpoint_minutes"])
     epochs = continuation.epochs.epochs

@@ -14,13 +14,13 @@ import errno
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from recbole_store.data.file_lock import hold
 from recbole_store.errors import InputError, RunError, SettingsError
+from recbole_store.experiments.results.result_file import ANY_TEXT, OBJECT, TEXT, complaint
 from recbole_store.experiments.results.results_folder import replace_file
 
 IDENTITY, SETTINGS, RESULT = "run.json", "settings.json", "result.json"
@@ -28,7 +28,8 @@ TENSORBOARD = Path("log_tensorboard")  # where RecBole puts it, whatever the run
 STATES = "state"  # a folder a stage
 _LOCK = ".lock"
 _PARTS = (".best*", ".*.json.*", "*.part", "state/*/.*")  # what is written before it is moved
-_KEYS = ("model", "variant", "dataset", "models", "protocol_hash", "hashed_settings")
+_KNOWN_BY = {"model": TEXT, "variant": ANY_TEXT, "dataset": TEXT, "models": [TEXT]}
+_KNOWN_BY |= {"protocol_hash": TEXT, "hashed_settings": OBJECT}
 
 
 @contextmanager
@@ -101,7 +102,7 @@ def write_identity(folder: Path, identity: dict, settings: dict) -> None:
     data_path = str(Path(settings["data_path"]).resolve()) if "data_path" in settings else None
     whole = {**settings, **({"data_path": data_path} if data_path else {})}
     replace_file(folder / SETTINGS, _json(whole))
-    replace_file(folder / IDENTITY, _json({key: identity[key] for key in _KEYS}))
+    replace_file(folder / IDENTITY, _json({key: identity[key] for key in _KNOWN_BY}))
 
 
 def read_identity(folder: Path) -> dict:
@@ -113,9 +114,11 @@ def read_identity(folder: Path) -> dict:
     path = folder / IDENTITY
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(found, dict) or not all(key in found for key in _KEYS):
+        if not isinstance(found, dict) or not all(key in found for key in _KNOWN_BY):
             raise ValueError("it lacks what a run is known by")
-    except (OSError, ValueError) as error:
+        if said := complaint(found, _KNOWN_BY):
+            raise ValueError(said)
+    except (OSError, ValueError, RecursionError) as error:
         said = getattr(error, "strerror", None) or error
         raise SettingsError(f"{folder} holds no run to go on with: {path}: {said}.") from error
     return found
@@ -123,31 +126,6 @@ def read_identity(folder: Path) -> dict:
 
 def _json(content: dict) -> bytes:
     return (json.dumps(content, indent=1) + "\n").encode()
-
-
-def check_can_write(folder: Path, remedy: str, n_bytes: int = 0) -> None:
-    """Find out before hours of training whether a folder, made or not, takes what will be written.
-
-    Args:
-        remedy: what to do if it does not, after "or".
-
-    Raises:
-        SettingsError: it does not.
-    """
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    try:
-        with tempfile.TemporaryFile(dir=there):
-            pass
-        free = shutil.disk_usage(there).free
-    except OSError as error:
-        raise SettingsError(
-            f"Cannot write to {folder}: {error.strerror}; make it writable, or {remedy}."
-        ) from error
-    if free < n_bytes:
-        raise SettingsError(
-            f"{folder} has {_size(free)} free, but the run will write up to {_size(n_bytes)}: make "
-            f"room, or {remedy}."
-        )
 
 
 def bytes_of_run(model) -> int:
@@ -161,13 +139,6 @@ def bytes_of_run(model) -> int:
     optimizer = 2 * trained  # two numbers a weight, at most
     state = everything - frozen + optimizer
     return 3 * state + 3 * everything + everything + optimizer + 2**24
-
-
-def _size(n_bytes: int) -> str:
-    """Example: 1500000000 -> ``1.5 GB``, 2000000 -> ``2 MB``, 1000 -> ``less than 1 MB``"""
-    if n_bytes >= 1e9:
-        return f"{n_bytes / 1e9:.1f} GB"
-    return f"{n_bytes / 1e6:.0f} MB" if n_bytes >= 1e6 else "less than 1 MB"
 
 
 def can_go_on(folder: Path, identity: dict) -> bool:

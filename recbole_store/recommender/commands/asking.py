@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -51,8 +52,11 @@ def load(arguments):
 
 
 def listed(text: str) -> list[str]:
-    """Ids with commas between them."""
-    return [raw.strip() for raw in text.split(",") if raw.strip()]
+    """Ids with commas between them, one at least."""
+    found = [raw.strip() for raw in text.split(",") if raw.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} names no item")
+    return found
 
 
 def show(frame) -> None:

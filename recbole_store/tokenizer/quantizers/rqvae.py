@@ -15,7 +15,9 @@ from recbole_store.tokenizer.quantizers.base import (
     nearest,
     nearest_residuals,
 )
-from recbole_store.tokenizer.stage_progress import check_weights
+from recbole_store.tokenizer.stage_progress import check_loss, check_weights
+
+RATE = "rqvae_learning_rate"
 
 # A code is dead when none of this many times C rows had it: it is set on a row of the batch.
 REVIVE_AFTER = 8
@@ -163,8 +165,10 @@ class _Network(nn.Module):
             if progress and progress.is_due:
                 place = {"epoch": epoch, "unused_for": unused_for, "revived": self.revived}
                 progress.keep(place, trained, optimizer)
-            for rows in torch.randperm(len(points)).to(points.device).split(batch_size):
+            shuffled = torch.randperm(len(points)).to(points.device)
+            for step, rows in enumerate(shuffled.split(batch_size), start=1):
                 loss, codes, residuals = self(points[rows])
+                check_loss(loss, epoch, step, RATE)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -173,7 +177,7 @@ class _Network(nn.Module):
                 unused_for.scatter_(1, codes.T, 0.0)
                 if n_steps:  # a code set on a row after the last step would help nobody
                     self._revive(unused_for, residuals, optimizer)
-        check_weights(trained, epochs - 1, "rqvae_learning_rate")
+        check_weights(trained, epochs - 1, math.ceil(len(points) / batch_size), RATE)
 
     def forward(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Loss, codes [B, L], and what each level was given to quantize, [L, B, P]."""

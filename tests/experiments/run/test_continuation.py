@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import random
 import time
@@ -326,11 +325,20 @@ def test_a_full_disk_is_one_sentence_and_costs_no_training(few, tmp_path, monkey
     [
         ("SASRec", {"learning_rate": 1e30}, r"the loss is nan in epoch 0, step 2\b"),
         ("SASRec", {"learning_rate": 1e30, "train_batch_size": 99999}, r"epoch 0, step 1\b"),
-        ("SASRecAll", {"learning_rate": math.inf, "epochs": 1}, r"epoch 0, step \d+"),
+        ("SASRecAll", {"learning_rate": 1e38, "epochs": 1}, r"epoch 0, step \d+"),
         ("BPR", {"learning_rate": 1e38, "train_batch_size": 99999}, r"epoch 0, step 1\b"),
         ("STORE", {"learning_rate": 1e30, "code_learning_rate": 1e30}, r"epoch 0, step \d+"),
-        ("STORE", {"tokenizer_learning_rate": 1e30}, r"tokenizer.*epoch"),
-        ("TIGER", {"rqvae_learning_rate": 1e30}, r"tokenizer.*epoch 7.*rqvae_learning_rate"),
+        ("STORE", {"tokenizer_learning_rate": 1e30}, r"tokenizer.*epoch 0, step \d"),
+        (
+            "STORE",
+            {"tokenizer_learning_rate": 1e30, "tokenizer_epochs": 1, "tokenizer_batch_size": 99},
+            r"tokenizer.*no number after epoch 0, step 1; lower `tokenizer_learning_rate`",
+        ),
+        (
+            "TIGER",
+            {"rqvae_learning_rate": 1e30},
+            r"the loss is .* in epoch 0, step \d.*rqvae_learning_rate",
+        ),
     ],
 )
 def test_a_training_that_diverges_ends_and_leaves_no_result(

@@ -12,12 +12,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from recbole_store.data.writable import check_can_write
 from recbole_store.errors import RunError, SettingsError
 from recbole_store.experiments.run import run_folder
 from recbole_store.experiments.run.run_folder import (
     bytes_of_run,
     can_go_on,
-    check_can_write,
     difference,
     disk_errors,
     is_free,
