@@ -69,7 +69,7 @@ def make_model(n_items: int, settings: dict) -> tuple[STORE, StandInConfig]:
     tokenizer = model.item_tokenizer
     tokenizer.points.normal_()
     # Only what has a text is tokenized, so that the auxiliary task is the same at every size.
-    words = model.backbone.words(tokenizer.texts[: N_TEXTS + 1], settings["max_text_tokens"])
+    words = model.backbone.tokenize(tokenizer.texts[: N_TEXTS + 1], settings["max_text_tokens"])
     tokenizer._token_texts = TokenTexts(words, list(range(1, N_TEXTS + 1)))
     model.set_semantic_ids(distinct_ids(n_items, tokenizer.sizes))
     return model, config

