@@ -102,3 +102,28 @@ def test_serving_figures(benchmark, monkeypatch, tiny_llm, tmp_path):
     figures |= serving.measure_server(tmp_path / "model", 300)
     assert figures["serving_http_errors"] == 0
     assert figures["serving_http_requests_per_s"] > 0
+
+
+def test_large_catalogues(benchmark, monkeypatch, tiny_llm):
+    """Two sizes of a tiny model, either side of the limit: the short list finds the exact best."""
+    large = benchmark("large")
+    small = {"N_WINDOWS": 20, "N_TEXTS": 20, "WARM_UP": 0, "STEPS": 1, "USERS": 3, "ROUNDS": 1}
+    small |= {"SETTINGS": {"codebook_size": 32, "pca_dim": 4}}
+    for name, value in small.items():
+        monkeypatch.setattr(large, name, value)
+    changes = {"backbone": str(tiny_llm), "backbone_layers": None, "full_softmax_limit": 500}
+    changes |= {"MAX_ITEM_LIST_LENGTH": 10, "item_vector_size": 16}
+    below, beyond = large.cost(2, changes), large.cost(3, changes)
+    assert "recall" not in below and beyond["recall"] == 1
+    assert all(value > 0 for found in (below, beyond) for value in found.values())
+
+
+def test_the_index_s_recall(benchmark, monkeypatch):
+    pytest.importorskip("faiss")
+    index = benchmark("index")
+    small = {"N_ITEMS": 20_000, "N_CLUSTERS": 400, "N_LISTS": 16, "PROBES": (1, 16), "ROUNDS": 1}
+    for name, value in small.items():
+        monkeypatch.setattr(index, name, value)
+    figures = index.measure()
+    assert figures["index_blocks_fp32_recall"] == 1 == figures["index_faiss_16_recall"]
+    assert figures["index_faiss_1_recall"] < 1

@@ -28,6 +28,8 @@ PARTS = {
     "epoch": ("store_", "train_", "exact_"),
     "windows": ("window_",),
     "growth": ("growth_",),
+    "large": ("large_",),
+    "index": ("index_",),
     "serving": ("serving_",),
 }
 

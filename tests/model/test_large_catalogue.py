@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from planted_store import first_rows, make_model, prepare, store_settings, working_in
+from planted_store import (
+    first_rows,
+    make_model,
+    make_trainer,
+    prepare,
+    store_settings,
+    working_in,
+)
 from torch.testing import assert_close
 
 from recbole_store.errors import SettingsError
@@ -186,3 +193,37 @@ def test_hashed_vectors_cannot_start_from_single_items(prepared, monkeypatch):
     with pytest.raises(SettingsError, match="60 items share 24 own vectors.*to 60"):
         make_model(prepared, collaborative_start=1.0, **LARGE)
     assert make_model(prepared, collaborative_start=1.0, full_softmax_limit=60).large is None
+
+
+def trained(prepared, n_drawn: int | None, **changes) -> dict:
+    """Metrics on test after a few epochs, beyond the limit where items are drawn."""
+    if n_drawn is not None:
+        changes |= LARGE
+    model = make_model(prepared, semantic_ids=False, **changes)
+    if n_drawn is not None:
+        model.large.sampler.n_drawn = n_drawn
+    trainer = make_trainer(prepared, model, **changes)
+    trainer.fit(prepared.train, prepared.valid, verbose=False, saved=True)
+    return trainer.evaluate(prepared.test)
+
+
+def test_what_is_learnt_from_some_items_is_what_all_would_teach(prepared, tmp_path, monkeypatch):
+    monkeypatch.setenv("RECBOLE_STORE_CACHE", str(tmp_path))
+    full = trained(prepared, None, epochs=3, item_head_share=1.0)
+    sampled = trained(prepared, 24, epochs=3, item_head_share=1.0)
+    assert full["ndcg@10"] > 0.4 and sampled["ndcg@10"] > full["ndcg@10"] - 0.05
+
+
+def test_the_tower_s_stage_draws_items_as_well(prepared, tmp_path, monkeypatch):
+    """And is another entry of the cache; below the limit its number says nothing."""
+    monkeypatch.setenv("RECBOLE_STORE_CACHE", str(tmp_path))
+    stage = {"tokenizer": "tower", "tokenizer_epochs": 20, "tokenizer_learning_rate": 0.01}
+    losses, cached = {}, {}
+    for limit in (10**5, 60, 20):
+        changes = {**stage, "full_softmax_limit": limit}
+        model = make_model(prepared, semantic_ids=False, **changes)
+        make_trainer(prepared, model, **changes).tokenize_items(prepared.train.dataset)
+        losses[limit] = model.tokenizer_report["tower_loss"]
+        cached[limit] = model.tokenizer_report["tokenizer_cached"]
+    assert cached == {10**5: False, 60: True, 20: False}
+    assert losses[20] != losses[60] and losses[20] == pytest.approx(losses[60], rel=0.05)

@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from planted_data import ROOT
 
@@ -21,6 +22,8 @@ print("peak", int(peak.split()[1]) // 1024)
 sys.exit(status)
 """
 N_USERS, N_ITEMS = 50_000, 20_000
+# For the last test; PREPARE_ROWS=100000000 takes an hour or two and 25 GB of disk.
+ROWS = int(os.environ.get("PREPARE_ROWS", "3000000"))
 
 
 def write_table(path, n_rows: int, text: str) -> None:
@@ -32,6 +35,20 @@ def write_table(path, n_rows: int, text: str) -> None:
             file.write(
                 f"u{user},i{item},{1_600_000_000 + rng.randrange(10**7)},Title {item} {text}\n"
             )
+
+
+def write_large_table(path, n_rows: int) -> None:
+    """Twenty rows a user and a hundred an item on average, in parts, in no order of time."""
+    rng, part = np.random.default_rng(5), 10**6
+    with path.open("w") as file:
+        file.write("user,item,time,title\n")
+        for start in range(0, n_rows, part):
+            n = min(part, n_rows - start)
+            users = rng.integers(n_rows // 20, size=n).tolist()
+            items = rng.integers(n_rows // 100, size=n).tolist()
+            times = rng.integers(1_500_000_000, 1_700_000_000, size=n).tolist()
+            rows = zip(users, items, times, strict=True)
+            file.writelines(f"u{u},i{i},{t},Title {i} of {i % 97}\n" for u, i, t in rows)
 
 
 def peak_of(folder, memory: str) -> tuple[int, dict]:
@@ -75,3 +92,13 @@ def test_memory_does_not_grow_with_rows(tmp_path):
     large, card = peak_of(tmp_path, "100MB")
     assert card["rows"]["raw"] == 6_000_000
     assert large < 1.1 * small
+
+
+@pytest.mark.slow
+def test_as_many_rows_as_told_in_2_gb(tmp_path):
+    """With the default `--memory`: users and items grow with the rows here."""
+    write_large_table(tmp_path / "table.csv", ROWS)
+    peak, card = peak_of(tmp_path, "1GB")
+    assert card["rows"]["raw"] == ROWS and card["interactions"] > 0.99 * ROWS
+    print(f"{ROWS} rows: {peak} MB")
+    assert peak < 2000
