@@ -71,6 +71,7 @@ def test_a_run_s_arguments_are_understood(words, monkeypatch):
     if arguments.dataset != "ml-100k":  # the reader's own data: everything but the files is checked
         monkeypatch.setattr(settings_of, "check_dataset", lambda *_: None)
         monkeypatch.setattr(settings_of, "check_columns", lambda *_: None)
+        monkeypatch.setattr(settings_of, "check_named_columns", lambda *_: None)
     labels = parse_labels(arguments.model)
     models = [model for model, _ in labels]
     for model, variant in labels:
@@ -143,6 +144,7 @@ def test_the_committed_runs_are_recognised(kept, monkeypatch):
     run = kept.run
     monkeypatch.setattr(settings_of, "check_dataset", lambda *_: None)
     monkeypatch.setattr(settings_of, "check_columns", lambda *_: None)
+    monkeypatch.setattr(settings_of, "check_named_columns", lambda *_: None)
     target = {"ml-100k": "results", "Beauty": "beauty", "Steam-100K": "steam"}[run.dataset]
     recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)[1]
     for name in ("ON_BEAUTY", "FILTERED"):
