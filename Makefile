@@ -4,6 +4,7 @@
 # make results run what results/ lacks on ml-100k, and remake its tables and those of docs (hours)
 # make beauty  the same on Amazon Beauty; DATA=dataset names the folder that holds Beauty/
 # make steam   some of them on Steam-100K, with Beauty's settings; DATA as above
+# make gpu     the whole default LLM on Beauty, pre-trained against untrained (half an hour of one GPU)
 # make trials  the settings listed in properties/trials/ that results/trials/ lacks (days); DATA as above
 # make bench   speed and memory: results/bench.json and the table in docs; ONLY=decode runs one part
 # make check   lint and format
@@ -28,9 +29,10 @@ ONCE := SASRec:tuned GRU4Rec:tuned BERT4Rec:tuned TIGER:small TIGER:small_random
 BEAUTY := STORE:text STORE:short_histories STORE:short_histories_without_item_dropout \
 	STORE:short_histories_random_start SASRecAll:collaborative_start \
 	SASRecAll:without_training_filter SASRecAll TIGER:short_histories \
-	Neighbours Neighbours:text Neighbours:together TextTower:with_company
+	Neighbours Neighbours:text Neighbours:together SASRecAll:with_scores \
+	TextTower TextTower:words TextTower:with_company
 # Models on Beauty without some of its items, each seed another draw of them.
-COLD := STORE:short_histories_cold SASRecAll:cold
+COLD := STORE:text_cold TextTower:cold SASRecAll:cold Neighbours:cold
 # What Beauty's settings do on other data.
 STEAM := STORE:short_histories SASRecAll:collaborative_start SASRecAll:without_training_filter \
 	Neighbours Neighbours:text Neighbours:together
@@ -39,7 +41,7 @@ ON_BEAUTY := --dataset=Beauty $(FILTERED)
 comma := ,
 space := $() $()
 
-.PHONY: run test test-pythons results beauty steam trials bench check
+.PHONY: run test test-pythons results beauty steam gpu trials bench check
 
 run: $(READY)
 	$(BIN)/python run_recbole_store.py --model=STORE --dataset=ml-100k --beside=results/ml-100k
@@ -66,13 +68,18 @@ beauty: $(READY)
 	$(BIN)/python run_recbole_store.py --model=$(subst $(space),$(comma),$(BEAUTY)) \
 		$(ON_BEAUTY) --results=results
 	$(BIN)/python run_recbole_store.py --model=$(subst $(space),$(comma),$(COLD)) \
-		$(ON_BEAUTY) --seeds=2 --results=results
+		$(ON_BEAUTY) --seeds=5 --results=results
 	$(BIN)/recbole-store results results --readme docs/results.md
 
 steam: $(READY)
 	$(BIN)/python run_recbole_store.py --model=$(subst $(space),$(comma),$(STEAM)) \
 		--dataset=Steam-100K $(FILTERED) --results=results
 	$(BIN)/recbole-store results results --readme docs/results.md
+
+gpu: $(READY)
+	$(BIN)/python run_recbole_store.py --profile=full --dataset=Beauty --data_path=$(DATA) \
+		--model=$(subst $(space),$(comma),$(addprefix STORE:,paper paper_reinitialised text text_reinitialised)) \
+		--filter_history=True --max_hours=0.1 --results=results/gpu
 
 trials: $(READY)
 	for model in STORE SASRecAll BPR:tuned TIGER:small SASRec:tuned GRU4Rec:tuned BERT4Rec:tuned; do \

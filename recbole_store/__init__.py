@@ -11,9 +11,10 @@ The flow, folder by folder::
     what lives inside RecBole                   plugin/
     what a finished run can do                  recommender/
     one run, many runs, tables and page         experiments/
+    every command of the command line           cli/
 
-Two modules stand beside them: cli.py has every command, errors.py every error that is the input's.
-A folder imports from those above it in this list, never from those below.
+Beside them stands errors.py, with every error that is the input's. A folder imports from those
+above it in this list, never from those below.
 
 Vocabulary: an item's *text* becomes ``L`` *dense tokens* (LLM vectors), each is quantized to a
 *code* in ``[0, C)`` at its *level*, and the codes with one disambiguation level behind them are the

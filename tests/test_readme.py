@@ -33,9 +33,10 @@ README = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 LINES = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
-WORDS = [shlex.split(line.partition("run_recbole_store.py")[2]) for line in LINES]
-COMMANDS = [words for words in WORDS if words and words[0] in cli.COMMANDS]
-RUNS = [words for words in WORDS if words and words not in COMMANDS]
+TYPED = [re.search(r"(?:run_recbole_store\.py|recbole-store) +(\S.*)", line) for line in LINES]
+WORDS = [shlex.split(typed[1]) for typed in TYPED if typed]
+RUNS = [words for words in WORDS if words[0] in cli.RUNS or words[0].startswith("--")]
+COMMANDS = [words for words in WORDS if words not in RUNS]
 
 
 def test_the_make_targets_exist():
@@ -65,9 +66,13 @@ def test_the_installation_is_the_same_everywhere(monkeypatch):
 
 @pytest.mark.parametrize("words", RUNS, ids=" ".join)
 def test_a_run_s_arguments_are_understood(words, monkeypatch):
-    parser = cli.parser()
-    arguments, unknown = parser.parse_known_args(words)
+    verb = words[0] if words[0] in cli.RUNS else ""
+    parser = cli.parser(verb)
+    arguments, unknown = parser.parse_known_args(words[1:] if verb else words)
     typed = dict(cli.typed_properties(unknown, parser.error))
+    if arguments.resume:  # by its folder alone
+        assert not cli.asked_anew(arguments, list(typed.items()))
+        return
     if arguments.dataset != "ml-100k":  # the reader's own data: everything but the files is checked
         monkeypatch.setattr(settings_of, "check_dataset", lambda *_: None)
         monkeypatch.setattr(settings_of, "check_columns", lambda *_: None)
@@ -89,7 +94,7 @@ def test_a_command_s_arguments_are_understood(words):
 def test_the_tables_are_those_of_the_committed_results():
     runs = read_runs(ROOT / "results")
     assert {"STORE", "SASRecAll", "Pop"} <= {kept.label for kept in runs}
-    assert f"{MARKS[0]}\n{readme_text(tables(runs))}\n{MARKS[1]}" in README
+    assert f"{MARKS[0]}\n{readme_text(tables(runs, slices=True))}\n{MARKS[1]}" in README
     kept = trial_tables(ROOT / "results").values()
     trials = readme_text([table for of_data in kept for table in of_data])
     assert "SASRecAll" in trials and f"{TRIAL_MARKS[0]}\n{trials}\n{TRIAL_MARKS[1]}" in README

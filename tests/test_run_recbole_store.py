@@ -80,10 +80,11 @@ def table_of(stdout: str) -> tuple[list[str], dict[str, list[str]]]:
 # Before anything heavy is imported
 
 
-def test_help_needs_no_heavy_import():
+@pytest.mark.parametrize("words", [["train", "--help"], ["--model=STORE", "--help"]])
+def test_help_needs_no_heavy_import(words):
     code = f"""
 import runpy, sys
-sys.argv = ["run_recbole_store.py", "--help"]
+sys.argv = ["run_recbole_store.py", *{words!r}]
 try:
     runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
 except SystemExit as stopped:
@@ -95,8 +96,9 @@ except SystemExit as stopped:
     *shown, last = done.stdout.splitlines()
     assert last == "exit 0 []"
     assert shown[0].startswith("usage: run_recbole_store.py")
-    options = ("--model", "--dataset", "--seeds", "--config_files", "--profile", "--beside")
-    options += ("--results", "--again", "--replace", "--run_dir")
+    options = ("--model", "--dataset", "--config_files", "--profile", "--beside", "--results")
+    options += ("--seeds",) if words[0] != "train" else ()
+    options += ("--resume", "--again", "--replace", "--run_dir")
     assert all(option in done.stdout for option in options)
     assert "STORE:without_alignment" in done.stdout and "SASRec:tuned" in done.stdout
 

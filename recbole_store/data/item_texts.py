@@ -21,24 +21,24 @@ class ItemColumns(NamedTuple):
     """What text files say of items, column by column.
 
     Attributes:
-        pieces: text column -> its piece of an item's text, ``{}`` being the column's value.
+        templates: text column -> its template, ``{}`` being the column's value.
         rows: raw id -> column -> value, of items that have a row.
         source: the file.
     """
 
-    pieces: dict[str, str]
+    templates: dict[str, str]
     rows: dict[str, dict[str, str]]
     source: Path
 
 
-def fill(pieces: dict[str, str], row: dict[str, str]) -> list[str]:
-    """A row's filled pieces.
+def fill(templates: dict[str, str], row: dict[str, str]) -> list[str]:
+    """A row's fields: its filled templates.
 
-    Example: pieces {"title": "{}", "year": "({})"}, row {"title": "Alien"} -> ["Alien"]
+    Example: templates {"title": "{}", "year": "({})"}, row {"title": "Alien"} -> ["Alien"]
     """
     return [
-        piece.replace("{}", value)
-        for column, piece in pieces.items()
+        template.replace("{}", value)
+        for column, template in templates.items()
         if (value := row.get(column, "").strip())
     ]
 
@@ -53,7 +53,7 @@ def read_item_texts(
     name: str,
     raw_ids,
     id_column: str = "item_id",
-    pieces: dict[str, str] | None = None,
+    templates: dict[str, str] | None = None,
     separator: str = "\t",
     encoding: str = "utf-8",
 ) -> list[list[str]]:
@@ -63,14 +63,14 @@ def read_item_texts(
         raw_ids: raw id of each item_id; entry 0 is the padding.
 
     Returns:
-        Per item_id the list of its filled pieces; an item without text, and padding, has none.
+        Per item_id the list of its fields; an item without text, and padding, has none.
 
     Raises:
         ItemTextError: as there, or none of the items has a text.
     """
-    found = read_item_columns(folder, name, id_column, pieces, separator, encoding)
+    found = read_item_columns(folder, name, id_column, templates, separator, encoding)
     no_text: dict[str, str] = {}
-    texts = [fill(found.pieces, found.rows.get(str(raw), no_text)) for raw in list(raw_ids)[1:]]
+    texts = [fill(found.templates, found.rows.get(str(raw), no_text)) for raw in list(raw_ids)[1:]]
     if not any(texts):
         raise ItemTextError(f"{found.source} has no text for any of the items that {name} has.")
     return [[], *texts]
@@ -80,7 +80,7 @@ def read_item_columns(
     folder: str | Path,
     name: str,
     id_column: str = "item_id",
-    pieces: dict[str, str] | None = None,
+    templates: dict[str, str] | None = None,
     separator: str = "\t",
     encoding: str = "utf-8",
 ) -> ItemColumns:
@@ -91,7 +91,7 @@ def read_item_columns(
 
     Args:
         folder, name: of the dataset.
-        pieces: text column -> its piece of the text, ``{}`` being the column's value; None takes
+        templates: text column -> its template, ``{}`` being the column's value; None takes
             every column but the id as ``column: value``.
 
     Raises:
@@ -116,20 +116,20 @@ def read_item_columns(
             texts[raw_id] = values
     except UnicodeDecodeError as error:
         raise ItemTextError(f"{source} is not {encoding}: set `encoding` to what it is.") from error
-    if pieces is None:
-        pieces = {column: column + ": {}" for column in sorted(columns)}
-    missing = [column for column in pieces if column not in columns]
-    if missing or not pieces:
+    if templates is None:
+        templates = {column: column + ": {}" for column in sorted(columns)}
+    missing = [column for column in templates if column not in columns]
+    if missing or not templates:
         raise ItemTextError(
             f"`item_text` names {', '.join(missing) or 'no column'}, which {source} does not have; "
             f"its text columns are {', '.join(sorted(columns)) or 'none'}."
         )
-    return ItemColumns(pieces, texts, source)
+    return ItemColumns(templates, texts, source)
 
 
-def join_pieces(pieces: list[str]) -> str:
-    """The pieces as one text: ["Alien", "(1979)"] -> "Alien (1979)"."""
-    return " ".join(pieces)
+def join_fields(fields: list[str]) -> str:
+    """Fields as one text: ["Alien", "(1979)"] -> "Alien (1979)"."""
+    return " ".join(fields)
 
 
 def _jsonl_rows(path: Path, id_column: str, encoding: str):

@@ -247,7 +247,7 @@ def _planned(run: Run, settings: dict) -> runner.Planned:
         raise SettingsError(
             "`validation_gap` is for choosing settings, and its runs see less than others: they "
             "are not kept in a results folder. Use it in a single run, or in "
-            "`python -m recbole_store.experiments.trials`."
+            "`recbole-store trials`."
         )
     said = identity(run.model, run.dataset, settings)
     return runner.Planned(

@@ -10,7 +10,6 @@ run, its checkpoint is validated under each of them, and other trials are left a
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from recbole_store.experiments.processes import (
 )
 from recbole_store.experiments.results.results_folder import replace_file
 from recbole_store.experiments.results.trial_file import read_trials, score
+from recbole_store.settings.arguments import Parser
 from recbole_store.settings.property_files import (
     profile_file,
     properties_folder,
@@ -200,23 +200,32 @@ def stem_of(label: str) -> str:
     return "-".join(filter(None, (model, variant_name(model, variant))))
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Returns the exit status: 0 done, 1 a trial failed, 2 bad input, 130 or 143 interrupted."""
-    parser = argparse.ArgumentParser(description="Judge a list of settings on validation metrics.")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--dataset", default="ml-100k")
-    parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument(
+def parser() -> Parser:
+    """``trials --model=MODEL``; other words are settings of all trials."""
+    p = Parser(
+        prog="recbole-store trials",
+        description="Judge a list of settings on validation metrics; --key=value holds for all.",
+        allow_abbrev=False,
+    )
+    p.add_argument("--model", required=True)
+    p.add_argument("--dataset", default="ml-100k")
+    p.add_argument("--results", type=Path, default=Path("results"))
+    p.add_argument(
         "--trained", type=Path, help="folder of a run; judges the listed rankings on its checkpoint"
     )
-    parser.add_argument(
+    p.add_argument(
         "--list",
         type=Path,
         metavar="FILE",
         help="a YAML list of settings of your own (properties/trials/MODEL-VARIANT.yaml)",
     )
-    parser.add_argument("--only", help="numbers in the list, from 1 (all): --only=1,3")
-    arguments, passed_on = parser.parse_known_args(argv)
+    p.add_argument("--only", help="numbers in the list, from 1 (all): --only=1,3")
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit status: 0 done, 1 a trial failed, 2 bad input, 130 or 143 interrupted."""
+    arguments, passed_on = parser().parse_known_args(argv)
     try:
         stem = stem_of(arguments.model)
         path = arguments.list or properties_folder() / "trials" / f"{stem}.yaml"

@@ -1,17 +1,10 @@
 """Conditional beam search over the trie of items, and exact log-likelihoods of given items.
 
-Both ask a *step* for logits and know no model:
-
-``step(level, parents, codes) -> logits``
-    level 0: parents and codes are None; logits [B, 1, C_0] behind each user's history.
-    level l: query k continues ``parents[:, k]``, one of the queries of level l - 1 in the order in
-    which they were asked, with ``codes[:, k]``, a code of level l - 1; logits [B, K, C_l] behind
-    that. At level 1 there is one such query, the history's end.
+Both ask a :class:`recbole_store.generator.step.Step` for logits and know no model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -19,8 +12,7 @@ from torch import Tensor
 
 from recbole_store.generator.code_trie import Children, CodeTrie
 from recbole_store.generator.excluded_items import ExcludedItems
-
-Step = Callable[[int, Tensor | None, Tensor | None], Tensor]
+from recbole_store.generator.step import Step
 
 
 class Beams(NamedTuple):
@@ -90,7 +82,7 @@ def continue_prefixes(
     """
     children = trie.children(level, nodes)
     scores = path_scores(step(level, queries, codes), children, log_probs)
-    scores = scores if excluded is None else excluded.bar(trie, level, children, scores)
+    scores = scores if excluded is None else excluded.exclude(trie, level, children, scores)
     return Continued(children, scores)
 
 
@@ -100,7 +92,7 @@ def begin(step: Step, trie: CodeTrie, excluded: ExcludedItems | None = None) -> 
     root = torch.zeros(logits.shape[:2], dtype=torch.long, device=logits.device)
     children = trie.children(0, root)
     scores = path_scores(logits, children, root.float())
-    scores = scores if excluded is None else excluded.bar(trie, 0, children, scores)
+    scores = scores if excluded is None else excluded.exclude(trie, 0, children, scores)
     return Continued(children, scores)
 
 

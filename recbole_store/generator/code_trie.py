@@ -21,13 +21,13 @@ class ListedChildren(NamedTuple):
     """
 
     codes: Tensor  # int64 [..., F], ascending; behind the children they mean nothing
-    barred: Tensor  # fp32 [..., F], 0 for children and -inf behind them
+    mask: Tensor  # fp32 [..., F], 0 for children and -inf behind them
     first: Tensor  # int64 [...], id of the first child
     count: Tensor  # int64 [...], 1 to F
 
     def logits(self, logits: Tensor) -> Tensor:
         """Logits of the level's codes [..., C] -> of the children [..., F], -inf for others."""
-        return logits.gather(-1, self.codes) + self.barred
+        return logits.gather(-1, self.codes) + self.mask
 
     def follow(self, parent: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
         """Codes and nodes [B, K] of chosen children.
@@ -44,16 +44,16 @@ class ListedChildren(NamedTuple):
 class TabledChildren(NamedTuple):
     """What may follow a batch of nodes, one place for each code; F is the level's codes."""
 
-    barred: Tensor  # fp32 [..., F], 0 for children, -inf for other codes
+    mask: Tensor  # fp32 [..., F], 0 for children, -inf for other codes
     child: Tensor  # int32 [nodes of the depth, F], ids at the next depth, 0 for none
     nodes: Tensor  # int64 [...]
 
     @property
     def codes(self) -> Tensor:
-        return torch.arange(self.barred.size(-1), device=self.nodes.device).expand_as(self.barred)
+        return torch.arange(self.mask.size(-1), device=self.nodes.device).expand_as(self.mask)
 
     def logits(self, logits: Tensor) -> Tensor:
-        return logits[..., : self.barred.size(-1)] + self.barred
+        return logits[..., : self.mask.size(-1)] + self.mask
 
     def follow(self, parent: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
         return place, self.child[self.nodes.gather(1, parent), place].long()
@@ -98,7 +98,7 @@ class CodeTrie:
         self._first_child: list[Tensor] = []  # depth d: [nodes at d + 1] offsets into depth d + 1
         self._code: list[Tensor] = []  # depth d: code of each node at depth d + 1
         self._fan_out: list[int] = []
-        self._table: list[tuple[Tensor, Tensor] | None] = []  # depth d: barred and child
+        self._table: list[tuple[Tensor, Tensor] | None] = []  # depth d: mask and child
         for level in range(self.n_levels):
             code = codes[order, level]
             is_new[1:] |= code[1:] != code[:-1]
@@ -154,8 +154,8 @@ class CodeTrie:
         table = self._table[level]
         if table is None:
             return self._list(level, nodes)
-        barred, child = table
-        return TabledChildren(barred[nodes], child, nodes)
+        mask, child = table
+        return TabledChildren(mask[nodes], child, nodes)
 
     def _list(self, level: int, nodes: Tensor) -> ListedChildren:
         first = self._first_child[level][nodes].long()
@@ -165,8 +165,8 @@ class CodeTrie:
         child = (first[..., None] + place).clamp_(max=len(self._code[level]) - 1)
         codes = self._code[level].index_select(0, child.flatten()).view(child.shape).long()
         # On a CPU the logarithm of 0 and 1 is several times faster than filling under a mask.
-        barred = (place < count[..., None]).float().log_()
-        return ListedChildren(codes, barred, first, count)
+        mask = (place < count[..., None]).float().log_()
+        return ListedChildren(codes, mask, first, count)
 
     def _make_table(self, level: int, n_items: int) -> tuple[Tensor, Tensor] | None:
         """Which codes follow each node, and where they lead; None where lists serve better."""
@@ -177,11 +177,11 @@ class CodeTrie:
             return None
         child = torch.arange(len(code), device=code.device)
         cell = torch.repeat_interleave(first.diff()).mul_(n_codes).add_(code)
-        barred = torch.full((n_nodes * n_codes,), -torch.inf, device=code.device)
-        barred[cell] = 0.0
+        mask = torch.full((n_nodes * n_codes,), -torch.inf, device=code.device)
+        mask[cell] = 0.0
         leads_to = torch.zeros(n_nodes * n_codes, dtype=torch.int32, device=code.device)
         leads_to[cell] = child.int()
-        return barred.view(n_nodes, n_codes), leads_to.view(n_nodes, n_codes)
+        return mask.view(n_nodes, n_codes), leads_to.view(n_nodes, n_codes)
 
 
 def _sorted_order(codes: Tensor) -> Tensor:

@@ -24,9 +24,14 @@ class Company:
 
     def __call__(self, item_seq: Tensor, lengths: Tensor) -> Tensor:
         """Summed company of all items with those of histories [B, T], fp32 [B, n_items]."""
+        found = self.of_few(item_seq, lengths)
+        return torch.from_numpy(found.toarray()).to(item_seq.device)
+
+    def of_few(self, item_seq: Tensor, lengths: Tensor):
+        """The same as SciPy's CSR [B, n_items]: most items have had no company with a history's."""
         n_items = self.together.shape[0]
         weights = decayed(item_seq.cpu().numpy(), lengths.cpu().numpy(), self.decay, n_items)
-        return torch.from_numpy((weights @ self.together).toarray()).to(item_seq.device)
+        return weights @ self.together
 
     def grow(self, n_new: int) -> None:
         """Make room for items behind all others, which have had no company yet."""
@@ -43,8 +48,12 @@ def likeness_to_history(vectors: Tensor, item_seq: Tensor, lengths: Tensor) -> T
         item_seq: item_ids [B, T], right-padded by 0.
         lengths: [B].
     """
+    return summed_history(vectors[item_seq], item_seq, lengths) @ vectors.T
+
+
+def summed_history(vectors: Tensor, item_seq: Tensor, lengths: Tensor) -> Tensor:
+    """Sum of the vectors of histories' items [B, T, D], later ones weighing more, [B, D]."""
     place = torch.arange(item_seq.size(1), device=item_seq.device)
     age = lengths[:, None] - 1 - place
     weights = torch.where((age >= 0) & (item_seq > 0), DECAY ** age.clamp(min=0).float(), 0.0)
-    summed = (weights[..., None] * vectors[item_seq]).sum(1)  # [B, D]
-    return summed @ vectors.T
+    return (weights[..., None] * vectors).sum(1)

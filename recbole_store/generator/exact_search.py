@@ -20,6 +20,7 @@ from recbole_store.generator.beam_search import (
 )
 from recbole_store.generator.code_trie import CodeTrie
 from recbole_store.generator.excluded_items import ExcludedItems
+from recbole_store.generator.step import Decoder
 
 
 class _Prefixes(NamedTuple):
@@ -41,7 +42,7 @@ class _Prefixes(NamedTuple):
 
 
 def exact_search(
-    step,
+    step: Decoder,
     trie: CodeTrie,
     num_beams: int,
     k: int,
@@ -54,8 +55,7 @@ def exact_search(
     other users go on among themselves.
 
     Args:
-        step: as for beam search; besides, ``step.select(users)`` drops all users but the given
-            ones, int64 [B'].
+        step: which is narrowed to the users that are unsure.
         num_beams: prefixes of a user and level that are continued in one pass.
         excluded: items that a user must not get.
     """
@@ -81,7 +81,7 @@ class _Search:
         asked: per level, queries of a user so far.
     """
 
-    def __init__(self, step, trie: CodeTrie, num_beams: int, k: int, excluded):
+    def __init__(self, step: Decoder, trie: CodeTrie, num_beams: int, k: int, excluded):
         self.step, self.trie, self.excluded = step, trie, excluded
         self.num_beams = num_beams
         first = begin(step, trie, excluded)

@@ -13,7 +13,7 @@ from recbole_store.generator.code_trie import Children, CodeTrie
 class ExcludedItems(NamedTuple):
     """For each of B users, items that leave the tree of items that they may get.
 
-    A prefix is barred for a user once all items behind it are excluded, so every beam of a search
+    A prefix is excluded for a user once all items behind it are excluded, so every beam of a search
     leads to an item that the user may get, and K beams to K of them.
     """
 
@@ -27,7 +27,7 @@ class ExcludedItems(NamedTuple):
         """
         leaves, size = trie.leaves_of(item_ids), max(len(trie), 1)
         is_held = leaves >= 0
-        # Each pair once: `bar` counts them.
+        # Each pair once: `exclude` counts them.
         keys = (users[is_held] * size + leaves[is_held]).unique()
         users, leaves = keys // size, keys % size
         counts = torch.bincount(users, minlength=n_users)
@@ -37,8 +37,8 @@ class ExcludedItems(NamedTuple):
         places[users, torch.arange(len(users), device=users.device) - starts[users]] = leaves
         return cls(places)
 
-    def bar(self, trie: CodeTrie, level: int, children: Children, scores: Tensor) -> Tensor:
-        """Scores [B, M, F] of the children of prefixes of ``level`` codes, -inf where barred."""
+    def exclude(self, trie: CodeTrie, level: int, children: Children, scores: Tensor) -> Tensor:
+        """Scores [B, M, F] of the children of prefixes of ``level`` codes, -inf where excluded."""
         if self.places.size(1) == 0:
             return scores
         fan_out = scores.size(-1)
@@ -46,9 +46,9 @@ class ExcludedItems(NamedTuple):
         every = every.expand(len(scores), -1)
         _, nodes = children.follow(every // fan_out, every % fan_out)
         first, end = trie.leaves_behind(level + 1, nodes)
-        excluded = torch.searchsorted(self.places, end) - torch.searchsorted(self.places, first)
-        barred = (excluded == end - first).view(scores.shape)
-        return scores.masked_fill(barred, -torch.inf)
+        n_excluded = torch.searchsorted(self.places, end) - torch.searchsorted(self.places, first)
+        is_excluded = (n_excluded == end - first).view(scores.shape)
+        return scores.masked_fill(is_excluded, -torch.inf)
 
     def select(self, users: Tensor) -> ExcludedItems:
         """Those of some of the users, int64 [B']."""

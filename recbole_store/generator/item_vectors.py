@@ -5,16 +5,23 @@ Codes say which of a few thousand clusters an item is in, but little of what set
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 NEIGHBOURS = 5  # of a new item
+SHARED = 2  # vectors of the shared table that make an item's own
 _CHUNK = 2**26  # cosines at a time
+_BLOCK = 2**16  # items at a time, where all are asked for
 
 
 class ItemVectors(nn.Module):
     """Item -> vector [D]: its text's point, projected, plus a small vector of its own.
+
+    A large catalogue's own vectors are hashed: each is the sum of two rows of a shared table, and
+    hardly any two items have both rows in common. A table with a row an item would be trained in
+    every step as a whole, and the optimizer keeps it three times.
 
     Args:
         n_items: with padding.
@@ -22,14 +29,32 @@ class ItemVectors(nn.Module):
         width: D.
         own_dropout: probability that an item goes without its own vector, while training, so that
             its text alone must do.
+        n_shared: rows of the shared table; None: each item has a row.
+
+    Attributes:
+        own: the table with a row an item; None where they are hashed.
+        shared, rows: else the shared table, and which rows an item takes, int32 [n_items, SHARED].
     """
 
-    def __init__(self, n_items: int, n_components: int, width: int, own_dropout: float):
+    def __init__(
+        self,
+        n_items: int,
+        n_components: int,
+        width: int,
+        own_dropout: float,
+        n_shared: int | None = None,
+    ):
         super().__init__()
         self.of_text = nn.Linear(n_components, width, bias=False)
-        self.own = nn.Embedding(n_items, width)
+        self.own: nn.Embedding | None = None
+        self.shared: nn.Embedding | None = None
+        if n_shared is None:
+            table = self.own = nn.Embedding(n_items, width)
+        else:
+            table = self.shared = nn.Embedding(n_shared, width)
+            self.register_buffer("rows", hashed_rows(n_items, n_shared))
         self.own_dropout = own_dropout
-        for weight in (self.of_text.weight, self.own.weight):
+        for weight in (self.of_text.weight, table.weight):
             nn.init.normal_(weight, std=0.02)
 
     def forward(self, points: Tensor, item_ids: Tensor | None = None) -> Tensor:
@@ -38,12 +63,19 @@ class ItemVectors(nn.Module):
         Args:
             points: what is known of all items' texts, [n_items, P].
         """
-        own = self.own.weight
+        own = self.own_vectors(item_ids)
         if item_ids is not None:
-            points, own = points[item_ids], self.own(item_ids)
+            points = points[item_ids]
         if self.training and self.own_dropout > 0:
             own = own * (torch.rand_like(own[..., :1]) >= self.own_dropout)
         return self.of_text(points) + own
+
+    def own_vectors(self, item_ids: Tensor | None = None) -> Tensor:
+        """Own vectors [..., D] of items [...]; of all items without ``item_ids``."""
+        if self.own is not None:
+            return self.own.weight if item_ids is None else self.own(item_ids)
+        rows = self.rows if item_ids is None else self.rows[item_ids]
+        return self.shared(rows).sum(-2) * SHARED**-0.5  # as long as those of a table
 
     @torch.no_grad()
     def likeness(self, points: Tensor, item_ids: Tensor) -> Tensor:
@@ -53,13 +85,24 @@ class ItemVectors(nn.Module):
             points: as above.
             item_ids: int64 [N].
         """
-        unit = F.normalize(self(points), dim=-1)
-        unit[0] = 0.0
-        return unit[item_ids] @ unit.T
+        if len(points) <= _BLOCK:
+            unit = F.normalize(self(points), dim=-1)
+            unit[0] = 0.0
+            return unit[item_ids] @ unit.T
+        wanted = self.unit(points, item_ids)
+        every = torch.arange(len(points), device=points.device)
+        return torch.cat([wanted @ self.unit(points, i).T for i in every.split(_BLOCK)], dim=1)
+
+    def unit(self, points: Tensor, item_ids: Tensor) -> Tensor:
+        """Vectors of length 1, [n, D], of items [n]; padding's are 0."""
+        unit = F.normalize(self(points, item_ids), dim=-1)
+        return unit.masked_fill(item_ids[:, None] == 0, 0.0)
 
     @torch.no_grad()
     def take_from_nearest(self, points: Tensor, new: Tensor, known: Tensor) -> None:
         """Give items that no history had own vectors: those of the items with the nearest texts.
+
+        Hashed, it is the rows of the item with the nearest text.
 
         Args:
             points: what is known of all items' texts, [n_items, P].
@@ -68,11 +111,34 @@ class ItemVectors(nn.Module):
         """
         unit = F.normalize(points, dim=-1)
         for part in new.split(max(1, _CHUNK // len(known))):
-            from_nearest(self.own.weight, part, known, unit[part] @ unit[known].T)
+            cosines = unit[part] @ unit[known].T
+            if self.own is None:
+                self.rows[part] = self.rows[known[cosines.argmax(1)]]
+            else:
+                from_nearest(self.own.weight, part, known, cosines)
 
     def grow(self, n_new: int) -> None:
-        """Make room for items behind all others, without vectors of their own as yet."""
-        self.own = with_more_rows(self.own, n_new)
+        """Make room for items behind all others, whose own vectors mean nothing as yet."""
+        if self.own is None:
+            more = hashed_rows(len(self.rows) + n_new, self.shared.num_embeddings)
+            self.rows = torch.cat([self.rows, more[len(self.rows) :].to(self.rows)])
+        else:
+            self.own = with_more_rows(self.own, n_new)
+
+
+def hashed_rows(n_items: int, n_rows: int) -> Tensor:
+    """Rows of a table for each item_id, int32 [n_items, SHARED]; the same ones whenever asked.
+
+    By SplitMix64 (Steele, Lea and Flood 2014): item_ids are neighbours, and their rows must not be.
+    """
+    number = np.arange(n_items * SHARED, dtype=np.uint64) + np.uint64(1)
+    number *= np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        number ^= number >> np.uint64(shift)
+        number *= np.uint64(factor)
+    number ^= number >> np.uint64(31)
+    rows = (number % np.uint64(n_rows)).astype(np.int32)
+    return torch.from_numpy(rows).view(n_items, SHARED)
 
 
 @torch.no_grad()

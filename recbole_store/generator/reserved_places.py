@@ -13,24 +13,24 @@ Pairs = tuple[Tensor, Tensor]  # rows of a batch and item_ids, int64 [n] each
 
 
 def with_reserved_places(
-    find: Callable[[Pairs | None], Beams],
+    search: Callable[[Pairs | None], Beams],
     n_users: int,
     warm: Tensor,
-    hidden: Pairs | None,
+    excluded: Pairs | None,
     share: float,
 ) -> Beams:
     """Lists in which a share of the places is kept for cold items.
 
     Args:
-        find: what users must not get -> their lists.
+        search: what users must not get -> their lists.
         warm: item_ids of all items but cold ones and padding.
-        hidden: what users must not get anyway.
+        excluded: what users must not get anyway.
     """
     rows = torch.arange(n_users, device=warm.device).repeat_interleave(len(warm))
     pairs = (rows, warm.repeat(n_users))
-    if hidden is not None:
-        pairs = tuple(torch.cat(parts) for parts in zip(pairs, hidden, strict=True))
-    return reserve_places(find(hidden), find(pairs), share)
+    if excluded is not None:
+        pairs = tuple(torch.cat(parts) for parts in zip(pairs, excluded, strict=True))
+    return reserve_places(search(excluded), search(pairs), share)
 
 
 def reserve_places(beams: Beams, of_cold: Beams, share: float) -> Beams:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 
-class CodeDecoder:
-    """The *step* of :mod:`recbole_store.generator.beam_search` for a batch of users.
+class TreeDecoder:
+    """The :class:`recbole_store.generator.step.Decoder` for a batch of users.
 
     Args:
         backbone: has ``forward(inputs, mask, positions, cache)`` and ``new_cache()``.
@@ -53,7 +53,7 @@ class CodeDecoder:
         self._n_fed = 0
 
     def __call__(self, level: int, parents: Tensor | None, codes: Tensor | None) -> Tensor:
-        """Logits of the next code; see :mod:`recbole_store.generator.beam_search`."""
+        """Logits of the next code; see :class:`recbole_store.generator.step.Step`."""
         if level == 0:
             return self.heads[0](self.history_end)
         prefixes, fed_at = self._continue(level, parents, codes)

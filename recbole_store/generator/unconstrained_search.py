@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from recbole_store.generator.beam_search import Beams, Step, beam_search
+from recbole_store.generator.beam_search import Beams, beam_search
+from recbole_store.generator.step import Step
 
 
 class EveryCode(NamedTuple):
@@ -56,19 +57,19 @@ class FreeCodes:
 
 
 def free_beam_search(
-    step: Step, free: FreeCodes, num_beams: int, hidden: tuple[Tensor, Tensor] | None = None
+    step: Step, free: FreeCodes, num_beams: int, excluded: tuple[Tensor, Tensor] | None = None
 ) -> Beams:
     """Beam search without constraint; beams that are no item are dropped, so fewer may be left.
 
     Args:
-        hidden: users (0 to B - 1) and item_ids that are dropped as well, int64 [n] each.
+        excluded: users (0 to B - 1) and item_ids that are dropped as well, int64 [n] each.
     """
     beams = beam_search(step, free, num_beams)
     items = beams.item_ids
-    if hidden is not None:
-        room = int(torch.cat([items.flatten(), hidden[1]]).max()) + 1
+    if excluded is not None:
+        room = int(torch.cat([items.flatten(), excluded[1]]).max()) + 1
         keys = torch.arange(len(items), device=items.device)[:, None] * room + items
-        items = items.masked_fill(torch.isin(keys, hidden[0] * room + hidden[1]), 0)
+        items = items.masked_fill(torch.isin(keys, excluded[0] * room + excluded[1]), 0)
     log_probs = beams.log_probs.masked_fill(items == 0, -torch.inf)
     log_probs, order = log_probs.sort(dim=1, descending=True, stable=True)
     # What was left out is not known item by item: never certain.

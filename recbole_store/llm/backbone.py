@@ -18,7 +18,7 @@ from recbole_store.errors import BackboneError
 from recbole_store.llm.loading import load
 from recbole_store.llm.precision import use_bf16
 from recbole_store.llm.stage_weights import StageCopies
-from recbole_store.llm.token_batches import Words
+from recbole_store.llm.token_batches import TokenBatch
 
 STAGES = ("tokenizer", "recommender")
 # Of the adapters, as the paper's authors have them: scale / rank is what an adapter is weighted by.
@@ -147,12 +147,12 @@ class Backbone(nn.Module):
         mine = {id(weight): name for name, weight in self.llm.named_parameters()}
         return {mine[id(used)]: found for used, found in self.copies.of(stage)}
 
-    def words(self, texts: list[str], max_words: int | None = None) -> Words:
+    def tokenize(self, texts: list[str], max_tokens: int | None = None) -> TokenBatch:
         """Texts -> word-piece ids [B, W], right-padded; an empty text becomes one end-of-text."""
         eos = self.tokenizer.eos_token_id
         rows = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-        rows = [(row[:max_words] if max_words else row) or [eos] for row in rows]
-        return Words.padded(rows, eos, self.llm.get_input_embeddings().weight.device)
+        rows = [(row[:max_tokens] if max_tokens else row) or [eos] for row in rows]
+        return TokenBatch.padded(rows, eos, self.llm.get_input_embeddings().weight.device)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Word-piece ids [...] -> input vectors [..., H]."""
@@ -184,7 +184,7 @@ class Backbone(nn.Module):
             )
         return output.last_hidden_state.float()
 
-    def read_words_then(self, words: Words, tail: Tensor) -> Tensor:
+    def read_tokens_then(self, words: TokenBatch, tail: Tensor) -> Tensor:
         """Read a text and, directly behind it, the vectors ``tail`` [B, E, H].
 
         Returns:
@@ -203,23 +203,25 @@ class Backbone(nn.Module):
         return hidden.gather(1, wanted[..., None].expand(-1, -1, hidden.size(2)))
 
     @torch.no_grad()
-    def write_text(self, prefix: Tensor, task: Tensor, vocabulary: Tensor, n_words: int) -> str:
+    def write_text(self, prefix: Tensor, task: Tensor, vocabulary: Tensor, n_tokens: int) -> str:
         """The likeliest next word piece, again and again: a text behind vectors and a task.
 
         Args:
             prefix, task, vocabulary: as for :meth:`text_loss`, of one text.
-            n_words: word pieces of the text.
+            n_tokens: tokens of the text.
         """
         head = self.llm.get_output_embeddings().weight[vocabulary]
         cache, written = self.new_cache(), []
         inputs = torch.cat([prefix, self.embed(task)[None]], dim=1)
-        for _ in range(n_words):
+        for _ in range(n_tokens):
             state = self(inputs, cache=cache)[0, -1]
             written.append(int(vocabulary[F.linear(state, head).argmax()]))
             inputs = self.embed(vocabulary.new_tensor([[written[-1]]]))
         return self.tokenizer.decode(written).strip()
 
-    def text_loss(self, prefix: Tensor, task: Tensor, words: Words, vocabulary: Tensor) -> Tensor:
+    def text_loss(
+        self, prefix: Tensor, task: Tensor, words: TokenBatch, vocabulary: Tensor
+    ) -> Tensor:
         """Mean cross-entropy of a text, read behind vectors and a task's words.
 
         Args:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from recbole_store.llm.loading import load, quiet, read_config
 from recbole_store.llm.precision import use_bf16
-from recbole_store.llm.token_batches import Words
+from recbole_store.llm.token_batches import TokenBatch
 
 TEXTS_PER_PASS = 32
 
@@ -51,7 +51,7 @@ class LayerMeans:
         eos = self.tokenizer.eos_token_id
         with quiet():
             rows = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-        words = Words.padded([row[:max_tokens] or [eos] for row in rows], eos, self.device)
+        words = TokenBatch.padded([row[:max_tokens] or [eos] for row in rows], eos, self.device)
         found = torch.empty(len(texts), len(self.layers) * self.llm.config.hidden_size)
         for places in torch.argsort(words.lengths).split(TEXTS_PER_PASS):
             part = words.of_rows(places)

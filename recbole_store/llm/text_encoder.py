@@ -1,7 +1,7 @@
 """One frozen text embedding an item, [N, H]: what all quantizers but the palette read.
 
 A text is read once by an encoder that nothing here trains; the mean of the last hidden states over
-its word pieces, brought to length 1, is its embedding, as sentence-transformers' models have it.
+its tokens, brought to length 1, is its embedding, as sentence-transformers' models have it.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ class TextEncoder:
             is_pair = hasattr(model, "encoder") and hasattr(model, "decoder")
             self.model = model.get_encoder() if is_pair else model
             check_weights(f"the text encoder `{name}`", self.model, model, info, _is_head_of(model))
-            n_words = self.model.get_input_embeddings().num_embeddings
-            if len(self.tokenizer) > n_words:
+            n_tokens = self.model.get_input_embeddings().num_embeddings
+            if len(self.tokenizer) > n_tokens:
                 raise BackboneError(
-                    f"The tokenizer of the text encoder `{name}` has {len(self.tokenizer)} word "
-                    f"pieces, but the model has vectors for {n_words}: name a model that has its "
+                    f"The tokenizer of the text encoder `{name}` has {len(self.tokenizer)} "
+                    f"tokens, but the model has vectors for {n_tokens}: name a model that has its "
                     "own tokenizer."
                 )
         self.model.requires_grad_(False).eval().to(device)
@@ -66,13 +66,13 @@ class TextEncoder:
         self.tokenizer.padding_side = "right"
 
     @torch.no_grad()
-    def __call__(self, texts: list[str], max_words: int) -> Tensor:
-        """Texts, cut to ``max_words`` word pieces -> embeddings of length 1, fp32 [N, H].
+    def __call__(self, texts: list[str], max_tokens: int) -> Tensor:
+        """Texts, cut to ``max_tokens`` tokens -> embeddings of length 1, fp32 [N, H].
 
         An empty text is read as one end-of-text, or as the encoder's frame of special tokens.
         """
         with quiet():  # of texts that are longer than what is read
-            rows = self.tokenizer(list(texts), truncation=True, max_length=max_words)["input_ids"]
+            rows = self.tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
         rows = [row or [self.tokenizer.pad_token_id] for row in rows]
         order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
         found = torch.empty(len(rows), self.model.config.hidden_size)

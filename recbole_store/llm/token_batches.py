@@ -1,4 +1,4 @@
-"""Texts as the LLM's word pieces."""
+"""Texts as the LLM's tokens."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 
-class Words(NamedTuple):
+class TokenBatch(NamedTuple):
     """Texts as word-piece ids, right-padded."""
 
     ids: Tensor  # int64 [B, W]
     lengths: Tensor  # int64 [B]
 
     @classmethod
-    def padded(cls, rows: list[list[int]], padding: int, device) -> Words:
+    def padded(cls, rows: list[list[int]], padding: int, device) -> TokenBatch:
         """From each text's word-piece ids, at least one."""
         parts = [torch.tensor(row) for row in rows]
         ids = pad_sequence(parts, batch_first=True, padding_value=padding)
         return cls(ids.to(device), torch.tensor([len(row) for row in rows], device=device))
 
-    def of_rows(self, rows: Tensor) -> Words:
+    def of_rows(self, rows: Tensor) -> TokenBatch:
         """Some of the texts, padded to the longest of them."""
         lengths = self.lengths[rows]
-        return Words(self.ids[rows, : int(lengths.max())], lengths)
+        return TokenBatch(self.ids[rows, : int(lengths.max())], lengths)
 
-    def followed_by(self, ids: Tensor) -> Words:
-        """Every text with the same word pieces [E] directly behind it."""
+    def followed_by(self, ids: Tensor) -> TokenBatch:
+        """Every text with the same tokens [E] directly behind it."""
         padded = F.pad(self.ids, (0, len(ids)))
         place = self.lengths[:, None] + torch.arange(len(ids), device=ids.device)
-        return Words(padded.scatter(1, place, ids.expand(len(padded), -1)), self.lengths + len(ids))
+        return TokenBatch(
+            padded.scatter(1, place, ids.expand(len(padded), -1)), self.lengths + len(ids)
+        )

@@ -41,7 +41,7 @@ class Alignment(nn.Module):
     def __init__(self, backbone: Backbone, weight: float, share: float):
         super().__init__()
         self.weight, self.share = weight, share
-        self.register_buffer("prompt", backbone.words([PROMPT]).ids[0], persistent=False)
+        self.register_buffer("prompt", backbone.tokenize([PROMPT]).ids[0], persistent=False)
 
     def pieces(self, parts: Parts, share: float, rows: int | None) -> Iterator[Tensor]:
         """Weighted losses on the next items in turn, of at most ``rows`` items each.
@@ -60,7 +60,7 @@ class Alignment(nn.Module):
         words = parts.token_texts.words(items).followed_by(self.prompt)
         codes = parts.semantic_ids[items]
         inputs = parts.code_tokens(codes[:, :-1])
-        hidden = parts.backbone.read_words_then(words, inputs)  # [B, L, H]
+        hidden = parts.backbone.read_tokens_then(words, inputs)  # [B, L, H]
         losses = [
             F.cross_entropy(head(hidden[:, level]), codes[:, level])
             for level, head in enumerate(parts.code_tokens.heads)

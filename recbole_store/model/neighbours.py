@@ -12,7 +12,7 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor, nn
 
-from recbole_store.data.item_texts import join_pieces
+from recbole_store.data.item_texts import join_fields
 from recbole_store.generator.company import Company
 from recbole_store.tokenizer.co_occurrence import training_co_occurrence
 from recbole_store.tokenizer.nearest import WordBags, decayed, likeness, with_texts
@@ -29,7 +29,7 @@ class Neighbours(SequentialRecommender):
         super().__init__(config, dataset)
         self.decay = config["decay"]
         self.text_weight, self.together_weight = config["text_weight"], config["together_weight"]
-        texts = [join_pieces(fields) for fields in dataset.item_texts]
+        texts = [join_fields(fields) for fields in dataset.item_texts]
         self.word_bags = WordBags(texts)
         self.words = self.word_bags(texts)
         self.company = Company(training_co_occurrence(dataset, self.n_items), self.decay)
@@ -44,7 +44,7 @@ class Neighbours(SequentialRecommender):
             frequencies[item] = count
         self.tie.copy_(TIE * frequencies / frequencies.max().clamp(min=1))
 
-    def join(self) -> None:
+    def admit_new_items(self) -> None:
         """Let cold items into the catalogue: their texts are known, and nothing was trained."""
 
     def forward(self, item_seq: Tensor, item_seq_len: Tensor) -> Tensor:

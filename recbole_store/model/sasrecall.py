@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from recbole.model.sequential_recommender.sasrec import SASRec
 from torch import Tensor
 
-from recbole_store.data.item_texts import join_pieces
+from recbole_store.data.item_texts import join_fields
 from recbole_store.generator.company import DECAY, Company
 from recbole_store.generator.item_vectors import from_nearest, with_more_rows
 from recbole_store.generator.windows import with_targets
@@ -43,7 +43,7 @@ class SASRecAll(WindowTargets, SASRec):
         self.together_weight = config["together_weight"]
         self.words = None
         if dataset.item_texts is not None:
-            texts = [join_pieces(fields) for fields in dataset.item_texts]
+            texts = [join_fields(fields) for fields in dataset.item_texts]
             self.word_bags = WordBags(texts)
             self.words = self.word_bags(texts)
         self.company: Company | None = None
@@ -71,7 +71,7 @@ class SASRecAll(WindowTargets, SASRec):
         if self.filter_training:
             logits = without_seen(logits, items, wanted)
         loss = F.cross_entropy(logits, items[:, 1:][wanted], reduction="sum")
-        return loss / self.usual_targets(wanted)
+        return loss / self.mean_targets(wanted)
 
     def predict(self, interaction):
         if not self.text_weight and self.company is None:
@@ -98,7 +98,7 @@ class SASRecAll(WindowTargets, SASRec):
             parts["company"] = self.together_weight * self.company(item_seq, lengths)
         return parts
 
-    def join(self) -> None:
+    def admit_new_items(self) -> None:
         """Let cold items into the catalogue: their vectors are those of like texts' items."""
         if self.words is None:
             return

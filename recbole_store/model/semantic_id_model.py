@@ -27,8 +27,8 @@ class SemanticIdModel(SequentialRecommender):
     """A model that generates the next item's semantic ID, code by code.
 
     A subclass makes its ``item_tokenizer`` in its constructor, sets ``bf16`` and ``eval_bf16``
-    (whether training and decoding run in bfloat16), and gives ``decoder(interaction)``, a *step* of
-    :mod:`recbole_store.generator.beam_search` behind the rows' histories, and
+    (whether training and decoding run in bfloat16), and gives ``decoder(interaction)``, a
+    :class:`recbole_store.generator.step.Decoder` behind the rows' histories, and
     ``parameter_groups()``.
 
     Shapes: L counts all levels of a semantic ID, the disambiguation level included.
@@ -82,7 +82,7 @@ class SemanticIdModel(SequentialRecommender):
         known[self.cold_items] = self.has_joined
         return known
 
-    def join(self) -> None:
+    def admit_new_items(self) -> None:
         """Let cold items into the catalogue, by the codes that stage 1 reads from their texts."""
         self.has_joined = True
         self._index_items()
@@ -163,11 +163,11 @@ class SemanticIdModel(SequentialRecommender):
             decoder = self.decoder(interaction[group.firsts])
             found = path_log_probs(decoder, group.fold(candidates))
             items = group.fold(interaction[self.ITEM_ID][:, None]).squeeze(-1)
-            found = self.fused(decoder, found, items)
+            found = self.fused_scores(decoder, found, items)
             scores[group.rows] = group.unfold(found)
         return scores
 
-    def fused(self, decoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
+    def fused_scores(self, decoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
         """Final scores [B, M] of items whose codes have these log-probabilities."""
         return log_probs
 
@@ -181,11 +181,11 @@ class SemanticIdModel(SequentialRecommender):
         decoder = self.decoder(interaction)
         return {"codes": self._gain_by_codes(decoder, interaction)}
 
-    def rebuild(self, codes: Tensor, n_words: int) -> str | None:
+    def rebuild(self, codes: Tensor, n_tokens: int) -> str | None:
         """What the model takes an item to be by its first codes, int64 [l]; None if it writes none.
 
         Args:
-            n_words: word pieces to be written.
+            n_tokens: tokens to be written.
         """
         return None
 
@@ -195,11 +195,11 @@ class SemanticIdModel(SequentialRecommender):
         return found + math.log(len(self.trie))
 
     @torch.no_grad()
-    def recommend(self, interaction, hidden: tuple[Tensor, Tensor] | None = None) -> Beams:
+    def recommend(self, interaction, excluded: tuple[Tensor, Tensor] | None = None) -> Beams:
         """The likeliest items of each user, best first, found as ``decoding`` says.
 
         Args:
-            hidden: rows of the batch, ascending, and item_ids that they must not get; others take
+            excluded: rows of the batch, ascending, and item_ids that they must not get; others take
                 their places.
         """
         if self.trie is None:
@@ -209,33 +209,33 @@ class SemanticIdModel(SequentialRecommender):
         order = torch.argsort(interaction[self.ITEM_SEQ_LEN])
         found = []
         for rows in order.split(USERS_PER_PREFILL):
-            found.append(self._search(interaction[rows], pairs_of_rows(hidden, rows)))
+            found.append(self._search_batch(interaction[rows], pairs_of_rows(excluded, rows)))
         in_order = torch.argsort(order)
         return Beams(*(torch.cat(parts)[in_order] for parts in zip(*found, strict=True)))
 
-    def _search(self, interaction, hidden: tuple[Tensor, Tensor] | None) -> Beams:
-        def find(hidden: tuple[Tensor, Tensor] | None) -> Beams:
+    def _search_batch(self, interaction, excluded: tuple[Tensor, Tensor] | None) -> Beams:
+        def search(excluded: tuple[Tensor, Tensor] | None) -> Beams:
             # A new decoder: an exact search leaves only the users who took longest in an old one.
-            return self.find(self.decoder(interaction), hidden)
+            return self.search(self.decoder(interaction), excluded)
 
         if not (self.reserved and self.has_joined):
-            return find(hidden)
+            return search(excluded)
         warm = torch.ones(self.n_items, dtype=torch.bool, device=self.device)
         warm[0] = warm[self.cold_items] = False
         warm = warm.nonzero().squeeze(1)
-        return with_reserved_places(find, len(interaction), warm, hidden, self.reserved)
+        return with_reserved_places(search, len(interaction), warm, excluded, self.reserved)
 
-    def find(self, decoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
-        """The likeliest items of each of a decoder's users; ``hidden`` are pairs of such."""
+    def search(self, decoder, excluded: tuple[Tensor, Tensor] | None) -> Beams:
+        """The likeliest items of each of a decoder's users; ``excluded`` are pairs of such."""
         if self.decoding == "free":
-            return free_beam_search(decoder, self.free_codes, self.num_beams, hidden)
-        excluded = None
-        if hidden is not None:
-            excluded = ExcludedItems.of(self.trie, *hidden, decoder.n_users)
+            return free_beam_search(decoder, self.free_codes, self.num_beams, excluded)
+        of_trie = None
+        if excluded is not None:
+            of_trie = ExcludedItems.of(self.trie, *excluded, decoder.n_users)
         arguments = (decoder, self.trie, self.num_beams)
         if self.decoding == "exact":
-            return exact_search(*arguments, self.max_topk, excluded)
-        return beam_search(*arguments, excluded)
+            return exact_search(*arguments, self.max_topk, of_trie)
+        return beam_search(*arguments, of_trie)
 
     @torch.no_grad()
     def full_sort_predict(self, interaction):

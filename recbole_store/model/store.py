@@ -17,12 +17,14 @@ from torch import Tensor, nn
 from recbole_store.generator.beam_search import Beams, path_log_probs
 from recbole_store.generator.code_tokens import CodeTokens
 from recbole_store.generator.company import Company, likeness_to_history
-from recbole_store.generator.item_head import ItemHead, fuse
+from recbole_store.generator.item_head import DenseScores, ItemHead, fuse
 from recbole_store.generator.item_vectors import ItemVectors
-from recbole_store.generator.tree_decoder import CodeDecoder
+from recbole_store.generator.short_list import ListedScores
+from recbole_store.generator.tree_decoder import TreeDecoder
 from recbole_store.generator.windows import Window, make_window, with_targets
 from recbole_store.llm.backbone import Backbone
 from recbole_store.model.alignment import Alignment, Parts
+from recbole_store.model.large_catalogue import Heads, LargeCatalogue, shared_rows
 from recbole_store.model.semantic_id_model import SemanticIdModel
 from recbole_store.model.window_targets import WindowTargets
 from recbole_store.tokenizer.co_occurrence import training_co_occurrence
@@ -34,6 +36,8 @@ from recbole_store.tokenizer.text_tower import TextTower, without_seen
 
 # Words before the codes of a history; no others were tried.
 HISTORY_PROMPT = "User behavior sequence:"
+# Share of the text head's log-probability in that of both heads: they count the same.
+TEXT_SHARE = 0.5
 
 
 class STORE(WindowTargets, SemanticIdModel):
@@ -47,7 +51,7 @@ class STORE(WindowTargets, SemanticIdModel):
         self.item_head_share = config["item_head_share"]
         self.last_item_weight = config["last_item_weight"]
         self.text_head_weight = config["text_head_weight"]
-        self.text_share = config["text_share"]
+        self.text_share = TEXT_SHARE
         self.together_weight = config["together_weight"]
         self.likeness_weight = config["likeness_weight"]
         # The softmax over items is of the items that are ranked. Without the history's left out
@@ -84,7 +88,7 @@ class STORE(WindowTargets, SemanticIdModel):
         )
         self.code_tokens = CodeTokens(self.item_tokenizer.sizes, hidden_size, word_norm)
         self.code_dropout = nn.Dropout(config["dropout"])
-        prompt = self.backbone.words([HISTORY_PROMPT]).ids[0]
+        prompt = self.backbone.tokenize([HISTORY_PROMPT]).ids[0]
         self.register_buffer("history_prompt", prompt, persistent=False)
 
         self.item_vectors: ItemVectors | None = None
@@ -92,8 +96,9 @@ class STORE(WindowTargets, SemanticIdModel):
         self.item_head: ItemHead | None = None
         width, point_size = config["item_vector_size"], self.points.size(1)
         if width is not None:
-            own_dropout = config["dropout"] / 2
-            self.item_vectors = ItemVectors(self.n_items, point_size, width, own_dropout)
+            own_dropout, limit = config["dropout"] / 2, config["full_softmax_limit"]
+            n_shared = shared_rows(self.n_items - 1, limit, config["collaborative_start"])
+            self.item_vectors = ItemVectors(self.n_items, point_size, width, own_dropout, n_shared)
             self.item_input = nn.Linear(width, hidden_size, bias=False)
         if self.item_head_weight > 0:
             self.item_head = ItemHead(hidden_size, width)
@@ -106,6 +111,10 @@ class STORE(WindowTargets, SemanticIdModel):
         if self.together_weight:
             self.company = Company(training_co_occurrence(dataset, self.n_items))
         self._text_vectors: Tensor | None = None  # of all items, while nothing is trained
+        self.large: LargeCatalogue | None = None
+        if self.item_head is not None and self.n_items - 1 > config["full_softmax_limit"]:
+            targets = dataset.inter_feat[dataset.iid_field]
+            self.large = LargeCatalogue(torch.bincount(targets, minlength=self.n_items))
         self.alignment: Alignment | None = None
         if config["align_weight"] > 0:
             share = config["text_task_share"] or 1.0
@@ -222,8 +231,13 @@ class STORE(WindowTargets, SemanticIdModel):
             logits = head(hidden[:, :, level][is_target])
             labels = window.codes[:, 1:, level][is_target]
             total = total + F.cross_entropy(logits, labels, reduction="sum")
-        n_targets = self.usual_targets(is_target)
+        n_targets = self.mean_targets(is_target)
         loss = total / (n_targets * window.codes.size(-1))
+        if self.large is not None:
+            arguments = (hidden[:, :, 0][is_target], items, is_target, self._is_known())
+            by_id, by_text = self.large.losses(self.heads(), *arguments, self.filters_training)
+            loss = loss + self.item_head_weight * by_id / n_targets
+            return loss if by_text is None else loss + self.text_head_weight * by_text / n_targets
         if self.item_head is not None:
             logits = self._by_item(hidden[:, :, 0][is_target])
             if self.filters_training:
@@ -263,16 +277,45 @@ class STORE(WindowTargets, SemanticIdModel):
             self._text_vectors = self.text_head.items(self.points)
         return self._text_vectors
 
-    def train(self, mode: bool = True):
+    def heads(self) -> Heads:
+        """What scores items, of a catalogue that is large."""
+        is_raised = None
+        if self.has_joined:
+            is_raised = torch.zeros(self.n_items, dtype=torch.bool, device=self.device)
+            is_raised[self.cold_items] = True
+        return Heads(
+            self.points,
+            self.item_vectors,
+            self.item_head,
+            self.text_head,
+            self.company,
+            self.text_share if self.text_head is not None else 0.0,
+            self.last_item_weight or 0.0,
+            self.likeness_weight or 0.0,
+            self.together_weight or 0.0,
+            is_raised,
+            self.new_item_bias if self.has_joined else 0.0,
+        )
+
+    def _forget_items(self) -> None:
         self._text_vectors = None
+        if self.large is not None:
+            self.large.forget()
+
+    def train(self, mode: bool = True):
+        self._forget_items()
         return super().train(mode)
 
-    def join(self) -> None:
+    def _index_items(self):
+        super()._index_items()
+        self._forget_items()
+
+    def admit_new_items(self) -> None:
         """Let cold items into the catalogue; their own vectors are those of like texts' items."""
         if self.item_vectors is not None:
             known = self._is_known().nonzero().squeeze(1)
             self.item_vectors.take_from_nearest(self.points, self.cold_items, known)
-        super().join()
+        super().admit_new_items()
 
     def add_items(self, fields: list[list[str]], semantic_ids: Tensor, points: Tensor) -> None:
         """Take new items in; their own vectors are those of like texts' items, and they are
@@ -286,18 +329,18 @@ class STORE(WindowTargets, SemanticIdModel):
             self.item_vectors.take_from_nearest(self.points, new, known)
         if self.company is not None:
             self.company.grow(len(new))
-        self._text_vectors = None
+        self._forget_items()
 
     def likeness(self, item_ids: Tensor) -> Tensor | None:
         if self.item_vectors is None:
             return super().likeness(item_ids)
         return self.item_vectors.likeness(self.points, item_ids)
 
-    def decoder(self, interaction) -> CodeDecoder:
+    def decoder(self, interaction) -> TreeDecoder:
         lengths = interaction[self.ITEM_SEQ_LEN]
         n_items = max(int(lengths.max()), 1)
         codes = self._history_codes(interaction)[:, :n_items]
-        return CodeDecoder(
+        return TreeDecoder(
             self.backbone,
             self.code_tokens,
             self.code_tokens.heads,
@@ -307,7 +350,14 @@ class STORE(WindowTargets, SemanticIdModel):
             interaction[self.ITEM_SEQ][:, :n_items],
         )
 
-    def _at_history_end(self, decoder: CodeDecoder) -> Tensor:
+    def _score_items(self, decoder: TreeDecoder) -> DenseScores | ListedScores:
+        """The heads' scores for a decoder's users."""
+        if self.large is None:
+            return DenseScores(self._at_history_end(decoder))
+        history = (decoder.history_end[:, 0], decoder.item_seq, decoder.lengths)
+        return self.large.scores(self.heads(), *history, self._is_known())
+
+    def _at_history_end(self, decoder: TreeDecoder) -> Tensor:
         """The heads' log-probabilities for a decoder's users, [B, n_items].
 
         The ID head's and the text head's are weighed; items gain that were together with the last
@@ -340,19 +390,18 @@ class STORE(WindowTargets, SemanticIdModel):
         pooled = self.text_head.pooled(self.points, item_seq)
         return self._by_text(states, pooled[torch.arange(len(last)), last])
 
-    def fused(self, decoder: CodeDecoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
+    def fused_scores(self, decoder: TreeDecoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
         if self.item_head is None or self.item_head_share == 0:
             return log_probs
-        by_item = self._at_history_end(decoder)
-        share = self.item_head_share
-        return (1 - share) * log_probs + share * by_item.gather(1, item_ids)
+        share, scores = self.item_head_share, self._score_items(decoder)
+        return (1 - share) * log_probs + share * scores.of(item_ids)
 
     @torch.no_grad()
-    def rebuild(self, codes: Tensor, n_words: int) -> str | None:
+    def rebuild(self, codes: Tensor, n_tokens: int) -> str | None:
         """From the codes' centroids, which is what the dense tokens were near to."""
         if len(codes) == len(self.item_tokenizer.sizes):
             return None
-        return self.item_tokenizer.rebuild(codes, n_words)
+        return self.item_tokenizer.rebuild(codes, n_tokens)
 
     @torch.no_grad()
     def contributions(self, interaction) -> dict[str, Tensor]:
@@ -361,6 +410,10 @@ class STORE(WindowTargets, SemanticIdModel):
         if self.item_head is None or self.item_head_share == 0:
             return {"codes": by_codes}
         known = self._is_known()
+        if self.large is not None:
+            history = (decoder.history_end[:, 0], decoder.item_seq, decoder.lengths)
+            parts = self.large.gains(self.heads(), *history, known, items)
+            return self._weighed(by_codes, parts)
 
         def above_mean(logits: Tensor) -> Tensor:
             return logits.gather(1, items[:, None]).squeeze(1) - logits[:, known].mean(1)
@@ -383,22 +436,23 @@ class STORE(WindowTargets, SemanticIdModel):
         if self.likeness_weight:
             alike = likeness_to_history(self.text_vectors(), seq, lengths)
             parts["text"] = parts["text"] + self.likeness_weight * above_mean(alike)
+        return self._weighed(by_codes, parts)
+
+    def _weighed(self, by_codes: Tensor, parts: dict[str, Tensor]) -> dict[str, Tensor]:
         weighed = {name: self.item_head_share * part for name, part in parts.items()}
         return {"codes": (1 - self.item_head_share) * by_codes, **weighed}
 
-    def find(self, decoder: CodeDecoder, hidden: tuple[Tensor, Tensor] | None) -> Beams:
+    def search(self, decoder: TreeDecoder, excluded: tuple[Tensor, Tensor] | None) -> Beams:
         if self.item_head is None or self.item_head_share == 0:
-            return super().find(decoder, hidden)
-        by_item = self._at_history_end(decoder)
-        beams = super().find(decoder, hidden)
-        if hidden is not None:
-            by_item[hidden] = -torch.inf
-        best, others = by_item.topk(min(beams.item_ids.size(1), by_item.size(1)))
+            return super().search(decoder, excluded)
+        scores = self._score_items(decoder)
+        beams = super().search(decoder, excluded)
+        best, others = scores.best(beams.item_ids.size(1), excluded)
         # Where fewer items are left, an item that beam search has found already.
         others = others.where(best > -torch.inf, beams.item_ids[:, :1])
         decoder.restart()
         found = path_log_probs(decoder, self.semantic_ids[others])
-        return fuse(beams, Beams(others, found, beams.pruned), by_item, self.item_head_share)
+        return fuse(beams, Beams(others, found, beams.pruned), scores, self.item_head_share)
 
 
 def _last_items(item_seq: Tensor, lengths: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor
 
-from recbole_store.data.item_texts import join_pieces
+from recbole_store.data.item_texts import join_fields
 from recbole_store.generator.company import Company, likeness_to_history
 from recbole_store.generator.windows import with_targets
 from recbole_store.llm.precision import use_bf16
@@ -36,7 +36,7 @@ class TextTower(WindowTargets, SequentialRecommender):
         self.bf16 = use_bf16("auto", torch.device(config["device"]))
         self.learn_windows(config, dataset)
         self.cold_items, self.has_joined = dataset.cold_items, False
-        self.texts = [join_pieces(fields) for fields in dataset.item_texts]
+        self.texts = [join_fields(fields) for fields in dataset.item_texts]
         self.tower = Tower(KINDS[self.kind], config["width"], config["dropout_prob"])
         self.register_buffer("features", torch.zeros(self.n_items, KINDS[self.kind]))
         self.company: Company | None = None
@@ -59,7 +59,7 @@ class TextTower(WindowTargets, SequentialRecommender):
         known[self.cold_items] = self.has_joined
         return known
 
-    def join(self) -> None:
+    def admit_new_items(self) -> None:
         """Let cold items into the catalogue, by their texts."""
         self.has_joined = True
 
@@ -74,7 +74,7 @@ class TextTower(WindowTargets, SequentialRecommender):
         items = with_targets(interaction[self.ITEM_SEQ], lengths, interaction[self.ITEM_ID])
         wanted = self.wanted_targets(interaction)[:, : items.size(1) - 1]
         loss = tower_loss(self.tower, self.features, items, wanted, ~self._is_known(), self.bf16)
-        return loss * int(wanted.sum()) / self.usual_targets(wanted)
+        return loss * int(wanted.sum()) / self.mean_targets(wanted)
 
     def predict(self, interaction):
         items = interaction[self.ITEM_ID][:, None]

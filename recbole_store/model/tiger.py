@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import DynamicCache, EncoderDecoderCache, T5Config, T5Model
 
 from recbole_store.generator.code_tokens import CodeVocabulary
-from recbole_store.generator.row_decoder import RowDecoder
+from recbole_store.generator.encoder_decoder_step import EncoderDecoderStep
 from recbole_store.llm.precision import use_bf16
 from recbole_store.model.semantic_id_model import SemanticIdModel
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
@@ -127,8 +127,10 @@ class TIGER(SemanticIdModel):
             return histories
         return torch.cat([self.user_tokens(interaction)[:, None], histories], dim=1)
 
-    def decoder(self, interaction) -> RowDecoder:
-        return RowDecoder(EncodedHistories(self, *self.history_tokens(interaction)), self.heads)
+    def decoder(self, interaction) -> EncoderDecoderStep:
+        return EncoderDecoderStep(
+            EncodedHistories(self, *self.history_tokens(interaction)), self.heads
+        )
 
     def _precision(self):
         bf16 = self.bf16 if self.training else self.eval_bf16

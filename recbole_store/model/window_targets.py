@@ -26,7 +26,7 @@ class WindowTargets:
             *(interaction[field] if field in interaction else None for field in self.label_fields),
         )
 
-    def usual_targets(self, is_target: Tensor) -> float:
+    def mean_targets(self, is_target: Tensor) -> float:
         """How many targets so many rows have on average: what a batch's summed loss is divided by.
 
         So each target weighs the same in an epoch, in a batch of long windows or of short ones.

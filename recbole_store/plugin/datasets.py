@@ -99,7 +99,7 @@ def texts_of(dataset, config) -> list[list[str]]:
         config["dataset"],
         dataset.field2id_token[dataset.iid_field],
         id_column=dataset.iid_field,
-        pieces=config["item_text"],
+        templates=config["item_text"],
         separator=config["field_separator"],
         encoding=config["encoding"] or "utf-8",
     )

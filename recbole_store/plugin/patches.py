@@ -23,7 +23,7 @@ from recbole_store.errors import SettingsError
 from recbole_store.plugin.benchmark_files import mend_histories
 from recbole_store.plugin.checkpoints import load_checkpoint, unpickling, wrote
 from recbole_store.plugin.cold_items import withhold
-from recbole_store.plugin.seen_items import hidden_pairs, history_pairs
+from recbole_store.plugin.seen_items import excluded_pairs, history_pairs
 from recbole_store.plugin.topk_collector import with_empty_places
 from recbole_store.plugin.validation_gap import leave_gap
 
@@ -151,7 +151,7 @@ def _choose_what_is_ranked() -> None:
             split.seen_items = split.earlier_targets = None
             split.cold_items = cold
             # Validation comes before there are cold items.
-            split.also_hidden = cold if place == 1 and len(cold) else None
+            split.also_excluded = cold if place == 1 and len(cold) else None
         if self.config["validation_gap"]:
             splits[0].in_gap = leave_gap(splits[0], self.config["validation_gap"])
         return splits
@@ -162,8 +162,8 @@ def _choose_what_is_ranked() -> None:
         wanted, dataset = self.config["filter_history"], self._dataset
         if wanted is not None:
             history = history_pairs(dataset, interaction, index) if wanted else None
-        if wanted is not None or dataset.also_hidden is not None:
-            history = hidden_pairs(dataset, len(interaction), positive_u, positive_i, history)
+        if wanted is not None or dataset.also_excluded is not None:
+            history = excluded_pairs(dataset, len(interaction), positive_u, positive_i, history)
         return interaction, history, positive_u, positive_i
 
     Dataset.build = build_with_earlier_splits

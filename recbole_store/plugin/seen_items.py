@@ -102,12 +102,12 @@ def is_sequential(dataset) -> bool:
     return dataset.config["MODEL_TYPE"] == ModelType.SEQUENTIAL
 
 
-def hidden_pairs(
+def excluded_pairs(
     dataset, n_rows: int, positive_u: Tensor, positive_i: Tensor, seen: tuple[Tensor, Tensor] | None
 ) -> tuple[Tensor, Tensor] | None:
     """What to hide from a batch's ranking: rows and item_ids, int64 [n] each, rows ascending.
 
-    That is what its users had before, and what ``dataset.also_hidden`` hides from everybody, but
+    That is what its users had before, and what ``dataset.also_excluded`` hides from everybody, but
     never a target.
 
     Args:
@@ -121,9 +121,9 @@ def hidden_pairs(
     """
     n_items = dataset.item_num
     pairs = [] if seen is None else [seen]
-    if dataset.also_hidden is not None:
-        rows = torch.arange(n_rows).repeat_interleave(len(dataset.also_hidden))
-        pairs.append((rows, dataset.also_hidden.repeat(n_rows)))
+    if dataset.also_excluded is not None:
+        rows = torch.arange(n_rows).repeat_interleave(len(dataset.also_excluded))
+        pairs.append((rows, dataset.also_excluded.repeat(n_rows)))
     if not pairs:
         return None
     keys = torch.cat([rows * n_items + items for rows, items in pairs]).unique()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from recbole_store.data.item_texts import fill, join_pieces, title_column
+from recbole_store.data.item_texts import fill, join_fields, title_column
 from recbole_store.errors import UnknownItemError
 
 PADDING = "[PAD]"  # RecBole's raw id of item_id 0
@@ -20,7 +20,7 @@ class Catalogue:
     Attributes:
         raw_ids: of each item_id.
         columns: text column -> value of each item, "" for none.
-        pieces: text column -> its piece of an item's text; see
+        templates: text column -> its template; see
             :func:`recbole_store.data.item_texts.fill`. Empty for a run without texts.
         counts: training interactions, int64.
         n_fitted: items 1 to ``n_fitted`` were there in training, those behind came later.
@@ -28,7 +28,7 @@ class Catalogue:
 
     raw_ids: list[str]
     columns: dict[str, list[str]]
-    pieces: dict[str, str]
+    templates: dict[str, str]
     counts: np.ndarray
     n_fitted: int
     item_ids: dict[str, int] = field(init=False, repr=False)
@@ -44,19 +44,19 @@ class Catalogue:
         """What an item is called: its title, else all of its text, "" where there is none."""
         column = title_column(self.columns)
         title = self.columns[column][item_id] if column else ""
-        return title or join_pieces(self.fields(item_id))
+        return title or join_fields(self.fields(item_id))
 
     def row(self, item_id: int) -> dict[str, str]:
         """Text column -> value."""
         return {column: values[item_id] for column, values in self.columns.items()}
 
     def fields(self, item_id: int) -> list[str]:
-        """The filled pieces of an item's text."""
-        return fill(self.pieces, self.row(item_id))
+        """The fields of an item's text."""
+        return fill(self.templates, self.row(item_id))
 
     def texts(self) -> list[str]:
         """The text of every item_id, "" for padding."""
-        return ["", *(join_pieces(self.fields(item)) for item in range(1, len(self.raw_ids)))]
+        return ["", *(join_fields(self.fields(item)) for item in range(1, len(self.raw_ids)))]
 
     def item_id(self, raw_id) -> int:
         """Raises UnknownItemError."""

@@ -9,7 +9,7 @@ import torch
 
 from recbole_store.errors import RequestError
 
-WORDS = 16  # word pieces of what the LLM rebuilds
+WORDS = 16  # tokens of what the LLM rebuilds
 RANKED = 100  # places of a list in which an item is looked for
 
 

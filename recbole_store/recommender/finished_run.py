@@ -80,7 +80,7 @@ def catalogue_of(dataset, config) -> Catalogue:
     for item, count in dataset.item_counter.items():
         counts[item] = count
     columns: dict[str, list[str]] = {}
-    pieces: dict[str, str] = {}
+    templates: dict[str, str] = {}
     try:
         found = read_item_columns(
             config["data_path"],
@@ -93,14 +93,14 @@ def catalogue_of(dataset, config) -> Catalogue:
     except ItemTextError:  # SASRecAll needs none
         found = None
     if found is not None:
-        pieces, nothing = found.pieces, {}
+        templates, nothing = found.templates, {}
         rows = [nothing, *(found.rows.get(raw, nothing) for raw in raw_ids[1:])]
-        names = list(pieces)
+        names = list(templates)
         if title_column(names) is None:  # texts without titles, but there may be some
             title = title_column(sorted({name for row in rows for name in row}))
             names += [title] if title else []
         columns = {name: [row.get(name, "").strip() for row in rows] for name in names}
-    return Catalogue([PADDING, *raw_ids[1:]], columns, pieces, counts, len(raw_ids) - 1)
+    return Catalogue([PADDING, *raw_ids[1:]], columns, templates, counts, len(raw_ids) - 1)
 
 
 def user_tokens(model: nn.Module, dataset) -> dict[str, int]:

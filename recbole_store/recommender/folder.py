@@ -117,7 +117,7 @@ def _fill(
             "fitted": catalogue.n_fitted,
             "added": len(catalogue) - catalogue.n_fitted,
             "columns": list(catalogue.columns),
-            "pieces": catalogue.pieces,
+            "templates": catalogue.templates,
         },
         "users": users,
         "files": {name: sha256(part / name) for name in sorted(files)},
@@ -177,7 +177,7 @@ def read_folder(folder: Path) -> Contents:
             if name in config["files"]:
                 state |= load_file(folder / name)
         of_items = config["items"]
-        items = read_items(folder / ITEMS, of_items["columns"], of_items["pieces"])
+        items = read_items(folder / ITEMS, of_items["columns"], of_items["templates"])
         return Contents(config, state, *items, config["users"])
     except OSError as error:
         raise ModelFolderError(f"{error.filename} cannot be read: {error.strerror}.") from error

@@ -64,13 +64,13 @@ def write_items(
 
 
 def read_items(
-    path: Path, columns: list[str], pieces: dict[str, str]
+    path: Path, columns: list[str], templates: dict[str, str]
 ) -> tuple[Catalogue, Tensor, Tensor]:
     """The catalogue, semantic IDs int64 [N + 1, L] and points fp32 [N + 1, P], padding first.
 
     Args:
         columns: the text columns' own names, in their order.
-        pieces: see :class:`Catalogue`.
+        templates: see :class:`Catalogue`.
 
     Raises:
         ModelFolderError: it is no such file.
@@ -99,7 +99,7 @@ def read_items(
         columns={
             column: ["", *rows[name].tolist()] for column, name in zip(columns, texts, strict=True)
         },
-        pieces=pieces,
+        templates=templates,
         counts=np.concatenate([[0], rows["training_count"].astype(np.int64)]),
         n_fitted=int(n_items - rows["is_new"].sum()),
     )

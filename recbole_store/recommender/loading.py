@@ -48,7 +48,7 @@ def load_model(
         settings["eval_precision"] = precision
     fields = [[], *(catalogue.fields(item) for item in range(1, len(catalogue) + 1))]
     n_rows = catalogue.n_fitted + 1
-    texts = fields[:n_rows] if catalogue.pieces else None
+    texts = fields[:n_rows] if catalogue.templates else None
     n_levels = contents.semantic_ids.size(1)
     data = StandInDataset(settings, texts, catalogue.counts[:n_rows], n_levels)
     module = import_module(f"recbole_store.model.{name.lower()}")

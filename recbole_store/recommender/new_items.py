@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recbole_store.data.item_texts import fill, join_pieces
+from recbole_store.data.item_texts import fill, join_fields
 from recbole_store.errors import DisambiguationOverflow, RequestError
 from recbole_store.recommender.catalogue import PADDING, Catalogue
 
@@ -36,7 +36,7 @@ def check_rows(catalogue: Catalogue, rows: Iterable[tuple[str, Mapping]]) -> New
     Raises:
         RequestError: for the first row that is no item with a text. None is taken then.
     """
-    if not catalogue.pieces:
+    if not catalogue.templates:
         raise RequestError(
             "The model's run had no texts of items, so that it cannot tell what a new item is like."
         )
@@ -48,15 +48,15 @@ def check_rows(catalogue: Catalogue, rows: Iterable[tuple[str, Mapping]]) -> New
         if not raw_id or raw_id == PADDING:
             raise RequestError(f"{where}: no `{ID}`. No item was added.")
         row = {column: _value(given.get(column)) for column in catalogue.columns}
-        text = join_pieces(fill(catalogue.pieces, row))
+        text = join_fields(fill(catalogue.templates, row))
         if not text:
             raise RequestError(
                 f"{where}: item {raw_id} has no text; the run's text columns are "
-                f"{', '.join(catalogue.pieces)}. No item was added."
+                f"{', '.join(catalogue.templates)}. No item was added."
             )
         if raw_id in catalogue.item_ids:
             n_known += 1
-            own = join_pieces(catalogue.fields(catalogue.item_ids[raw_id]))
+            own = join_fields(catalogue.fields(catalogue.item_ids[raw_id]))
             n_other_text += own != text
         elif raw_id in found:
             if texts[raw_id] != text:
@@ -130,8 +130,8 @@ def take(model: nn.Module, catalogue: Catalogue, new: NewItems) -> None:
     """
     if not new.raw_ids:
         return
-    fields = [fill(catalogue.pieces, row) for row in new.rows]
-    texts = [join_pieces(parts) for parts in fields]
+    fields = [fill(catalogue.templates, row) for row in new.rows]
+    texts = [join_fields(parts) for parts in fields]
     if hasattr(model, "item_tokenizer"):
         tokenizer = model.item_tokenizer
         codes, points = tokenizer.read(texts)

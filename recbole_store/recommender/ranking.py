@@ -78,8 +78,8 @@ class Ranker:
             rows = filled[start : start + at_once]
             part = [histories[row] for row in rows]
             batch = self.reader.rows(part, [users[row] for row in rows])
-            hidden = _hidden(part if exclude_seen else [], only, len(rows))
-            items, scores = self._best(batch, hidden, k)
+            excluded = _excluded_pairs(part if exclude_seen else [], only, len(rows))
+            items, scores = self._best(batch, excluded, k)
             found.items[rows, : items.shape[1]] = items
             found.scores[rows, : items.shape[1]] = scores
         empty = [row for row, items in enumerate(histories) if not items]
@@ -89,20 +89,20 @@ class Ranker:
             found.scores[np.ix_(empty, range(len(items)))] = scores
         return found
 
-    def _best(self, batch, hidden, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def _best(self, batch, excluded, k: int) -> tuple[np.ndarray, np.ndarray]:
         model = self.model
-        if hidden is not None:
-            hidden = tuple(part.to(model.device) for part in hidden)
+        if excluded is not None:
+            excluded = tuple(part.to(model.device) for part in excluded)
         longest = max(k, self.longest)
         if isinstance(model, SemanticIdModel):
             with _as_wide(model, longest):
-                beams = model.recommend(batch, hidden)
+                beams = model.recommend(batch, excluded)
             items, scores = beams.item_ids[:, :k], beams.log_probs[:, :k]
         else:
             every = model.full_sort_predict(batch)
             every[:, 0] = -torch.inf
-            if hidden is not None:
-                every[hidden] = -torch.inf
+            if excluded is not None:
+                every[excluded] = -torch.inf
             scores, items = every.topk(min(longest, every.size(1)))
             items, scores = items[:, :k], scores[:, :k]
         items = items.masked_fill(scores == -torch.inf, 0)
@@ -129,7 +129,7 @@ def _as_wide(model: SemanticIdModel, k: int):
         model.num_beams, model.max_topk = before
 
 
-def _hidden(
+def _excluded_pairs(
     seen: list[list[int]], only: Tensor | None, n_rows: int
 ) -> tuple[Tensor, Tensor] | None:
     """Rows, ascending, and item_ids that are not to be ranked; None where there are none."""

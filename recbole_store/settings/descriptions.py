@@ -55,10 +55,15 @@ def first_sentence(path: Path) -> str:
 
     Example: ``# Wide and``, ``# deep. Slow.``, ``width: 9`` -> ``Wide and deep.``
     """
+    said = whole_comment(path).partition(". ")[0].rstrip(".")
+    return (said if len(said) <= LONGEST else said.partition(": ")[0]) + "."
+
+
+def whole_comment(path: Path) -> str:
+    """The comment that a property file begins with, on one line."""
     comment = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             break
         comment.append(line.lstrip("# "))
-    said = " ".join(comment).partition(". ")[0].rstrip(".")
-    return (said if len(said) <= LONGEST else said.partition(": ")[0]) + "."
+    return " ".join(comment)

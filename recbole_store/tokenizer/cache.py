@@ -65,6 +65,7 @@ TOWER_KEYS = (
     "pca_dim",
     "max_text_tokens",
     "item_vector_size",
+    "full_softmax_limit",
     "tokenizer_epochs",
     "tokenizer_batch_size",
     "tokenizer_learning_rate",
@@ -112,9 +113,12 @@ def fingerprint(
         encoder: of the texts; None if no frozen encoder reads them.
         windows: of training histories; None if they are not read.
     """
+    settings = dict(settings)
+    if len(tokenizer.fields) - 1 <= settings.get("full_softmax_limit", 0):
+        del settings["full_softmax_limit"]  # which says nothing of so few items
     content = {
         "version": TOKENIZER_VERSION,
-        "settings": dict(settings),
+        "settings": settings,
         "items": len(tokenizer.fields),
         "cold": tokenizer.cold_items.tolist(),
     }
@@ -145,7 +149,7 @@ def read_cached(cached: Path) -> dict | None:
         with suppress(OSError):  # nobody can write there, which is told before it is made
             cached.unlink()
         return None
-    log.info("Tokenizer: unchanged since an earlier run, taken from %s", cached)
+    log.info("Taken from %s, unchanged since an earlier run", cached)
     return found
 
 
@@ -166,7 +170,7 @@ def one_at_a_time(cached: Path) -> Iterator[None]:
                 break
             except OSError:
                 if not is_told:
-                    log.info("Another process makes this very tokenizer; waiting for it.")
+                    log.info("Another process makes the very same; waiting for it.")
                 is_told = True
                 time.sleep(WAIT_S)
         yield

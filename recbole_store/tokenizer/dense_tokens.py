@@ -22,24 +22,24 @@ class DenseTokenizer(nn.Module):
     Args:
         n_slots: L.
         hidden_size, word_norm: of the LLM.
-        max_words: texts are cut to this many word pieces.
+        max_tokens: texts are cut to this many tokens.
     """
 
-    def __init__(self, n_slots: int, hidden_size: int, word_norm: float, max_words: int):
+    def __init__(self, n_slots: int, hidden_size: int, word_norm: float, max_tokens: int):
         super().__init__()
         self.word_norm = word_norm
-        self.max_words = max_words
+        self.max_tokens = max_tokens
         slots = F.normalize(torch.randn(n_slots, hidden_size), dim=-1) * word_norm
         self.slots = nn.Parameter(slots)
 
     def forward(self, backbone, texts: list[str]) -> Tensor:
         """Texts -> dense tokens [B, L, H]."""
-        words = backbone.words(texts, self.max_words)
+        words = backbone.tokenize(texts, self.max_tokens)
         groups = length_groups(words.lengths)
         parts = []
         for rows in groups:
             slots = self.slots.expand(len(rows), -1, -1)
-            parts.append(backbone.read_words_then(words.of_rows(rows), slots)[:, 1:])
+            parts.append(backbone.read_tokens_then(words.of_rows(rows), slots)[:, 1:])
         return torch.cat(parts)[torch.cat(groups).argsort()]
 
     def read_all(self, backbone, texts: list[str], batch_size: int) -> Tensor:
@@ -55,11 +55,11 @@ class DenseTokenizer(nn.Module):
             dense[places] = found.to(dense)
         return dense
 
-    def rebuild(self, backbone, dense: Tensor, vocabulary: Tensor, n_words: int) -> str:
+    def rebuild(self, backbone, dense: Tensor, vocabulary: Tensor, n_tokens: int) -> str:
         """Token-to-text: what the LLM writes, given dense tokens [l, H] alone."""
-        task = backbone.words([TASK]).ids[0]
+        task = backbone.tokenize([TASK]).ids[0]
         inputs = F.normalize(dense, dim=-1)[None] * self.word_norm
-        return backbone.write_text(inputs, task, vocabulary, n_words)
+        return backbone.write_text(inputs, task, vocabulary, n_tokens)
 
     def reconstruction_loss(
         self, backbone, dense: Tensor, texts: list[str], vocabulary: Tensor
@@ -69,7 +69,7 @@ class DenseTokenizer(nn.Module):
         Args:
             vocabulary: sorted word-piece ids of the whole catalogue's texts.
         """
-        task, words = backbone.words([TASK]).ids[0], backbone.words(texts, self.max_words)
+        task, words = backbone.tokenize([TASK]).ids[0], backbone.tokenize(texts, self.max_tokens)
         # Hidden states leave the LLM at another scale than its inputs have.
         inputs = F.normalize(dense, dim=-1) * self.word_norm
         total = 0.0

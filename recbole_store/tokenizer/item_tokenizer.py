@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from recbole_store.data.item_texts import join_pieces
+from recbole_store.data.item_texts import join_fields
 from recbole_store.llm.backbone import Backbone
 from recbole_store.llm.layer_means import LayerMeans, layers_read
 from recbole_store.llm.text_encoder import TextEncoder, text_width
@@ -67,7 +67,7 @@ class ItemTokenizer(nn.Module):
         slots: DenseTokenizer | None = None,
     ):
         super().__init__()
-        self.fields, self.texts = fields, [join_pieces(parts) for parts in fields]
+        self.fields, self.texts = fields, [join_fields(parts) for parts in fields]
         self.cold_items = cold_items
         cold = set(cold_items.tolist())
         self.to_learn = [i for i, text in enumerate(self.texts) if text and i not in cold]
@@ -109,7 +109,7 @@ class ItemTokenizer(nn.Module):
     def token_texts(self) -> TokenTexts:
         """Texts as the backbone's tokens: for training, and read when first asked for."""
         if self._token_texts is None:
-            words = self.backbone.words(self.texts, self.max_text_tokens)
+            words = self.backbone.tokenize(self.texts, self.max_text_tokens)
             self._token_texts = TokenTexts(words, self.to_learn)
         return self._token_texts
 
@@ -211,13 +211,13 @@ class ItemTokenizer(nn.Module):
             points: fp32 [n, P].
         """
         self.fields = [*self.fields, *fields]
-        self.texts = [*self.texts, *(join_pieces(parts) for parts in fields)]
+        self.texts = [*self.texts, *(join_fields(parts) for parts in fields)]
         self.semantic_ids = torch.cat([self.semantic_ids, semantic_ids.to(self.semantic_ids)])
         self.points = torch.cat([self.points, points.to(self.points)])
         self._token_texts = None
 
     @torch.no_grad()
-    def rebuild(self, codes: Tensor, n_words: int) -> str | None:
+    def rebuild(self, codes: Tensor, n_tokens: int) -> str | None:
         """What the LLM makes of the centroids of an item's first codes, int64 [l].
 
         None for a tokenizer whose codes are no dense tokens'.
@@ -226,7 +226,7 @@ class ItemTokenizer(nn.Module):
             return None
         dense = self.quantizer.dense_tokens(codes[None])[0]
         with self._reading() as backbone:
-            return self.slots.rebuild(backbone, dense, self.token_texts.vocabulary, n_words)
+            return self.slots.rebuild(backbone, dense, self.token_texts.vocabulary, n_tokens)
 
     def set_semantic_ids(self, semantic_ids: Tensor) -> None:
         """Take the IDs of items 1 to N, int64 [N, L]."""

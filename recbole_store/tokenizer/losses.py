@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recbole_store.data.item_texts import join_pieces
+from recbole_store.data.item_texts import join_fields
 from recbole_store.tokenizer.dense_tokens import DenseTokenizer
-from recbole_store.tokenizer.text_views import drop_pieces
+from recbole_store.tokenizer.text_views import drop_fields
 
 # Of the contrastive term and of its collaborative target.
 TEMPERATURE = 0.1
@@ -81,14 +81,14 @@ def slot_correlation(dense: Tensor) -> Tensor:
 def tokenizer_losses(
     tokenizer: DenseTokenizer,
     backbone,
-    pieces: list[list[str]],
+    fields: list[list[str]],
     vocabulary: Tensor,
     positives: Tensor | None,
     token_to_text_weight: float,
     contrastive_weight: float,
     rng: random.Random,
 ) -> TokenizerLosses:
-    """All terms of stage 1 for a batch of items, given as the pieces of their texts.
+    """All terms of stage 1 for a batch of items, given as the fields of their texts.
 
     Args:
         vocabulary: sorted word-piece ids that reconstruction chooses from.
@@ -97,14 +97,14 @@ def tokenizer_losses(
     """
     n_views = 2 if contrastive_weight > 0 else 1
     share = COLUMN_DROPOUT if contrastive_weight > 0 else 0.0
-    views = [join_pieces(drop_pieces(item, share, rng)) for _ in range(n_views) for item in pieces]
+    views = [join_fields(drop_fields(item, share, rng)) for _ in range(n_views) for item in fields]
     dense = tokenizer(backbone, views)  # [views * B, L, H]
     zero = dense.new_zeros(())
     reconstruction, contrastive, total = zero, zero, zero
     if token_to_text_weight > 0:
-        whole = [join_pieces(item) for item in pieces]
+        whole = [join_fields(item) for item in fields]
         reconstruction = tokenizer.reconstruction_loss(
-            backbone, dense[: len(pieces)], whole, vocabulary
+            backbone, dense[: len(fields)], whole, vocabulary
         )
         total = total + token_to_text_weight * reconstruction
     if contrastive_weight > 0:

@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from recbole_store.data.item_texts import join_pieces
+from recbole_store.data.item_texts import join_fields
 
 LAST = 20  # items of a history that count; at a decay of .5 more would weigh nothing
 
@@ -48,7 +48,7 @@ def with_texts(
     """Bags of words [N, V] with those of new items' texts behind them, given field by field."""
     if not fields:
         return words
-    return sparse.vstack([words, bags([join_pieces(parts) for parts in fields])]).tocsr()
+    return sparse.vstack([words, bags([join_fields(parts) for parts in fields])]).tocsr()
 
 
 def bags_of_words(texts: list[str]) -> sparse.csr_matrix:

@@ -12,9 +12,10 @@ import torch
 from sklearn.decomposition import TruncatedSVD
 from torch import Tensor
 
-from recbole_store.llm.layer_means import LayerMeans, layers_read
+from recbole_store.llm.layer_means import layers_read
 from recbole_store.llm.model_files import MINILM
 from recbole_store.llm.text_encoder import TextEncoder
+from recbole_store.tokenizer.mean_states import mean_states
 from recbole_store.tokenizer.nearest import bags_of_words, principal_axes
 from recbole_store.tokenizer.whitening import FEATURES, Whitening
 
@@ -37,7 +38,7 @@ def text_features(
     found = torch.zeros(len(texts), KINDS[kind])
     known = known.cpu()
     if kind == "llm":
-        states = LayerMeans(backbone, device)(texts, max_tokens)
+        states = mean_states(backbone, texts, max_tokens, device)
         whitening = Whitening(states.size(1), len(layers_read(1)), int(known.sum()))
         whitening.fit(states[known])
         parts = [whitening(states)]

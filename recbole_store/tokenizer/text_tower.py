@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from recbole_store.tokenizer.sampled_softmax import ItemSampler
+
 RECENT = 10  # items of a history that are pooled
 DECAY = 0.6  # weight of each, of that of the next one; .5 and .85 were no better
 CURVE = 0.3  # share of the network that is not linear in an item's vector, at the start
@@ -97,13 +99,23 @@ class TextTower(nn.Module):
         """[..., N], fp32, of queries [..., D] and items [N, D]."""
         return (queries @ items.T).float() * self.log_scale.exp()
 
+    def logits_of_pairs(self, queries: Tensor, items: Tensor) -> Tensor:
+        """[n], fp32, of each query [n, D] and its item [n, D]."""
+        return (queries * items).sum(-1).float() * self.log_scale.exp()
+
 
 def _two_layers(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(n_in, n_hidden), nn.GELU(), nn.Linear(n_hidden, n_out))
 
 
 def tower_loss(
-    tower: TextTower, features: Tensor, items: Tensor, wanted: Tensor, left_out: Tensor, bf16: bool
+    tower: TextTower,
+    features: Tensor,
+    items: Tensor,
+    wanted: Tensor,
+    left_out: Tensor,
+    bf16: bool,
+    sampler: ItemSampler | None = None,
 ) -> Tensor:
     """Cross-entropy of each wanted target among all items, those of its history left out.
 
@@ -113,7 +125,15 @@ def tower_loss(
         wanted: bool [B, T]: item t + 1 is a target.
         left_out: bool [N], what is no candidate: padding and cold items.
         bf16: whether products are in bfloat16.
+        sampler: draws the items among which each target is told apart; None: all items are.
     """
+    if sampler is not None:
+        drawn = sampler.draw(items, wanted, ~left_out, is_filtered=True)
+        with torch.autocast(items.device.type, dtype=torch.bfloat16, enabled=bf16):
+            queries = tower.queries(tower.pooled(features, items[:, :-1])[wanted])
+            logits = tower.logits(queries, tower.items(features[drawn.item_ids]))
+            of_targets = tower.logits_of_pairs(queries, tower.items(features[drawn.targets]))
+        return drawn.cross_entropy(of_targets, logits) / len(drawn.targets)
     with torch.autocast(items.device.type, dtype=torch.bfloat16, enabled=bf16):
         queries = tower.queries(tower.pooled(features, items[:, :-1])[wanted])
         logits = tower.logits(queries, tower.items(features))

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from recbole_store.llm.length_batches import similar_lengths
-from recbole_store.llm.token_batches import Words
+from recbole_store.llm.token_batches import TokenBatch
 
 
 class TokenTexts(nn.Module):
@@ -21,7 +21,7 @@ class TokenTexts(nn.Module):
         to_learn: item_ids whose texts the tasks learn from.
     """
 
-    def __init__(self, words: Words, to_learn: list[int]):
+    def __init__(self, words: TokenBatch, to_learn: list[int]):
         super().__init__()
         self.to_learn = to_learn
         self.register_buffer("ids", words.ids.int(), persistent=False)
@@ -29,9 +29,9 @@ class TokenTexts(nn.Module):
         self.register_buffer("vocabulary", words.ids[to_learn].unique(), persistent=False)
         self.waiting: list[list[int]] = []
 
-    def words(self, items: list[int]) -> Words:
+    def words(self, items: list[int]) -> TokenBatch:
         """Items' texts as tokens, padded to the longest of them."""
-        part = Words(self.ids, self.lengths).of_rows(items)
+        part = TokenBatch(self.ids, self.lengths).of_rows(items)
         return part._replace(ids=part.ids.long())
 
     def next_items(self, share: float) -> list[int]:

@@ -15,7 +15,7 @@ from transformers import LogitsProcessor, LogitsProcessorList, PrefixConstrained
 from recbole_store.generator.beam_search import Beams, beam_search
 from recbole_store.generator.code_tokens import CodeVocabulary
 from recbole_store.generator.code_trie import CodeTrie
-from recbole_store.generator.tree_decoder import CodeDecoder
+from recbole_store.generator.tree_decoder import TreeDecoder
 from recbole_store.llm.backbone import Backbone
 from recbole_store.llm.loading import load
 
@@ -55,7 +55,7 @@ class Setting:
         lengths = torch.full((len(histories),), histories.size(1))
         no_prompt = torch.zeros(0, self.backbone.hidden_size)
         read = self.embed(histories)
-        decoder = CodeDecoder(self.backbone, self.embed, self.heads, no_prompt, read, lengths)
+        decoder = TreeDecoder(self.backbone, self.embed, self.heads, no_prompt, read, lengths)
         return beam_search(decoder, self.trie, num_beams)
 
 

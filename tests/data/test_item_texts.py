@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from recbole_store.data.item_texts import join_pieces, read_item_texts
+from recbole_store.data.item_texts import join_fields, read_item_texts
 from recbole_store.errors import ItemTextError
 
 RAW_IDS = ["[PAD]", "1", "2", "3"]
@@ -24,17 +24,17 @@ def write_jsonl(folder, *rows):
 
 def titles(folder, **options):
     """The title of items 1 to 3, "" where there is none."""
-    texts = read_item_texts(folder, "toy", RAW_IDS, pieces={"title": "{}"}, **options)
+    texts = read_item_texts(folder, "toy", RAW_IDS, templates={"title": "{}"}, **options)
     assert len(texts) == len(RAW_IDS)
     assert texts[0] == [], "padding has no text"
-    return [join_pieces(pieces) for pieces in texts[1:]]
+    return [join_fields(fields) for fields in texts[1:]]
 
 
 def test_pieces_of_several_columns(tmp_path):
     write_items(tmp_path, "2\tAlien\t1979", "1\tHeat\t1995", "3\tSolaris\t")
-    texts = read_item_texts(tmp_path, "toy", RAW_IDS, pieces={"title": "{}", "year": "({})"})
+    texts = read_item_texts(tmp_path, "toy", RAW_IDS, templates={"title": "{}", "year": "({})"})
     assert texts == [[], ["Heat", "(1995)"], ["Alien", "(1979)"], ["Solaris"]]
-    assert join_pieces(texts[2]) == "Alien (1979)"
+    assert join_fields(texts[2]) == "Alien (1979)"
 
 
 def test_without_pieces_every_column_but_the_id_is_named(tmp_path):
@@ -80,7 +80,7 @@ def test_every_character_is_kept(tmp_path, title, kind):
 
 def test_windows_line_ends(tmp_path):
     write_items(tmp_path, "1\tHeat\t1995", "2\tAlien\t1979", "3\tSolaris\t1972", newline="\r\n")
-    texts = read_item_texts(tmp_path, "toy", RAW_IDS, pieces={"year": "{}"})
+    texts = read_item_texts(tmp_path, "toy", RAW_IDS, templates={"year": "{}"})
     assert texts == [[], ["1995"], ["1979"], ["1972"]]
 
 
@@ -118,8 +118,8 @@ def test_half_a_character_of_jsonl(tmp_path):
     """JSON can hold a lone surrogate, which no tokenizer takes."""
     write_jsonl(tmp_path, r'{"item_id": "1", "title": "half \ud83d of it", "n\ud800": "x"}')
     assert titles(tmp_path) == ["half \N{REPLACEMENT CHARACTER} of it", "", ""]
-    for pieces in read_item_texts(tmp_path, "toy", RAW_IDS):
-        join_pieces(pieces).encode()
+    for fields in read_item_texts(tmp_path, "toy", RAW_IDS):
+        join_fields(fields).encode()
 
 
 def test_jsonl_is_preferred(tmp_path):
@@ -165,7 +165,7 @@ def test_bad_files_are_named(tmp_path, case):
 def test_wrong_column_names_those_there_are(tmp_path):
     write_items(tmp_path, "1\tHeat\t1995")
     with pytest.raises(ItemTextError, match=r"names tittle, .*toy\.item.* title, year\."):
-        read_item_texts(tmp_path, "toy", RAW_IDS, pieces={"tittle": "{}", "year": "{}"})
+        read_item_texts(tmp_path, "toy", RAW_IDS, templates={"tittle": "{}", "year": "{}"})
 
 
 def test_no_id_column(tmp_path):
@@ -177,7 +177,7 @@ def test_no_id_column(tmp_path):
 def test_no_pieces_at_all(tmp_path):
     write_items(tmp_path, "1\tHeat\t1995")
     with pytest.raises(ItemTextError, match="no column"):
-        read_item_texts(tmp_path, "toy", RAW_IDS, pieces={})
+        read_item_texts(tmp_path, "toy", RAW_IDS, templates={})
 
 
 def test_another_encoding_is_an_error_with_a_remedy(tmp_path):

@@ -20,7 +20,7 @@ ITEM_IDS = torch.tensor([7, 5, 9, 4])
 
 def allowed_codes(trie: CodeTrie, level: int, node: int) -> list[int]:
     children = trie.children(level, torch.tensor(node))
-    return children.codes[children.barred == 0].tolist()
+    return children.codes[children.mask == 0].tolist()
 
 
 def walk(trie: CodeTrie, codes: list[int]) -> int:
@@ -28,7 +28,7 @@ def walk(trie: CodeTrie, codes: list[int]) -> int:
     node = ROOT_NODE
     for level, code in enumerate(codes):
         children = trie.children(level, node[None, None])
-        places = ((children.codes[0, 0] == code) & (children.barred[0, 0] == 0)).nonzero()
+        places = ((children.codes[0, 0] == code) & (children.mask[0, 0] == 0)).nonzero()
         assert len(places) == 1, f"{codes} is no prefix"
         node = children.follow(torch.tensor([[0]]), places)[1][0, 0]
     return int(node)
@@ -64,14 +64,14 @@ def test_children_of_many_nodes_at_once(form):
     trie = CodeTrie(CODES, ITEM_IDS)
     children = trie.children(1, torch.tensor([[0, 1], [1, 0]]))
     logits = torch.arange(4.0).expand(2, 2, 4) + 10
-    barred = -torch.inf
+    mask = -torch.inf
     if form == "lists":  # codes 1 and 3, code 1
         assert children.logits(logits).tolist() == [
-            [[11, 13], [11, barred]],
-            [[11, barred], [11, 13]],
+            [[11, 13], [11, mask]],
+            [[11, mask], [11, 13]],
         ]
     else:
-        only_1, both = [barred, 11, barred, barred], [barred, 11, barred, 13]
+        only_1, both = [mask, 11, mask, mask], [mask, 11, mask, 13]
         assert children.logits(logits).tolist() == [[both, only_1], [only_1, both]]
     # What is no child may be looked up all the same.
     assert ((children.codes >= 0) & (children.codes < 4)).all()

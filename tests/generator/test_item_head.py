@@ -10,11 +10,11 @@ from torch.testing import assert_close
 
 from recbole_store.generator import item_vectors
 from recbole_store.generator.beam_search import Beams
-from recbole_store.generator.item_head import ItemHead, fuse
+from recbole_store.generator.item_head import DenseScores, ItemHead, fuse
 from recbole_store.generator.item_vectors import ItemVectors
 from recbole_store.generator.reserved_places import reserve_places
 
-NONE_HIDDEN = torch.zeros(6, dtype=torch.bool)
+NONE_EXCLUDED = torch.zeros(6, dtype=torch.bool)
 
 
 def vectors_of(own_dropout=0.0) -> ItemVectors:
@@ -24,12 +24,12 @@ def vectors_of(own_dropout=0.0) -> ItemVectors:
 
 def test_hidden_items_are_not_scored():
     head, states, vectors = ItemHead(8, 5), torch.randn(2, 3, 8), torch.randn(6, 5)
-    is_hidden = NONE_HIDDEN.clone()
-    is_hidden[[0, 4]] = True
-    shown, hidden = head(states, vectors, NONE_HIDDEN), head(states, vectors, is_hidden)
+    is_excluded = NONE_EXCLUDED.clone()
+    is_excluded[[0, 4]] = True
+    shown, excluded = head(states, vectors, NONE_EXCLUDED), head(states, vectors, is_excluded)
     assert shown.shape == (2, 3, 6) and shown.isfinite().all()
-    assert (hidden[..., [0, 4]] == -torch.inf).all()
-    assert_close(hidden[..., [1, 2, 3, 5]], shown[..., [1, 2, 3, 5]])
+    assert (excluded[..., [0, 4]] == -torch.inf).all()
+    assert_close(excluded[..., [1, 2, 3, 5]], shown[..., [1, 2, 3, 5]])
 
 
 def test_vectors_are_of_text_and_own():
@@ -86,7 +86,7 @@ def test_own_vectors_drop_out_in_training_only():
 
 
 def test_fused_lists_by_hand():
-    by_item = torch.tensor([[-9.0, -1.0, -2.0, -0.5, -3.0]])
+    by_item = DenseScores(torch.tensor([[-9.0, -1.0, -2.0, -0.5, -3.0]]))
     beams = Beams(torch.tensor([[1, 2]]), torch.tensor([[-1.0, -2.0]]), torch.tensor([-3.0]))
     others = Beams(torch.tensor([[3, 1]]), torch.tensor([[-4.0, -1.0]]), torch.tensor([0.0]))
     fused = fuse(beams, others, by_item, weight=0.5)
@@ -104,7 +104,7 @@ def test_fused_lists_by_hand():
 
 
 def test_hidden_items_and_gaps_stay_out_of_fused_lists():
-    by_item = torch.tensor([[-math.inf, -1.0, -math.inf]])
+    by_item = DenseScores(torch.tensor([[-math.inf, -1.0, -math.inf]]))
     beams = Beams(torch.tensor([[1, 0]]), torch.tensor([[-1.0, -math.inf]]), torch.zeros(1))
     others = Beams(torch.tensor([[1, 1]]), torch.tensor([[-1.0, -1.0]]), torch.zeros(1))
     assert fuse(beams, others, by_item, weight=0.5).item_ids.tolist() == [[1, 0]]

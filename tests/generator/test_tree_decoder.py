@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from recbole_store.generator.beam_search import beam_search, path_log_probs
 from recbole_store.generator.code_tokens import CodeVocabulary
 from recbole_store.generator.code_trie import CodeTrie
-from recbole_store.generator.tree_decoder import CodeDecoder
+from recbole_store.generator.tree_decoder import TreeDecoder
 from recbole_store.llm.backbone import Backbone
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -52,8 +52,8 @@ class Setup:
         """Codes [..., l] -> [..., l, H]: what is read for a code depends on those before it."""
         return self.table(self.vocabulary.code_token_ids(codes)).cumsum(-2)
 
-    def decoder(self, backbone=None, history=None, lengths=LENGTHS) -> CodeDecoder:
-        return CodeDecoder(
+    def decoder(self, backbone=None, history=None, lengths=LENGTHS) -> TreeDecoder:
+        return TreeDecoder(
             backbone or self.backbone,
             self.embed,
             self.heads,

@@ -193,7 +193,7 @@ def test_the_tokenizer_of_a_larger_model_is_refused(copied, read):
         lambda weights: {n: w[:20] if "embed" in n else w for n, w in weights.items()},
         {"vocab_size": 20},
     )
-    assert "word pieces, but the model has vectors for 20" in refusal(read, folder)
+    assert "tokens, but the model has vectors for 20" in refusal(read, folder)
 
 
 def test_a_tokenizer_without_an_end_of_text(copied):

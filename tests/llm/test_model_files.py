@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import shutil
 import subprocess
 import time
 import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 
 from recbole_store.data import checksums
 from recbole_store.errors import BackboneError
-from recbole_store.llm import model_files
+from recbole_store.llm import model_files, reinitialise
+from recbole_store.llm.loading import load
+from recbole_store.llm.model_digest import model_digest
 from recbole_store.llm.model_files import (
     CACHE_VARIABLE,
     cache_folder,
@@ -319,3 +323,31 @@ def test_no_network_for_the_text_encoder(cache, pip):
 def test_other_encoders_are_left_alone(cache, pip):
     assert locate_encoder("org/model") == "org/model"
     assert not pip.calls and not cache.exists()
+
+
+def test_the_default_llm_untrained_has_its_shape_and_other_weights(
+    cache, pip, tiny_llm, monkeypatch
+):
+    monkeypatch.setattr(reinitialise, "SEED", 5)  # the tiny LLM is drawn by 0
+
+    def take_tiny(gguf: Path, target: Path) -> None:
+        shutil.copytree(tiny_llm, target)
+
+    name = "smollm2-135m-reinitialised"
+    before = torch.get_rng_state()
+    drawn, _ = load_folder(locate(name, take_tiny))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert sorted(kept(cache)) == ["smollm2-135m", name]
+    trained, _ = load_folder(str(tiny_llm))
+    other = trained.state_dict()
+    for key, weight in drawn.state_dict().items():
+        assert weight.shape == other[key].shape
+        assert torch.equal(weight, other[key]) == ("norm" in key), key  # norms begin as ones
+    shutil.rmtree(cache / name)
+    again, _ = load_folder(locate(name, never))
+    assert all(map(torch.equal, again.state_dict().values(), drawn.state_dict().values()))
+    assert model_digest(name) not in (None, model_digest("smollm2-135m"))
+
+
+def load_folder(folder: str):
+    return load(folder, None)

@@ -92,7 +92,7 @@ def test_new_items_take_the_vectors_of_like_texts(planted):
     """Five items of sixty; the five nearest texts have the colour or the shape in common."""
     model, _ = with_texts(planted, cold_items=0.1, filter_history=False)
     before = model.item_embedding.weight.detach().clone()
-    model.join()
+    model.admit_new_items()
     after = model.item_embedding.weight.detach()
     cold = model.cold_items
     known = [i for i in range(1, model.n_items) if i not in set(cold.tolist())]

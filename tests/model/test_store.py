@@ -458,7 +458,7 @@ def test_align_loss_reads_the_text_and_then_each_code_in_turn(prepared):
     items = [5, 17, 42]
     losses = []
     for item in items:
-        words = model.backbone.words([model.item_tokenizer.texts[item]]).ids[0]
+        words = model.backbone.tokenize([model.item_tokenizer.texts[item]]).ids[0]
         words = model.backbone.embed(torch.cat([words, model.alignment.prompt]))
         codes = model.semantic_ids[item]
         for level, head in enumerate(model.code_tokens.heads):

@@ -154,7 +154,7 @@ def test_cold_items_are_scored_once_they_join(prepared):
     vectors = copy.deepcopy(model.item_vectors)
     vectors.take_from_nearest(model.points, model.cold_items, known)
     before = model._by_item(states)
-    model.join()
+    model.admit_new_items()
     assert_close(model.item_vectors.own.weight, vectors.own.weight)
     after = model._by_item(states)
     assert (before[:, [0, 4, 9]] == -torch.inf).all() and (after[:, 0] == -torch.inf).all()

@@ -112,16 +112,16 @@ def test_hidden_items_leave_room_for_others(prepared, model):
     batch = first_rows(prepared.train, 4)
     first = model.recommend(batch)
     rows = torch.arange(4).repeat_interleave(3)
-    hidden = (rows, first.item_ids[:, :3].flatten())
+    excluded = (rows, first.item_ids[:, :3].flatten())
     for decoding in ("beam", "exact", "free"):
         model.decoding = decoding
         model.set_semantic_ids(model.semantic_ids[1:].clone())  # indexed as this decoding needs
-        found = model.recommend(batch, hidden).item_ids
+        found = model.recommend(batch, excluded).item_ids
         assert not (found[:, :, None] == first.item_ids[:, None, :3]).any()
         if decoding != "free":
             assert (found > 0).all()
     model.decoding, model.num_beams = "beam", 100
-    every = model.recommend(batch, hidden)
+    every = model.recommend(batch, excluded)
     assert ((every.item_ids > 0).sum(1) == 57).all()
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from planted_store import make_model, prepare, store_settings, working_in
+from planted_store import make_model, make_trainer, prepare, store_settings, working_in
 from planted_tiger import tiger_settings
 from recbole.data import data_preparation
 from recbole.data.dataloader import FullSortEvalDataLoader
@@ -140,8 +140,8 @@ def test_the_seed_draws_them(histories):
 def test_validation_does_not_rank_them(histories):
     _, loaders = load("SASRec", histories[0])
     cold = loaders[1]._dataset.cold_items
-    interaction, hidden, _, _ = next(iter(loaders[1]))
-    assert torch.equal(hidden[1].view(len(interaction), -1)[0], cold)
+    interaction, excluded, _, _ = next(iter(loaders[1]))
+    assert torch.equal(excluded[1].view(len(interaction), -1)[0], cold)
     assert next(iter(loaders[2]))[1] is None
 
 
@@ -150,11 +150,11 @@ def test_nor_where_recbole_decides_what_is_hidden(histories):
     loader = loaders[1]
     _, plain, _, _ = FullSortEvalDataLoader.collate_fn.__wrapped__(loader, range(8))
     loader.config["filter_history"] = None
-    _, hidden, *_ = loader.collate_fn(range(8))
+    _, excluded, *_ = loader.collate_fn(range(8))
     pairs = {*zip(*(part.tolist() for part in plain), strict=True)}
     pairs |= {(row, item) for row in range(8) for item in loader._dataset.cold_items.tolist()}
     assert len(plain[0]) > 8
-    assert {*zip(*(part.tolist() for part in hidden), strict=True)} == pairs
+    assert {*zip(*(part.tolist() for part in excluded), strict=True)} == pairs
 
 
 @pytest.mark.parametrize(
@@ -214,16 +214,16 @@ def test_store_recommends_items_it_never_saw(tiny_llm, planted, tmp_path, with_h
 
 
 def test_neither_tokenizer_nor_alignment_read_cold_items(tiny_llm, planted, tmp_path, monkeypatch):
-    from recbole_store.tokenizer import stage as tokenizer_stage
+    from recbole_store.tokenizer import train_slots
 
     learnt, fitted = set(), []
-    losses, fit = tokenizer_stage.tokenizer_losses, Palette.fit
+    losses, fit = train_slots.tokenizer_losses, Palette.fit
 
     def spy(tokenizer, backbone, pieces, vocabulary, *rest):
         learnt.update(map(tuple, pieces))
         return losses(tokenizer, backbone, pieces, vocabulary, *rest)
 
-    monkeypatch.setattr(tokenizer_stage, "tokenizer_losses", spy)
+    monkeypatch.setattr(train_slots, "tokenizer_losses", spy)
     monkeypatch.setattr(
         Palette,
         "fit",
@@ -240,6 +240,36 @@ def test_neither_tokenizer_nor_alignment_read_cold_items(tiny_llm, planted, tmp_
     )
     cold_run("STORE", settings, tmp_path)
     assert (len(learnt), fitted, len(read)) == (54, [54], 54)
+
+
+def test_the_tower_s_stage_neither_ranks_nor_fits_cold_items(
+    tiny_llm, planted, tmp_path, monkeypatch
+):
+    from recbole_store.tokenizer import train_tower
+    from recbole_store.tokenizer.whitening import Whitening
+
+    left_out, fitted = [], []
+    loss, fit = train_tower.tower_loss, Whitening.fit
+
+    def spy(tower, features, items, wanted, candidates_not, *rest):
+        left_out.append(candidates_not)
+        return loss(tower, features, items, wanted, candidates_not, *rest)
+
+    monkeypatch.setenv("RECBOLE_STORE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(train_tower, "tower_loss", spy)
+    monkeypatch.setattr(
+        Whitening, "fit", lambda self, states: fitted.append(len(states)) or fit(self, states)
+    )
+    tower = {"tokenizer": "tower", "tokenizer_epochs": 1, "item_vector_size": 16}
+    with working_in(tmp_path):
+        prepared = prepare(store_settings(tiny_llm, planted, cold_items=0.1, **tower))
+        model = make_model(prepared, semantic_ids=False)
+        make_trainer(prepared, model).tokenize_items(prepared.train.dataset)
+    expected = torch.zeros(61, dtype=torch.bool)
+    expected[[0, *model.cold_items.tolist()]] = True
+    assert expected.sum() == 7 and left_out
+    assert all(torch.equal(mask, expected) for mask in left_out)
+    assert fitted == [54]
 
 
 def test_cold_items_do_not_scale_the_points_of_others(tiny_llm, planted, tmp_path):
@@ -341,11 +371,11 @@ def test_nearest_neighbours_by_hand():
     vectors = torch.tensor([[0.0, 0], [1, 0], [2, 0.1], [0, 3]])
     batch = {"item_seq": torch.tensor([[1, 0, 0], [3, 1, 1]])}
     batch["item_length"] = torch.tensor([1, 3])
-    hidden = (torch.tensor([0]), torch.tensor([1]))
+    excluded = (torch.tensor([0]), torch.tensor([1]))
     nearest = NearestNeighbours(Model(), vectors, 3, warm=torch.tensor([1, 2]))
-    assert nearest.recommend(batch, hidden).item_ids.tolist() == [[2, 3, 0], [2, 1, 3]]
+    assert nearest.recommend(batch, excluded).item_ids.tolist() == [[2, 3, 0], [2, 1, 3]]
     nearest.reserved = 0.5  # every second place, for item 3, which is cold
-    assert nearest.recommend(batch, hidden).item_ids.tolist() == [[2, 3, 0], [2, 3, 1]]
+    assert nearest.recommend(batch, excluded).item_ids.tolist() == [[2, 3, 0], [2, 3, 1]]
     assert nearest.recommend(batch).item_ids.tolist() == [[1, 3, 2], [2, 3, 1]]
 
 

@@ -19,12 +19,12 @@ from recbole_store.tokenizer.losses import (
     slot_correlation,
     tokenizer_losses,
 )
-from recbole_store.tokenizer.text_views import drop_pieces
+from recbole_store.tokenizer.text_views import drop_fields
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 N_SLOTS = 3
 TEXTS = ["red circle . blue", "green", "", "white star"]
-PIECES = [["red", "circle"], ["green"], ["blue", "star", "."], ["white", "moon"]]
+FIELDS = [["red", "circle"], ["green"], ["blue", "star", "."], ["white", "moon"]]
 
 
 @pytest.fixture(scope="module")
@@ -35,26 +35,26 @@ def backbone(tiny_llm) -> Backbone:
 @pytest.fixture(scope="module")
 def tokenizer(backbone) -> DenseTokenizer:
     torch.manual_seed(2)
-    return DenseTokenizer(N_SLOTS, backbone.hidden_size, backbone.word_norm, max_words=8)
+    return DenseTokenizer(N_SLOTS, backbone.hidden_size, backbone.word_norm, max_tokens=8)
 
 
 @pytest.fixture(scope="module")
 def vocabulary(backbone) -> torch.Tensor:
-    """Word pieces of the texts above, and some that no text has."""
-    every = backbone.words([*TEXTS, *(" ".join(pieces) for pieces in PIECES)]).ids.unique()
+    """Tokens of the texts above, and some that no text has."""
+    every = backbone.tokenize([*TEXTS, *(" ".join(fields) for fields in FIELDS)]).ids.unique()
     return torch.cat([every, torch.tensor([every.max() + 1])])
 
 
 def word_ids(backbone, text: str) -> torch.Tensor:
     """Word-piece ids of one text, unpadded."""
-    words = backbone.words([text])
+    words = backbone.tokenize([text])
     return words.ids[0, : words.lengths[0]]
 
 
 @torch.no_grad()
 def test_reading_a_text_then_vectors_equals_one_unpadded_pass(backbone):
     tail = torch.randn(len(TEXTS), 2, backbone.hidden_size)
-    hidden = backbone.read_words_then(backbone.words(TEXTS), tail)
+    hidden = backbone.read_tokens_then(backbone.tokenize(TEXTS), tail)
     assert hidden.shape == (len(TEXTS), 3, backbone.hidden_size)
     for text, vectors, found in zip(TEXTS, tail, hidden, strict=True):
         inputs = torch.cat([backbone.embed(word_ids(backbone, text)), vectors])
@@ -71,9 +71,9 @@ def test_dense_tokens_are_the_hidden_states_at_the_slots(backbone, tokenizer):
 
 
 @torch.no_grad()
-def test_texts_are_cut_to_max_words(backbone, tokenizer):
+def test_texts_are_cut_to_max_tokens(backbone, tokenizer):
     long = "red circle . blue star . green moon"
-    assert len(word_ids(backbone, long)) == tokenizer.max_words
+    assert len(word_ids(backbone, long)) == tokenizer.max_tokens
     dense = tokenizer(backbone, [long, long + " heart", "pink " + long])
     assert_close(dense[0], dense[1], **CLOSE)
     assert (dense[0] - dense[2]).abs().max() > 1e-3
@@ -144,9 +144,9 @@ def test_reconstruction_sees_the_text_through_the_dense_tokens_only(
     assert loss == same
     assert abs(loss - other) > 1e-5
     # The target word is not among the inputs it is predicted from.
-    n_words = backbone.words(targets).ids.size(1)
+    n_tokens = backbone.tokenize(targets).ids.size(1)
     n_task = len(word_ids(backbone, TASK))
-    assert inputs_seen[0].size(1) == N_SLOTS + n_task + n_words - 1
+    assert inputs_seen[0].size(1) == N_SLOTS + n_task + n_tokens - 1
 
     assert torch.autograd.grad(loss, tokenizer.slots)[0].abs().max() > 0
     cut, _ = loss_of(targets, dense.detach())
@@ -225,17 +225,17 @@ def test_one_slot_has_nothing_to_correlate_with():
     assert slot_correlation(torch.randn(5, 1, 4)) == 0
 
 
-def test_drop_pieces_keeps_order_and_at_least_one():
+def test_drop_fields_keeps_order_and_at_least_one():
     rng = random.Random(0)
-    pieces = ["a", "b", "c", "d"]
-    views = [drop_pieces(pieces, 0.5, rng) for _ in range(200)]
-    assert all(view and view == [p for p in pieces if p in view] for view in views)
+    fields = ["a", "b", "c", "d"]
+    views = [drop_fields(fields, 0.5, rng) for _ in range(200)]
+    assert all(view and view == [p for p in fields if p in view] for view in views)
     assert len({tuple(view) for view in views}) == 15  # all but the empty one
-    almost_all = [drop_pieces(pieces, 0.999, rng) for _ in range(50)]
+    almost_all = [drop_fields(fields, 0.999, rng) for _ in range(50)]
     assert {len(view) for view in almost_all} == {1}
-    assert {view[0] for view in almost_all} == set(pieces)
-    assert drop_pieces(pieces, 0.0, rng) == pieces
-    assert drop_pieces([], 0.5, rng) == []
+    assert {view[0] for view in almost_all} == set(fields)
+    assert drop_fields(fields, 0.0, rng) == fields
+    assert drop_fields([], 0.5, rng) == []
 
 
 def losses_and_calls(backbone, tokenizer, vocabulary, *weights: float):
@@ -245,7 +245,7 @@ def losses_and_calls(backbone, tokenizer, vocabulary, *weights: float):
     losses = tokenizer_losses(
         tokenizer,
         backbone,
-        PIECES,
+        FIELDS,
         vocabulary,
         positives=None,
         token_to_text_weight=weights[0],
@@ -262,31 +262,31 @@ def test_weights_weigh_and_a_weight_of_zero_skips_the_work(
 ):
     monkeypatch.setattr(losses_module, "COLUMN_DROPOUT", 0.0)
     both, calls = losses_and_calls(backbone, tokenizer, vocabulary, 2.0, 3.0)
-    assert [rows for rows, _ in calls] == [2 * len(PIECES), len(PIECES)]
-    dense = tokenizer(backbone, [" ".join(pieces) for pieces in PIECES])
+    assert [rows for rows, _ in calls] == [2 * len(FIELDS), len(FIELDS)]
+    dense = tokenizer(backbone, [" ".join(fields) for fields in FIELDS])
     contrast = both.contrastive + losses_module.DECORRELATION * slot_correlation(dense)
     expected = 2 * both.reconstruction + 3 * contrast
     assert_close(both.total, expected, **CLOSE)
 
     rebuilt, calls = losses_and_calls(backbone, tokenizer, vocabulary, 1.0, 0.0)
-    assert [rows for rows, _ in calls] == [len(PIECES), len(PIECES)]  # one view, one rebuilding
+    assert [rows for rows, _ in calls] == [len(FIELDS), len(FIELDS)]  # one view, one rebuilding
     assert_close(rebuilt.total, both.reconstruction, **CLOSE)
     assert rebuilt.contrastive == 0
 
     contrasted, calls = losses_and_calls(backbone, tokenizer, vocabulary, 0.0, 1.0)
-    assert [rows for rows, _ in calls] == [2 * len(PIECES)]
+    assert [rows for rows, _ in calls] == [2 * len(FIELDS)]
     assert_close(contrasted.total, contrast, **CLOSE)
     assert contrasted.reconstruction == 0
 
 
 @torch.no_grad()
-def test_the_whole_text_is_rebuilt_from_a_view_that_lost_pieces(
+def test_the_whole_text_is_rebuilt_from_a_view_that_lost_fields(
     backbone, tokenizer, vocabulary, monkeypatch
 ):
     monkeypatch.setattr(losses_module, "COLUMN_DROPOUT", 0.9)
     losses, _ = losses_and_calls(backbone, tokenizer, vocabulary, 1.0, 1.0)
-    views = [" ".join(drop_pieces(p, 0.9, rng)) for rng in [random.Random(0)] for p in PIECES]
-    whole = [" ".join(pieces) for pieces in PIECES]
+    views = [" ".join(drop_fields(p, 0.9, rng)) for rng in [random.Random(0)] for p in FIELDS]
+    whole = [" ".join(fields) for fields in FIELDS]
     assert views != whole
     dense = tokenizer(backbone, views)
     expected = tokenizer.reconstruction_loss(backbone, dense, whole, vocabulary)

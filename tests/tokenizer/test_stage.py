@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def test_the_stage_can_read_no_setting_that_is_not_in_its_cache_s_key(prepared):
         stage = TokenizerStage(model.item_tokenizer, fewer, trainer._build_optimizer)
         together = sparse.csr_matrix(torch.ones(61, 61).numpy())
         with pytest.raises(KeyError, match=key):
-            stage._train(together, show_progress=False)
+            stage.run("planted", together, None, Counter())
 
 
 def test_texts_precision_weights_and_histories_count(settings, model, monkeypatch):

@@ -20,6 +20,7 @@ FILTERS = ("unfiltered", "filtered")  # items of the history stay candidates, or
 CANDIDATES = "candidates"  # the test of an evaluation that does not rank the whole catalogue
 LISTED = 10  # length of the lists whose coverage, Gini index and popularity are computed
 _ARRAYS = {"users_digest", "depth", "target_counts", "history_lengths", "item_counts"}
+SAME_DAY = "same_day"  # not known of data without times, and of older runs
 _ARRAYS |= {f"{name}_{filter_name}" for name in ("ranks", "recommended") for filter_name in FILTERS}
 SMALLER_IS_BETTER = ("rmse", "mae", "logloss")  # as RecBole has it
 
@@ -36,7 +37,8 @@ def condense(ranked: dict) -> dict[str, np.ndarray] | None:
         ``users_digest`` (SHA-256 of raw ids of users and targets, in order), ``ranks_unfiltered``,
         ``ranks_filtered``, ``target_counts`` and ``history_lengths`` [U], ``item_counts``,
         ``recommended_unfiltered`` and ``recommended_filtered`` [n_items] (how often an item is
-        among a user's first 10), and ``depth`` (K: ranks up to it are complete).
+        among a user's first 10), ``depth`` (K: ranks up to it are complete), and where times are
+        known ``same_day`` [U].
     """
     if len(np.unique(ranked["users"])) < len(ranked["users"]):
         return None
@@ -50,6 +52,8 @@ def condense(ranked: dict) -> dict[str, np.ndarray] | None:
         "history_lengths": _smallest(ranked["history_lengths"]),
         "item_counts": _smallest(item_counts),
     }
+    if SAME_DAY in ranked:
+        arrays[SAME_DAY] = np.asarray(ranked[SAME_DAY]).astype(np.uint8)
     for name in FILTERS:
         listed = recommended_counts(ranked[f"items_{name}"], len(item_counts), LISTED)
         arrays[f"ranks_{name}"] = _smallest(ranked[f"ranks_{name}"])
@@ -181,7 +185,7 @@ class KeptRun:
     def masks(self) -> dict[str, np.ndarray]:
         """Slices of the test users; see :mod:`recbole_store.experiments.results.slices`."""
         names = ("target_counts", "history_lengths", "item_counts")
-        return slices.user_slices(*(self.arrays[name] for name in names))
+        return slices.user_slices(*(self.arrays[name] for name in names), self.arrays.get(SAME_DAY))
 
     def per_user(self, slice_name: str, metric: str) -> np.ndarray | None:
         """A metric of each test user in a slice such as ``filtered/target=tail``.
@@ -198,10 +202,10 @@ class KeptRun:
 
 def _check_lengths(arrays: dict[str, np.ndarray], path: Path) -> None:
     """One entry a user, or one an item, whole numbers all of them."""
-    users = ("target_counts", "history_lengths", *(f"ranks_{name}" for name in FILTERS))
+    users = ("target_counts", "history_lengths", SAME_DAY, *(f"ranks_{name}" for name in FILTERS))
     items = ("item_counts", *(f"recommended_{name}" for name in FILTERS))
     for names in (users, items):
-        for name in names:
+        for name in filter(arrays.__contains__, names):
             values, first = arrays[name], arrays[names[0]]
             if values.ndim != 1 or values.shape != first.shape or values.dtype.kind not in "iu":
                 raise SettingsError(

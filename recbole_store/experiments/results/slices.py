@@ -1,4 +1,4 @@
-"""Test users in slices: by how popular their target is, and by how long their history is."""
+"""Test users in slices: by their target's popularity, their history's length, and the day."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ DEFINITIONS = {
     "history": (
         "thirds of the test users by the number of items before the target; users with as many as "
         "the last one of a third belong to it as well"
+    ),
+    "time": (
+        "same day: the target has the date (UTC) of the item before it, so where times are days "
+        "the order of the two is the file's; later day: all others"
     ),
 }
 
@@ -58,10 +62,20 @@ def history_slices(history_lengths: np.ndarray, bounds: tuple[int, int]) -> dict
 
 
 def user_slices(
-    target_counts: np.ndarray, history_lengths: np.ndarray, item_counts: np.ndarray
+    target_counts: np.ndarray,
+    history_lengths: np.ndarray,
+    item_counts: np.ndarray,
+    same_day: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """Every slice of the test users that is not empty, ``all`` first."""
+    """Every slice of the test users that is not empty, ``all`` first.
+
+    Args:
+        same_day: whether the target has the date of the item before it; None: nothing is known.
+    """
     masks = {"all": np.ones(len(target_counts), dtype=bool)}
     masks |= target_slices(target_counts, popularity_bounds(item_counts))
     masks |= history_slices(history_lengths, history_bounds(history_lengths))
+    if same_day is not None:
+        is_same = np.asarray(same_day).astype(bool)
+        masks |= {"time=same day": is_same, "time=later day": ~is_same}
     return {name: mask for name, mask in masks.items() if mask.any()}

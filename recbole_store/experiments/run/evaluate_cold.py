@@ -43,12 +43,12 @@ def test_cold(trainer, valid_data, test_data, config) -> dict:
     of_cold = is_cold[dataset.inter_feat[dataset.iid_field]]
     is_best = False  # whether the model has the best epoch's weights yet
 
-    def measure(wanted: Tensor, hidden: Tensor | None = None, data=test_data) -> dict:
+    def measure(wanted: Tensor, excluded: Tensor | None = None, data=test_data) -> dict:
         nonlocal is_best
         if not wanted.any():
             return {}
         part = copy.copy(data._dataset)
-        part.inter_feat, part.also_hidden = part.inter_feat[wanted], hidden
+        part.inter_feat, part.also_excluded = part.inter_feat[wanted], excluded
         part.seen_items = part.earlier_targets = None  # which know other rows
         loader = type(data)(config, part, data._sampler, shuffle=False)
         found = dict(trainer.evaluate(loader, load_best_model=not is_best))
@@ -59,8 +59,8 @@ def test_cold(trainer, valid_data, test_data, config) -> dict:
     some = torch.arange(len(valid_data._dataset.inter_feat)) < USERS_FOR_BIAS
     metrics = {"warm/before": measure(~of_cold, cold)}
     before = _recall(measure(some, cold, data=valid_data))
-    if hasattr(model, "join"):
-        model.join()
+    if hasattr(model, "admit_new_items"):
+        model.admit_new_items()
     metrics["warm/after"] = measure(~of_cold)
     metrics["cold/full"] = measure(of_cold)
     metrics["cold/only"] = measure(of_cold, warm)
@@ -146,20 +146,20 @@ class NearestNeighbours(nn.Module):
         mean = (self.vectors[item_seq] * is_late[..., None]).sum(1)
         return F.normalize(mean, dim=-1) @ self.vectors.T
 
-    def recommend(self, interaction, hidden: Pairs | None = None) -> Beams:
+    def recommend(self, interaction, excluded: Pairs | None = None) -> Beams:
         scores = self.full_sort_predict(interaction)
 
-        def find(hidden: Pairs | None) -> Beams:
-            return self._best(scores.clone(), hidden)
+        def search(excluded: Pairs | None) -> Beams:
+            return self._best(scores.clone(), excluded)
 
         if not self.reserved:
-            return find(hidden)
-        return with_reserved_places(find, len(scores), self.warm, hidden, self.reserved)
+            return search(excluded)
+        return with_reserved_places(search, len(scores), self.warm, excluded, self.reserved)
 
-    def _best(self, scores: Tensor, hidden: Pairs | None) -> Beams:
+    def _best(self, scores: Tensor, excluded: Pairs | None) -> Beams:
         scores[:, 0] = -torch.inf
-        if hidden is not None:
-            scores[hidden] = -torch.inf
+        if excluded is not None:
+            scores[excluded] = -torch.inf
         best, items = scores.topk(min(self.length, scores.size(1)))
         return Beams(
             items.masked_fill(best == -torch.inf, 0), best, torch.full_like(best[:, 0], torch.inf)

@@ -70,14 +70,21 @@ def hardware(device: torch.device) -> dict:
 
 
 def git_commit() -> str | None:
-    """The checkout's commit, ``-dirty`` with uncommitted changes; None outside a checkout."""
+    """The checkout's commit, ``-dirty`` where what figures come from is changed; None outside one.
+
+    What runs write themselves is no such change.
+    """
     root = Path(__file__).resolve().parents[3]
     if not (root / ".git").exists():
         return None
-    command = ["git", "-C", str(root), "describe"]
-    command += ["--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    git = ["git", "-C", str(root)]
+    sources = ["recbole_store", "properties", "run_recbole_store.py"]
     try:
-        described = subprocess.run(command, capture_output=True, text=True, check=False)
+        commit = subprocess.run(
+            [*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False
+        ).stdout.strip()
+        changes = [*git, "diff", "--quiet", "HEAD", "--", *sources]
+        is_dirty = subprocess.run(changes, capture_output=True, check=False).returncode == 1
     except OSError:  # a checkout on a machine without git
         return None
-    return described.stdout.strip() or None
+    return (commit + "-dirty" * is_dirty) if commit else None

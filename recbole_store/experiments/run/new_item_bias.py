@@ -55,7 +55,7 @@ def choose_bias(recall: Callable[[float], float], before: float) -> float:
 
 def can_be_raised(model) -> bool:
     """Whether new items mean something to a model, and it ranks by scores of all items."""
-    if not hasattr(model, "join"):
+    if not hasattr(model, "admit_new_items"):
         return False
     return hasattr(model, "new_item_bias") or not hasattr(model, "recommend")
 

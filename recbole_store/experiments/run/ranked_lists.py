@@ -16,6 +16,7 @@ from torch import Tensor
 
 from recbole_store.generator.beam_search import Beams
 
+DAY = 86_400  # seconds
 N_EXAMPLES = 20  # users whose histories are kept for a look at them
 EXAMPLE_HISTORY = 10  # items of such a history
 
@@ -85,11 +86,17 @@ class Popularity:
     Attributes:
         items: int [n_items] training interactions of each item, 0 for cold ones.
         users: int [n_users] interactions of each user before the test.
+        same_day: bool [n_users], whether a user's last interaction has the date of the one before
+            it; None without times.
     """
 
     def __init__(self, dataset):
         self._users = dataset.inter_feat[dataset.uid_field].to_numpy()
         self._items = dataset.inter_feat[dataset.iid_field].to_numpy()
+        self.same_day: np.ndarray | None = None
+        if dataset.time_field in dataset.inter_feat:
+            times = dataset.inter_feat[dataset.time_field].to_numpy()
+            self.same_day = ends_on_one_day(self._users, times, dataset.user_num)
 
     def take_off(self, valid, test) -> None:
         """Count, once the splits are known."""
@@ -103,6 +110,24 @@ class Popularity:
             self.items -= np.bincount(items[is_warm], minlength=test.item_num)
             if split is test:
                 self.users -= np.bincount(users[is_warm], minlength=test.user_num)
+
+
+def ends_on_one_day(users: np.ndarray, times: np.ndarray, n_users: int) -> np.ndarray | None:
+    """Whether each user's two latest interactions have one date, bool [n_users].
+
+    None where times are no seconds since 1970: whole numbers of days are not known then.
+
+    Example: users [1, 1, 2, 2], times [1e9, 2e9, 1e9, 1e9 + 7] -> [False, False, True]
+    """
+    if len(times) == 0 or times.min() < 0 or not 10**8 < times.max() < 10**10:  # 1973 to 2286
+        return None
+    order = np.lexsort((times, users))
+    users, days = users[order], times[order] // DAY
+    found = np.zeros(n_users, dtype=bool)
+    is_last = np.append(users[1:] != users[:-1], True)[1:]  # with one before it
+    has_pair = is_last & (users[1:] == users[:-1])
+    found[users[1:][has_pair]] = (days[1:] == days[:-1])[has_pair]
+    return found
 
 
 def write_lists(
@@ -128,6 +153,8 @@ def write_lists(
         "item_counts": popularity.items.astype(np.int32),
         "raw_ids": raw_ids,
     }
+    if popularity.same_day is not None:
+        arrays["same_day"] = popularity.same_day[users.numpy()][order]
     for name, (_, its_targets, items) in tables.items():
         arrays[f"items_{name}"] = items.numpy()[order].astype(np.int32)
         ranks = ranks_of_targets(items, its_targets)

@@ -11,7 +11,7 @@ from recbole_store.errors import ModelFolderError
 from recbole_store.recommender.weights import own_tensors
 
 # Tables with a row an item.
-_BY_ITEM = ("item_vectors.own.weight", "item_embedding.weight")
+_BY_ITEM = ("item_vectors.own.weight", "item_vectors.rows", "item_embedding.weight")
 
 
 @torch.no_grad()

@@ -113,7 +113,7 @@ def _join(store: Recommender, data, config) -> int:
     new = [raw for raw in raw_ids if raw not in catalogue.item_ids]
     if not new:
         return 0
-    if not catalogue.pieces:
+    if not catalogue.templates:
         raise RequestError(
             f"{config['dataset']} has {len(new):,} new items, but the model's run had no texts, "
             "which say what a new item is like: train it anew."
@@ -122,7 +122,7 @@ def _join(store: Recommender, data, config) -> int:
         config["data_path"],
         config["dataset"],
         data.iid_field,
-        catalogue.pieces,
+        catalogue.templates,
         config["field_separator"],
         config["encoding"] or "utf-8",
     )

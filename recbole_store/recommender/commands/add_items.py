@@ -33,7 +33,7 @@ def _add(arguments) -> int:
 
     store = load(arguments)
     catalogue = store.catalogue
-    required = ["item_id", *catalogue.pieces]
+    required = ["item_id", *catalogue.templates]
     rows = read_rows(arguments.file, required, catalogue.columns)
     new = store.add_rows(rows)
     out = arguments.out or arguments.model

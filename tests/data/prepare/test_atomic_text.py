@@ -58,12 +58,12 @@ def test_clean_text(raw, clean):
     assert clean_text(raw) == clean
 
 
-PIECES = st.sampled_from(
+FIELDS = st.sampled_from(
     ["<", ">", "&", "amp;", "lt;", "gt;", "<b>", "</b>", "<p>", "<br/>", "<!--", "-->", "#60;", " "]
 )
 
 
-@given(ANY_TEXT | st.lists(PIECES | ANY_TEXT, max_size=12).map("".join))
+@given(ANY_TEXT | st.lists(FIELDS | ANY_TEXT, max_size=12).map("".join))
 def test_cleaning_twice_changes_nothing(text):
     once = clean_text(text)
     assert clean_text(once) == once == once.strip()

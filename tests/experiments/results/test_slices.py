@@ -13,6 +13,8 @@ from recbole_store.experiments.results.slices import (
     user_slices,
 )
 
+COUNTED = (np.array([9, 0, 3, 1, 5, 2]), np.array([4, 2, 9, 3, 5, 7]), np.array([0, 9, 3, 1, 5, 2]))
+
 
 @pytest.mark.parametrize(
     ("counts", "bounds"),
@@ -71,3 +73,10 @@ def test_every_user_is_in_one_slice_of_each_kind_and_empty_slices_are_left_out()
     for kind in ("target=", "history="):
         masks = [mask for name, mask in found.items() if name.startswith(kind)]
         assert (np.sum(masks, axis=0) == 1).all()
+
+
+def test_the_day_is_a_slice_where_it_is_known():
+    known = user_slices(*COUNTED, same_day=np.array([1, 0, 0, 1, 0, 0], dtype=np.uint8))
+    assert known["time=same day"].tolist() == [True, False, False, True, False, False]
+    assert (known["time=later day"] == ~known["time=same day"]).all()
+    assert not any(name.startswith("time") for name in user_slices(*COUNTED))

@@ -16,9 +16,13 @@ from recbole.data import data_preparation
 from recbole_store.experiments.run import continuation
 from recbole_store.experiments.run.build import build
 from recbole_store.experiments.run.fit import fit
-from recbole_store.experiments.run.ranked_lists import ranked_items, ranks_of_targets
+from recbole_store.experiments.run.ranked_lists import (
+    ends_on_one_day,
+    ranked_items,
+    ranks_of_targets,
+)
 from recbole_store.experiments.run.run import run_model
-from recbole_store.plugin.seen_items import SeenItems, hidden_pairs, history_pairs
+from recbole_store.plugin.seen_items import SeenItems, excluded_pairs, history_pairs
 from recbole_store.settings.resolve import resolve
 
 N_ITEMS = 30
@@ -55,7 +59,7 @@ def run(model: str, data_path, folder, **typed) -> tuple[dict, dict]:
 
 @pytest.mark.parametrize("model", ["SASRec", "Pop"])
 @pytest.mark.parametrize("split", [-2, -1])
-def test_all_that_a_user_had_is_hidden_but_the_target(repeating, model, split):
+def test_all_that_a_user_had_is_excluded_but_the_target(repeating, model, split):
     data_path, histories = repeating
     config, dataset = build(model, "repeating", settings(model, data_path, filter_history=True))
     loader = data_preparation(config, dataset)[split]
@@ -70,7 +74,7 @@ def test_all_that_a_user_had_is_hidden_but_the_target(repeating, model, split):
         assert (hidden.get(user, set()), targets[user]) == (before, items[split])
 
 
-def test_what_stands_before_a_target_in_its_own_split_is_hidden(repeating):
+def test_what_stands_before_a_target_in_its_own_split_is_excluded(repeating):
     data_path, histories = repeating
     typed = {"filter_history": True, "eval_args": "{split: {RS: [0.4, 0.3, 0.3]}}"}
     config, dataset = build("SASRec", "repeating", settings("SASRec", data_path, **typed))
@@ -151,6 +155,21 @@ def test_lists_give_recboles_metrics(repeating, tmp_path):
         np.testing.assert_array_equal(one[key], other[key])
     lengths = dict(zip(one["users"], one["history_lengths"], strict=True))
     assert lengths == {user: len(items) - 1 for user, items in histories.items()}
+    assert one["same_day"].all()  # its times are seconds apart
+
+
+@pytest.mark.parametrize(
+    ("times", "found"),
+    [
+        ([1e9, 2e9, 1e9, 1e9 + 7, 1e9], [False, False, True, False]),
+        ([1e9 + 9, 1e9, 2e9, 1e9, 1e9], [False, True, False, False]),  # in any order
+        ([1, 2, 3, 4, 5], None),  # places in a list, no seconds
+        ([1e12, 1e12, 1e12, 1e12, 1e12], None),  # milliseconds
+    ],
+)
+def test_whether_a_user_s_last_two_have_one_date(times, found):
+    same_day = ends_on_one_day(np.array([1, 1, 2, 2, 3]), np.array(times), 4)
+    assert (None if same_day is None else same_day.tolist()) == found
 
 
 def test_the_own_filter_selects_epochs_and_heads_the_result(repeating, tmp_path):
@@ -190,15 +209,15 @@ def test_beams_are_refilled_with_unseen_items(prepared, decoding):
     batch = first_rows(prepared.test, 40)
     data = prepared.test.dataset
     seen = history_pairs(data, batch, range(40))
-    hidden = hidden_pairs(data, 40, torch.arange(40), batch["item_id"], seen)
+    excluded = excluded_pairs(data, 40, torch.arange(40), batch["item_id"], seen)
     every = model.recommend(batch)  # all 60 items, the likeliest first
-    found = model.recommend(batch, hidden)
-    is_hidden = torch.zeros(40, model.n_items, dtype=torch.bool)
-    is_hidden[hidden] = True
+    found = model.recommend(batch, excluded)
+    is_excluded = torch.zeros(40, model.n_items, dtype=torch.bool)
+    is_excluded[excluded] = True
     for row, (before, after) in enumerate(
         zip(every.item_ids.tolist(), found.item_ids[:, :10].tolist(), strict=True)
     ):
-        expected = [item for item in before if not is_hidden[row, item]]
+        expected = [item for item in before if not is_excluded[row, item]]
         n = min(10, len(every.item_ids[row]))
         if decoding == "exact":
             expected = expected[: len(after)]
@@ -207,7 +226,7 @@ def test_beams_are_refilled_with_unseen_items(prepared, decoding):
             assert after == expected[:n]
 
 
-def test_free_decoding_drops_what_is_hidden(prepared):
+def test_free_decoding_drops_what_is_excluded(prepared):
     model = make_model(prepared, decoding="free", num_beams=16**3)
     batch = first_rows(prepared.test, 20)
     plain = model.recommend(batch)

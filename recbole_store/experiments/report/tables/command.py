@@ -1,4 +1,4 @@
-"""``recbole-store results [DIR] [--readme FILE]``: a results folder's tables anew."""
+"""``recbole-store results [DIR] [--add RUN] [--readme FILE]``: a results folder's tables anew."""
 
 from __future__ import annotations
 
@@ -21,6 +21,18 @@ def parser() -> argparse.ArgumentParser:
         "folder holds, and print its tables.",
     )
     p.add_argument("folder", nargs="?", type=Path, default=Path("results"), metavar="DIR")
+    p.add_argument(
+        "--add",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=Path,
+        metavar="RUN",
+        help="put finished runs into the folder first, such as saved/STORE-shop-...",
+    )
+    p.add_argument(
+        "--replace", action="store_true", help="an added run replaces one that had other settings"
+    )
     p.add_argument("--readme", type=Path, metavar="FILE", help="put the tables between its marks")
     return p
 
@@ -29,6 +41,12 @@ def main(argv: list[str] | None = None) -> int:
     """Returns the exit status: 0 done, 2 bad input."""
     arguments, broken = parser().parse_args(argv), []
     try:
+        if arguments.add:
+            # Imported late: with it come RecBole and torch.
+            from recbole_store.experiments.comparison.additions import add
+
+            for run_dir in arguments.add:
+                print(f"{add(run_dir, arguments.folder, arguments.replace)} is in it now.")
         runs = read_folder(arguments.folder, broken)
         remake(arguments.folder, runs)
         if arguments.readme:

@@ -23,7 +23,7 @@ def write_readme_tables(runs: list[KeptRun], trials: list[Table], readme: Path) 
         text = readme.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise SettingsError(f"Cannot read {readme}: {error}.") from error
-    written = between(text, MARKS, readme_text(tables(runs)))
+    written = between(text, MARKS, readme_text(tables(runs, slices=True)))
     if written is None:
         raise SettingsError(f"{readme} has no {MARKS[0]} ... {MARKS[1]}.")
     with_trials = between(written, TRIAL_MARKS, readme_text(trials))

@@ -361,7 +361,7 @@ def test_readme_tables_replace_only_what_is_between_the_marks(tmp_path):
     readme = tmp_path / "README.md"
     text = f"before\n{MARKS[0]}\nold\nlines\n{MARKS[1]}\nafter\n"
     runs = [planted("STORE"), planted("Pop")]
-    expected = f"before\n{MARKS[0]}\n{readme_text(tables(runs))}\n{MARKS[1]}\nafter\n"
+    expected = f"before\n{MARKS[0]}\n{readme_text(tables(runs, slices=True))}\n{MARKS[1]}\nafter\n"
     trials = [Table("trials", ["model"], [["Pop"]])]
     readme.write_text(text)
     for _ in range(2):  # again, nothing more

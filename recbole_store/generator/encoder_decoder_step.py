@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 
-class RowDecoder:
-    """The *step* of :mod:`recbole_store.generator.beam_search` for a batch of users.
+class EncoderDecoderStep:
+    """The :class:`recbole_store.generator.step.Decoder` for a batch of users.
 
     Args:
         encoded: the users' histories, with
@@ -31,7 +31,7 @@ class RowDecoder:
         self._pasts.append(past)
 
     def __call__(self, level: int, parents: Tensor | None, codes: Tensor | None) -> Tensor:
-        """Logits of the next code; see :mod:`recbole_store.generator.beam_search`."""
+        """Logits of the next code; see :class:`recbole_store.generator.step.Step`."""
         if level == 0:
             return self.heads[0](self._start)
         before = self._pasts[level - 1]

@@ -1,0 +1,133 @@
+"""Stage 1 beside the LLM: its mean states, whitened; a tower on what follows what; then k-means."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch.nn.utils import clip_grad_norm_
+from tqdm import tqdm
+
+from recbole_store.llm.length_batches import similar_lengths
+from recbole_store.tokenizer.fit_quantizer import fit_quantizer
+from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
+from recbole_store.tokenizer.mean_states import mean_states
+from recbole_store.tokenizer.quantizers.base import code_means
+from recbole_store.tokenizer.sampled_softmax import ItemSampler
+from recbole_store.tokenizer.stage_progress import (
+    StageProgress,
+    check_loss,
+    check_vectors,
+    check_weights,
+)
+from recbole_store.tokenizer.text_tower import Windows, tower_loss
+
+log = logging.getLogger(__name__)
+
+
+def train_tower(
+    tokenizer: ItemTokenizer,
+    settings: Mapping,
+    new_optimizer: Callable[..., torch.optim.Optimizer],
+    progress: StageProgress,
+    windows: Windows,
+    show_progress: bool,
+) -> dict:
+    """Train the tower on what follows what, and fit the quantizer to its vectors.
+
+    Args:
+        settings, new_optimizer: see :class:`recbole_store.tokenizer.stage.TokenizerStage`.
+        windows: of training histories.
+
+    Returns:
+        see :meth:`recbole_store.tokenizer.stage.TokenizerStage.run`.
+    """
+    known = tokenizer.is_known()
+    reads = (tokenizer.llm_name, tokenizer.texts[1:], tokenizer.max_text_tokens, tokenizer.device)
+    states = mean_states(*reads).to(tokenizer.device)
+    tokenizer.whitening.fit(states[known[1:]])
+    features = F.pad(tokenizer.whitening(states), (0, 0, 1, 0))
+    torch.manual_seed(settings["seed"])
+    tower = tokenizer.tower.train().requires_grad_(True)
+    optimizer = new_optimizer(
+        params=list(tower.parameters()), learning_rate=settings["tokenizer_learning_rate"]
+    )
+    trained = dict(tower.named_parameters())
+    sampler = None
+    if len(features) - 1 > settings["full_softmax_limit"]:
+        targets = windows.items[:, 1:][windows.wanted]
+        counts = torch.bincount(targets, minlength=len(features))
+        sampler = ItemSampler(counts).to(tokenizer.device)
+    # The loss is None until training begins; batches are those that an epoch has still to read.
+    at = {"epoch": 0, "total": None, "batches": []}
+    at = progress.take_up(trained, optimizer) or at
+    n_targets = windows.wanted.sum(1)
+    chance = math.log(int(known.sum()))
+    n_batches = -(-len(n_targets) // settings["tokenizer_batch_size"])
+    n_epochs = settings["tokenizer_epochs"]
+    bar = tqdm(
+        total=n_batches * n_epochs,
+        initial=n_batches * at["epoch"],
+        disable=not show_progress,
+        desc="Tokenizer",
+    )
+    with bar:
+        while at["epoch"] < n_epochs:
+            if not at["batches"]:
+                at["total"] = 0.0
+                shuffled = torch.randperm(len(n_targets))
+                at["batches"] = similar_lengths(
+                    n_targets[shuffled], settings["tokenizer_batch_size"], shuffled
+                )
+            while at["batches"]:
+                rows, *at["batches"] = at["batches"]
+                part = windows.of_rows(rows)
+                items, wanted = (t.to(tokenizer.device) for t in part)
+                if not wanted.any():
+                    continue
+                loss = tower_loss(
+                    tower, features, items, wanted, ~known, tokenizer.backbone.bf16, sampler
+                )
+                check_loss(loss, at["epoch"], n_batches - len(at["batches"]))
+                optimizer.zero_grad()
+                loss.backward()
+                if settings["clip_grad_norm"]:
+                    clip_grad_norm_(tower.parameters(), **settings["clip_grad_norm"])
+                optimizer.step()
+                at["total"] += loss.item() * int(wanted.sum())
+                bar.update()
+                if progress.is_due and at["batches"]:
+                    progress.keep(at, trained, optimizer)
+            check_weights(trained, at["epoch"], n_batches)
+            at["total"] /= int(n_targets.sum())
+            log.info(
+                "tokenizer epoch %d   loss %.4f   (chance %.4f)",
+                at["epoch"],
+                at["total"],
+                chance,
+            )
+            at["epoch"] += 1
+            progress.keep(at, trained, optimizer)
+    optimizer.zero_grad()  # else stage 2 would clip by what stage 1 left behind
+    tower.eval().requires_grad_(False)
+    with torch.no_grad():
+        vectors = tower.items(features[1:])
+    check_vectors(vectors, n_epochs - 1, n_batches)
+    found = fit_quantizer(tokenizer, vectors.cpu(), settings["seed"], progress)
+    found["points"] = features[1:].cpu()
+    # How a level's codes begin as inputs of the LLM: as the words of their items.
+    states = states.cpu().unflatten(1, (tokenizer.whitening.n_blocks, -1))[:, 0]
+    per_level = states[:, None].expand(-1, found["codes"].size(1), -1)
+    rows = known[1:].cpu()
+    means, counts = code_means(per_level[rows], found["codes"][rows], settings["codebook_size"])
+    return {
+        "weights": {name: w.detach().clone() for name, w in tokenizer.trainable()},
+        "whitening": [buffer.clone() for buffer in tokenizer.whitening.buffers()],
+        **found,
+        "report": {**found["report"], "tower_loss": at["total"], "chance_loss": chance},
+        "code_means": means,
+        "code_counts": counts,
+    }
