@@ -37,6 +37,7 @@ def mend_recbole() -> None:
     _mend_collector()
     _rank_all_items()
     _mend_pop()
+    _read_embeddings_alone()
 
 
 def _stop_anomaly_mode() -> None:
@@ -245,3 +246,28 @@ def _mend_pop() -> None:
         return torch.nn.Parameter(torch.zeros(1)).to(self.device)
 
     Pop.__init__, Pop.calculate_loss = init, calculate_loss
+
+
+def _read_embeddings_alone() -> None:
+    """Let LDiffRec read the data set's item_emb.npy as the array that it is.
+
+    It allows a pickle there, which executes what the data's author wrote. Upstream has no issue.
+    """
+
+    class Numpy:
+        """NumPy, as the model sees it."""
+
+        def __getattr__(self, name):
+            return getattr(np, name)
+
+        @staticmethod
+        def load(path, allow_pickle=False):
+            try:
+                return np.load(path, allow_pickle=False)
+            except ValueError as error:
+                raise SettingsError(
+                    f"{path} is no array of numbers, which is all that is read of it; `n_cate: 1` "
+                    "needs none."
+                ) from error
+
+    importlib.import_module("recbole.model.general_recommender.ldiffrec").np = Numpy()

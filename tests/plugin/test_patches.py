@@ -6,7 +6,9 @@ tested beside what needs them. Of the order of times (2204), test_register.py sh
 
 from __future__ import annotations
 
+import os
 import pickle
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +16,10 @@ import torch
 from data_with_holes import config_of, write_holes
 from pristine import pristine
 from recbole.data import create_dataset, data_preparation
+from recbole.utils import get_model
+
+from recbole_store.errors import SettingsError
+from recbole_store.experiments.run.build import CheckedConfig
 
 
 @pytest.fixture
@@ -81,3 +87,29 @@ def test_sequential_models_cannot_hide_what_a_user_had(data):
     """1449: RecBole's own key refuses it."""
     with pytest.raises(ValueError, match="only support repeatable"):
         data("histories", repeatable=False)
+
+
+def test_embeddings_of_a_data_set_may_be_a_pickle(data, tmp_path):
+    """Which is executed; LDiffRec as it is mended reads an array, and a pickle never."""
+    config, (train, *_) = data("plain")
+    (tmp_path / "item_emb.npy").write_bytes(pickle.dumps(Bomb(tmp_path / "exploded")))
+    given = {key: config[key] for key in ("USER_ID_FIELD", "ITEM_ID_FIELD")}
+    settings = CheckedConfig("LDiffRec", config["dataset"], config_dict={**given, "n_cate": 2})
+    train.dataset.dataset_path = str(tmp_path)
+    mended = get_model("LDiffRec")
+    with pytest.raises(SettingsError, match="item_emb.npy is no array of numbers"):
+        mended(settings, train.dataset)
+    assert not (tmp_path / "exploded").exists()
+    with suppress(Exception):
+        pristine("recbole.model.general_recommender.ldiffrec").LDiffRec(settings, train.dataset)
+    assert (tmp_path / "exploded").exists()
+
+
+class Bomb:
+    """Makes a folder where it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)

@@ -159,6 +159,7 @@ def test_every_key_of_ours_is_read():
     # What RecBole's own classes read of the models that are made of them.
     known |= set(declared_in(theirs / "model" / "SASRec.yaml"))
     known |= {"embedding_size", "dropout_prob"}  # and of BPR and GRU4Rec
+    known |= {"teacher", "n_cate"}  # and of KD_DAGFM and LDiffRec
     for path in DECLARING:
         assert not set(read_properties(path)) - known - read, path
 

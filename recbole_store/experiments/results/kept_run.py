@@ -209,7 +209,7 @@ def _check_lengths(arrays: dict[str, np.ndarray], path: Path) -> None:
             values, first = arrays[name], arrays[names[0]]
             if values.ndim != 1 or values.shape != first.shape or values.dtype.kind not in "iu":
                 raise SettingsError(
-                    f"{path}: `{name}` must be {len(first)} whole numbers, as `{names[0]}` is, "
+                    f"{path}: `{name}` must be {first.size} whole numbers, as `{names[0]}` is, "
                     f"not {values.dtype}{list(values.shape)}. Run that model again."
                 )
     if arrays["depth"].shape or arrays["depth"].dtype.kind not in "iu":
@@ -223,10 +223,11 @@ def read_arrays(path: Path, needed: set[str] = frozenset()) -> dict[str, np.ndar
         SettingsError: it cannot be read, or has not all that are needed.
     """
     try:
-        with np.load(path) as arrays:
+        with np.load(path, allow_pickle=False) as arrays:
             found = dict(arrays)
     except Exception as error:  # a flipped byte may break the zip, the packing or numpy's header
-        said = str(error) or type(error).__name__
+        said = str(error).rstrip(".") or type(error).__name__
+        said = "it holds objects instead of arrays" if "pickled" in said else said
         raise SettingsError(f"Cannot read {path}: {said}. Run that model again.") from error
     if missing := needed - found.keys():
         raise SettingsError(f"{path} has no array `{min(missing)}`: run that model again.")

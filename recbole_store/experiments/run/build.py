@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import contextmanager
+from pickle import UnpicklingError
 
 from pandas.errors import ParserError
 from recbole.config import Config
@@ -33,7 +34,7 @@ class CheckedConfig(Config):
 
 REFUSALS = (
     *(ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError),
-    *(ImportError, NotImplementedError, RuntimeError),
+    *(ImportError, NotImplementedError, RuntimeError, OSError, UnpicklingError),
 )
 
 
@@ -55,6 +56,11 @@ def recbole_refusals(model_name: str, dataset_name: str):
             said = (
                 "its filters leave no interactions; loosen `item_inter_num_interval`, "
                 "`user_inter_num_interval` or `val_interval`."
+            )
+        if isinstance(error, UnpicklingError):
+            said = (
+                "it is told to load a pickle, which may execute what its author wrote and is read "
+                "by no command here: leave the path of the checkpoint out."
             )
         if isinstance(error, ParserError):
             said += f"; `recbole-store check {dataset_name}` says what in its files is in the way"

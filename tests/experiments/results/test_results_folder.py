@@ -217,6 +217,15 @@ def test_ranks_without_what_is_needed():
         remake(FOLDER)
 
 
+@pytest.mark.parametrize("name", ["item_counts", "ranks_filtered", "depth"])
+@pytest.mark.parametrize("wrong", [np.array(3.5), np.zeros((2, 2), int), np.array({"a": 1})])
+def test_ranks_of_another_shape(name, wrong):
+    kept = keep_run()
+    np.savez(FOLDER / "planted" / "Pop-seed2020.npz", **{**kept.arrays, name: wrong})
+    with pytest.raises(SettingsError, match=r"Pop-seed2020\.npz: .*Run that model again\.$"):
+        remake(FOLDER)
+
+
 def test_a_copy_of_a_result_is_no_other_seed():
     keep_run()
     folder = FOLDER / "planted"
