@@ -83,5 +83,9 @@ class Diverged(RunError):
     """Training came to losses or weights that are no numbers."""
 
 
+class NotKept(RunError):
+    """A results folder cannot be written, full as it is, say; the run itself is whole."""
+
+
 class DamagedState(RunError):
     """A file that a run wrote is not what it wrote."""

@@ -409,7 +409,7 @@ def test_torchrun_would_train_everything_once_a_process(data_path, capsys, monke
 # What is found out about the machine, before stage 1
 
 
-@pytest.mark.parametrize("folder", ["run_dir", "TensorBoard", "cache"])
+@pytest.mark.parametrize("folder", ["run_dir", "results", "TensorBoard", "cache"])
 def test_too_little_room_is_told_before_training(
     folder, data_path, capsys, monkeypatch, tiny_llm, tmp_path
 ):
@@ -422,6 +422,12 @@ def test_too_little_room_is_told_before_training(
     if folder == "run_dir":
         message = error_of(run_recbole_store.main, [*words, "--run_dir=here"], capsys)
         assert "here has 2 MB free" in message and "--run_dir" in message
+        return
+    if folder == "results":
+        several = [*words[:2], "--model=Pop,BPR", "--results=here"]
+        message = error_of(run_recbole_store.main, several, capsys)
+        assert "here has 2 MB free, but the run will write up to 2 MB" in message
+        assert "--results" in message
         return
     monkeypatch.setattr(run, "bytes_of_run", lambda model: 0)
     blocked = tmp_path / "blocked"

@@ -35,7 +35,7 @@ def check_can_write(folder: Path, remedy: str, n_bytes: int = 0) -> None:
 
 
 def _size(n_bytes: int) -> str:
-    """Example: 1500000000 -> ``1.5 GB``, 2000000 -> ``2 MB``, 1000 -> ``less than 1 MB``"""
+    """Example: 1500000000 -> ``1.5 GB``, 2000000 -> ``2 MB``, 1000 -> ``1 kB``"""
     if n_bytes >= 1e9:
         return f"{n_bytes / 1e9:.1f} GB"
-    return f"{n_bytes / 1e6:.0f} MB" if n_bytes >= 1e6 else "less than 1 MB"
+    return f"{n_bytes / 1e6:.0f} MB" if n_bytes >= 1e6 else f"{n_bytes / 1e3:.0f} kB"

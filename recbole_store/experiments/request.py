@@ -42,6 +42,7 @@ from recbole_store.settings.resolve import resolve
 
 SEED = 2020  # RecBole's default
 LARGEST_SEED = 2**32 - 1
+BYTES_OF_RESULT = 2**20  # that a results folder grows by with a run of many users
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def run_single(request: Request) -> int:
         one = _planned(run, settings)
         runner.check_seeds([one], _kept_runs(request.results), request.replace)
         runner.is_finished(one, request.results, request.replace)
-        check_can_write(request.results, "name another folder with --results")
+        check_can_write(request.results, "name another folder with --results", BYTES_OF_RESULT)
     run_dir = request.run_dir or new_run_dir(_parent(settings), run)
     if not (request.begun and (run_dir / RESULT).is_file()):  # which has finished
         _run_model(request, run, settings, run_dir)
@@ -199,7 +200,8 @@ def run_compared(request: Request) -> int:
     }
     skipped = set() if request.again else finished
     to_run = [run for run in settings if run not in skipped]
-    check_can_write(results, "name another folder with --results")
+    n_bytes = BYTES_OF_RESULT * len(to_run)
+    check_can_write(results, "name another folder with --results", n_bytes)
     checked = set()
     for run in {(run.dataset, run.label): run for run in reversed(to_run)}.values():
         # RecBole's models of one kind read the data alike.

@@ -55,7 +55,12 @@ def test_the_script_knows_nothing_of_this_package(finished, tmp_path):
 
 
 KINDS = {
-    "lora": {"tuning": "lora", "lora_dropout": 0.0},
+    "lora": {"tuning": "lora"},
+    "last item": {"last_item_weight": 2.0, "item_vector_size": 16},
+    "text": {
+        **{"tokenizer": "tower", "item_vector_size": 16, "text_head_weight": 1.0},
+        **{"together_weight": 3.0, "likeness_weight": 2.0, "last_item_weight": 1.0},
+    },
 }
 
 

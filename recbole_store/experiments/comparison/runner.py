@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recbole_store.errors import SettingsError
+from recbole_store.errors import NotKept, SettingsError
 from recbole_store.experiments.comparison.plan import new_run_dir
 from recbole_store.experiments.processes import PROGRAM as PROGRAM
 from recbole_store.experiments.processes import Terminated, reason, run_process
@@ -249,6 +249,9 @@ def run_all(
             why = reason(status, run_dir)
         except SettingsError as error:  # what it left cannot be kept
             why = str(error)
+        except NotKept as error:  # nor would those that come after it be
+            outcome.failed.append(f"{run} is not kept: {error}")
+            break
         except (KeyboardInterrupt, Terminated) as stop:
             outcome.stopped_by = stop
             print(f"\nStopped: {len(outcome.kept)} of {len(runs)} runs finished and are kept.")

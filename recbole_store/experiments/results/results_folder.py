@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from recbole_store.data.formula_cells import harmless
-from recbole_store.errors import SettingsError
+from recbole_store.errors import NotKept, SettingsError
 from recbole_store.experiments.results.examples import condense_examples, examples_path
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.protocol_file import conditions
@@ -45,7 +45,8 @@ def keep(run_dir: Path, folder: Path) -> KeptRun:
     """Copy a run into the results folder and remake what depends on it.
 
     Raises:
-        SettingsError: the run's ranks and its metrics disagree, or the folder cannot be written.
+        SettingsError: the run's ranks and its metrics disagree.
+        NotKept: the folder cannot be written.
     """
     kept = KeptRun.from_run_dir(run_dir)
     check_ranks(kept)
@@ -68,7 +69,13 @@ def keep(run_dir: Path, folder: Path) -> KeptRun:
         # Broken files of other runs were told of before this one began.
         remake(folder, read_runs(folder, broken=[]))
     except OSError as error:
-        raise SettingsError(f"Cannot write to {folder}: {error.strerror}.") from error
+        if not path.is_file():  # arrays without their run
+            for file in files:
+                file.unlink(missing_ok=True)
+        raise NotKept(
+            f"Cannot write to {folder}: {error.strerror}. The run is whole: mend that, and "
+            f"--resume={run_dir} --results={folder} keeps it."
+        ) from error
     return kept
 
 

@@ -25,8 +25,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from recbole_store.errors import ModelFolderError
+from recbole_store.generator.company import DECAY
 from recbole_store.model.store import HISTORY_PROMPT
 from recbole_store.recommender.card import card_text
+from recbole_store.tokenizer import text_tower as tower
+from recbole_store.tokenizer.nearest import LAST
 
 SCRIPT = Path(__file__).with_name("recommend_script.py")
 FACTS = "store.json"
@@ -66,15 +69,12 @@ def _check(store) -> None:
         raise ModelFolderError(f"--format hf is for STORE, whose model is an LLM; this is {name}.")
     more = {
         "decoding: free": model.decoding == "free",
-        "last_item_weight": bool(model.last_item_weight),
-        "text_head_weight": model.text_head is not None,
-        "together_weight": model.company is not None,
-        "likeness_weight": bool(model.likeness_weight),
+        "full_softmax_limit": model.large is not None,
     }
     used = [key for key, is_used in more.items() if is_used]
     if used:
         raise ModelFolderError(
-            f"--format hf knows codes and the item head, but not `{used[0]}`, which this model has."
+            f"--format hf ranks by the tree and all items, but this model has `{used[0]}`."
         )
 
 
@@ -91,13 +91,21 @@ def _fill(store, part: Path) -> None:
         backbone.llm.save_pretrained(part)
     backbone.tokenizer.save_pretrained(part)
     save_file(_tensors(model), part / "store.safetensors", metadata={"format": "pt"})
-    has_head = model.item_head is not None and model.item_head_share > 0
+    has_heads = _has_heads(model)
     facts = {
         "history_prompt": HISTORY_PROMPT,
         "max_history": store.max_history,
         "sizes": model.item_tokenizer.sizes,
         "num_beams": model.num_beams,
-        "item_head_share": model.item_head_share if has_head else 0.0,
+        "item_head_share": model.item_head_share if has_heads else 0.0,
+        "text_share": model.text_share if model.text_head is not None else 0.0,
+        "last_item_weight": model.last_item_weight or 0.0,
+        "together_weight": model.together_weight or 0.0,
+        "together_of": LAST,
+        "likeness_weight": model.likeness_weight or 0.0,
+        "gain_decay": DECAY,
+        "pooled_decay": tower.DECAY,
+        "pooled_of": tower.RECENT,
         "has_adapter": backbone.tuning == "lora",
     }
     (part / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -109,6 +117,11 @@ def _fill(store, part: Path) -> None:
     (part / "README.md").write_text(_card(store), encoding="utf-8")
 
 
+def _has_heads(model) -> bool:
+    return model.item_head is not None and model.item_head_share > 0
+
+
+@torch.no_grad()
 def _tensors(model) -> dict[str, Tensor]:
     """By the script's names, row 0 of items' tables being item 1's."""
     found = {
@@ -118,11 +131,10 @@ def _tensors(model) -> dict[str, Tensor]:
     for level, head in enumerate(model.code_tokens.heads):
         found[f"head.{level}"] = head.weight
     if model.item_vectors is not None:
-        with torch.no_grad():
-            found["item_vectors"] = model.item_vectors(model.points)[1:]
+        found["item_vectors"] = model.item_vectors(model.points)[1:]
     if model.item_input is not None:
         found["item_input"] = model.item_input.weight
-    if model.item_head is not None and model.item_head_share > 0:
+    if _has_heads(model):
         head = model.item_head
         found |= {
             "item_head.norm.weight": head.norm.weight,
@@ -130,7 +142,38 @@ def _tensors(model) -> dict[str, Tensor]:
             "item_head.query.weight": head.query.weight,
             "item_head.query.bias": head.query.bias,
         }
+        found |= _of_texts(model) | _of_company(model)
     return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in found.items()}
+
+
+def _of_texts(model) -> dict[str, Tensor]:
+    """The text head: items' vectors on both sides, and what makes a query of a history."""
+    head = model.text_head
+    if head is None:
+        return {}
+    found = {
+        "text_vectors": model.text_vectors()[1:],
+        "text_history": head.history(model.points)[1:],
+        "text_scale": head.log_scale.exp(),
+        "text_of_state": head.of_state.weight,
+    }
+    layers = {"norm": head.norm, "state_norm": head.state_norm}
+    layers |= {"wide": head.query_curve[0], "narrow": head.query_curve[2]}
+    for name, layer in layers.items():
+        found |= {f"text_{name}.weight": layer.weight, f"text_{name}.bias": layer.bias}
+    return found
+
+
+def _of_company(model) -> dict[str, Tensor]:
+    """How much company each item had with others, as compressed sparse rows."""
+    if model.company is None:
+        return {}
+    rows = model.company.together.tocsr()[1:, 1:]
+    return {
+        "company.starts": torch.from_numpy(rows.indptr.astype("int64")),
+        "company.items": torch.from_numpy(rows.indices.astype("int64")),
+        "company.gains": torch.from_numpy(rows.data.astype("float32")),
+    }
 
 
 def _card(store) -> str:

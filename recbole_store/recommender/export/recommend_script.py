@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 
 class Store:
-    """An LLM that writes an item's codes, and a head that scores all items at once."""
+    """An LLM that writes an item's codes, and heads that score all items at once."""
 
     def __init__(self, folder):
         folder = Path(folder)
@@ -90,24 +90,67 @@ class Store:
             total = total + found.gather(1, codes[:, level : level + 1]).squeeze(1)
         return total
 
-    def by_item_head(self, history):
-        """Log-probabilities of all items by the item head, [N]."""
-        t = self.tensors
+    def layer(self, name):
+        return self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"]
+
+    def by_item_head(self, state, rows):
+        """Logits of all items by their vectors, [N]."""
+        vectors, weight = self.tensors["item_vectors"], self.facts["last_item_weight"]
+        query = F.layer_norm(state, state.shape, *self.layer("item_head.norm"))
+        logits = vectors @ F.linear(query, *self.layer("item_head.query"))
+        if weight:
+            unit = F.normalize(vectors, dim=-1)
+            logits = logits + weight * (unit @ unit[rows[-1]])
+        return logits
+
+    def by_text_head(self, state, rows):
+        """Logits of all items by their texts alone, [N]."""
+        t, recent = self.tensors, rows[-self.facts["pooled_of"] :]
+        weights = self.facts["pooled_decay"] ** torch.arange(len(recent)).flip(0)
+        pooled = (weights / weights.sum()) @ t["text_history"][recent]
+        wide = F.layer_norm(pooled, pooled.shape, *self.layer("text_norm"))
+        wide = F.gelu(F.linear(wide, *self.layer("text_wide")))
+        query = pooled + 0.5 * F.linear(wide, *self.layer("text_narrow"))
+        seen = F.layer_norm(state, state.shape, *self.layer("text_state_norm"))
+        query = F.normalize(query + F.linear(seen, t["text_of_state"]), dim=-1)
+        return t["text_scale"] * (t["text_vectors"] @ query)
+
+    def gains(self, rows):
+        """What all items gain by company with the history's items, and by like texts, [N]."""
+        t, facts = self.tensors, self.facts
+        found = torch.zeros(len(self.items))
+        weights = facts["gain_decay"] ** torch.arange(len(rows)).flip(0)
+        if facts["together_weight"]:
+            for row, weight in list(zip(rows.tolist(), weights, strict=True))[
+                -facts["together_of"] :
+            ]:
+                part = slice(t["company.starts"][row], t["company.starts"][row + 1])
+                company = facts["together_weight"] * weight * t["company.gains"][part]
+                found.index_add_(0, t["company.items"][part], company)
+        if facts["likeness_weight"]:
+            summed = weights @ t["text_vectors"][rows]
+            found = found + facts["likeness_weight"] * (t["text_vectors"] @ summed)
+        return found
+
+    def by_heads(self, history, rows):
+        """Log-probabilities of all items by the heads, [N]."""
         state = self.states(history, torch.zeros(1, 0, dtype=torch.long))[0, -1]
-        norm = (t["item_head.norm.weight"], t["item_head.norm.bias"])
-        query = F.layer_norm(state, state.shape, *norm)
-        query = F.linear(query, t["item_head.query.weight"], t["item_head.query.bias"])
-        return (t["item_vectors"] @ query).log_softmax(-1)
+        logits, share = self.by_item_head(state, rows), self.facts["text_share"]
+        if share:
+            by_text = self.by_text_head(state, rows).log_softmax(-1)
+            logits = (1 - share) * logits.log_softmax(-1) + share * by_text
+        return (logits + self.gains(rows)).log_softmax(-1)
 
     @torch.no_grad()
     def recommend(self, items, k=10):
         """The best k items that are not in the history, as (item_id, title, score)."""
         rows = [self.row_of[item] for item in items]
-        history = self.read_history(torch.tensor(rows[-self.facts["max_history"] :]))
+        read = torch.tensor(rows[-self.facts["max_history"] :])
+        history = self.read_history(read)
         found, scores = self.beams(history)
         share = self.facts["item_head_share"]
         if share:
-            by_item = self.by_item_head(history)
+            by_item = self.by_heads(history, read)
             found = torch.cat([found, by_item.topk(min(len(by_item), len(found))).indices]).unique()
             scores = (1 - share) * self.by_codes(history, found) + share * by_item[found]
         ranked = sorted(zip(scores.tolist(), found.tolist(), strict=True), reverse=True)

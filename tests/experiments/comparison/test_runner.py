@@ -28,6 +28,7 @@ from recbole_store.experiments.comparison.runner import (
     run_all,
     time_left,
 )
+from recbole_store.experiments.results import results_folder
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.results_folder import keep, read_runs
 from recbole_store.experiments.results.run_key import Run
@@ -106,6 +107,27 @@ def test_a_run_that_fails_does_not_stop_the_others(model, says, command, capfd):
     assert all(words in failed for words in says), failed
     assert "The others go on." in capfd.readouterr().err
     assert {kept.run for kept in read_runs(RESULTS)} == {runs[0], runs[2]}
+
+
+def test_a_results_folder_that_is_full_ends_it(command, monkeypatch):
+    """What comes after it would be trained for nothing; what is trained can still be kept."""
+    replace_file = results_folder.replace_file
+
+    def fills_up(path, content):
+        if path.name == "BPR-seed2020.json":
+            raise OSError(28, os.strerror(28))
+        replace_file(path, content)
+
+    runs = [run_of("Pop"), run_of("BPR"), run_of("FM")]
+    with monkeypatch.context() as patch:
+        patch.setattr(results_folder, "replace_file", fills_up)
+        outcome = run_all(runs, command, RESULTS, SAVED, {})
+    assert outcome.kept == {runs[0]} and not list(SAVED.glob("FM-*"))
+    (said,) = outcome.failed
+    (run_dir,) = SAVED.glob("BPR-*")
+    assert "No space left on device" in said and f"--resume={run_dir} --results=results" in said
+    assert not list(RESULTS.glob("planted/BPR*"))
+    assert keep(run_dir, RESULTS).run == runs[1]
 
 
 INTERRUPTED = f"""
