@@ -48,6 +48,18 @@ def title_column(columns) -> str | None:
     return next((column for column in columns if _TITLE.fullmatch(column)), None)
 
 
+def title_of(row: dict[str, str], templates: dict[str, str]) -> str:
+    """What an item is called: its title, else all of its text, "" where there is none.
+
+    Args:
+        row: text column -> value.
+        templates: see :class:`ItemColumns`.
+
+    Example: row {"brand": "OPI", "title": "Nail Lacquer"} -> "Nail Lacquer"
+    """
+    return row.get(title_column(row), "").strip() or join_fields(fill(templates, row))
+
+
 def read_item_texts(
     folder: str | Path,
     name: str,

@@ -6,11 +6,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recbole_store.data.item_texts import read_item_texts
+from recbole_store.data.item_texts import read_item_columns, title_of
 from recbole_store.settings.property_files import recbole_folder
-
-# What data sets call an item's name.
-_NAME = re.compile(r"(?:\w*title|name): (.+)", re.DOTALL)
 
 
 @dataclass
@@ -46,24 +43,13 @@ def read_item_titles(
         folder = recbole_folder() / "dataset_example" / dataset
     if not raw_ids or Path(dataset).name != dataset or not folder.is_dir():
         return found
-    ordered = sorted(raw_ids)
-    texts = read_item_texts(folder, dataset, ["", *ordered])[1:]
-    for raw_id, columns in zip(ordered, texts, strict=True):
-        found.names[raw_id] = name_in(columns)
-        for column in columns:
-            name, _, value = column.partition(": ")
-            if name == images and re.match(r"https?://", value):
-                found.images[raw_id] = value
+    columns = read_item_columns(folder, dataset)
+    for raw_id in raw_ids & columns.rows.keys():
+        row = columns.rows[raw_id]
+        found.names[raw_id] = title_of(row, columns.templates)
+        if re.match(r"https?://", row.get(images, "")):
+            found.images[raw_id] = row[images]
     return found
-
-
-def name_in(columns: list[str]) -> str:
-    """An item's title, all of its text where no column is one.
-
-    Example: ["brand: OPI", "title: Nail Lacquer"] -> "Nail Lacquer"
-    """
-    found = (_NAME.fullmatch(column) for column in columns)
-    return next((match[1] for match in found if match), " ".join(columns))
 
 
 def shortened(text: str, most: int = 60) -> str:

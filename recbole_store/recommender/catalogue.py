@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from recbole_store.data.item_texts import fill, join_fields, title_column
+from recbole_store.data.item_texts import fill, join_fields, title_of
 from recbole_store.errors import UnknownItemError
 
 PADDING = "[PAD]"  # RecBole's raw id of item_id 0
@@ -41,10 +41,8 @@ class Catalogue:
         return len(self.raw_ids) - 1
 
     def title(self, item_id: int) -> str:
-        """What an item is called: its title, else all of its text, "" where there is none."""
-        column = title_column(self.columns)
-        title = self.columns[column][item_id] if column else ""
-        return title or join_fields(self.fields(item_id))
+        """What an item is called; see :func:`recbole_store.data.item_texts.title_of`."""
+        return title_of(self.row(item_id), self.templates)
 
     def row(self, item_id: int) -> dict[str, str]:
         """Text column -> value."""

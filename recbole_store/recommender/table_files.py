@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from recbole_store.data.formula_cells import harmless
 from recbole_store.data.prepare.database import database
 from recbole_store.data.prepare.raw_files import RawFile
 from recbole_store.data.prepare.raw_reader import RawReader
@@ -139,7 +140,9 @@ def _delimited(stream, columns: list[str], delimiter: str):
 def _cell(value):
     if isinstance(value, float):
         return f"{value:.6g}"
-    return " ".join(map(str, value)) if isinstance(value, (tuple, list)) else value
+    if isinstance(value, (tuple, list)):
+        return " ".join(map(str, value))
+    return harmless(value) if isinstance(value, str) else value
 
 
 def _json_lines(stream, columns: list[str]):

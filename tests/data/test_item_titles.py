@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from recbole_store.data.item_titles import name_in, read_item_titles, shortened
+from recbole_store.data.item_texts import title_of
+from recbole_store.data.item_titles import read_item_titles, shortened
 from recbole_store.errors import ItemTextError
 
 
@@ -48,17 +49,19 @@ def test_a_broken_file_is_told_of(films):
 
 
 @pytest.mark.parametrize(
-    ("columns", "expected"),
+    ("row", "expected"),
     [
-        (["brand: OPI", "title: Nail Lacquer: Red"], "Nail Lacquer: Red"),
-        (["class: Comedy", "movie_title: Toy Story", "release_year: 1995"], "Toy Story"),
-        (["name: Café 21", "categories: Bars"], "Café 21"),
-        (["colour: red", "shape: cube"], "colour: red shape: cube"),
-        ([], ""),
+        ({"brand": "OPI", "title": "Nail Lacquer: Red"}, "Nail Lacquer: Red"),
+        ({"class": "Comedy", "movie_title": "Toy Story", "release_year": "1995"}, "Toy Story"),
+        ({"name": " Café 21", "categories": "Bars"}, "Café 21"),
+        ({"colour": "red", "shape": "cube"}, "colour: red shape: cube"),
+        ({"colour": "red", "title": " "}, "colour: red"),
+        ({}, ""),
     ],
 )
-def test_the_title_is_found_among_the_columns(columns, expected):
-    assert name_in(columns) == expected
+def test_the_title_is_found_among_the_columns(row, expected):
+    templates = {column: column + ": {}" for column in row}
+    assert title_of(row, templates) == expected
 
 
 @pytest.mark.parametrize(
