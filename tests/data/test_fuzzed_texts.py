@@ -27,7 +27,7 @@ def folder(tmp_path):
 def test_fuzzed_titles_are_kept(folder, title):
     row = {"item_id": "i0", "title": title}
     (folder / "toy.text.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
-    found = told(read_item_texts, folder, "toy", RAW_IDS, pieces={"title": "{}"})
+    found = told(read_item_texts, folder, "toy", RAW_IDS, templates={"title": "{}"})
     expected = title.encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip()
     if expected and found is not None:
         assert found[1] and "".join(found[1]).encode(), "any file can hold it"

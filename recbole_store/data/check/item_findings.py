@@ -60,7 +60,7 @@ def text_findings(
             name,
             ["[PAD]", *ids],
             id_column=id_column,
-            pieces=properties.get("item_text"),
+            templates=properties.get("item_text"),
             separator=properties["field_separator"],
             encoding=properties.get("encoding") or "utf-8",
         )

@@ -34,8 +34,9 @@ class CheckedConfig(Config):
 
 REFUSALS = (
     *(ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError),
-    *(ImportError, NotImplementedError, RuntimeError, OSError, UnpicklingError),
+    *(ImportError, NotImplementedError, RuntimeError, OSError, OverflowError, UnpicklingError),
 )
+_OF_FILES = (ParserError, UnicodeDecodeError, OverflowError)
 
 
 @contextmanager
@@ -62,7 +63,11 @@ def recbole_refusals(model_name: str, dataset_name: str):
                 "it is told to load a pickle, which may execute what its author wrote and is read "
                 "by no command here: leave the path of the checkpoint out."
             )
-        if isinstance(error, ParserError):
+        if isinstance(error, UnicodeDecodeError):
+            said = f"one of its files is not {error.encoding}: set `encoding` to what it is"
+        if isinstance(error, OverflowError):
+            said = "a number in its files is beyond all that can be stored"
+        if isinstance(error, _OF_FILES) or "Unable to convert column" in said:
             said += f"; `recbole-store check {dataset_name}` says what in its files is in the way"
         raise SettingsError(
             f"RecBole cannot start {model_name} on {dataset_name}: {said}"
