@@ -112,6 +112,8 @@ def _sort_by_exact_time() -> None:
         if self.inter_feat[self.time_field].dtype.kind != "f":
             return  # tokens are no times
         missing = ~np.isfinite(self.inter_feat[self.time_field].astype(float))
+        for field in (self.uid_field, self.iid_field):  # without which a row is left out anyway
+            missing &= self.inter_feat[field].notna()
         if missing.any():  # RecBole would put the mean of all times there
             raise SettingsError(
                 f"{token}.inter has {missing.sum()} rows without `{self.time_field}`, the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,7 +91,10 @@ class AtomicFile:
         self.header_findings.append(Finding(changes_results, f"{self.path.name}: {text}."))
 
     def rows(self, id_columns: tuple[str, ...], split_ids: bool) -> Iterator[dict[str, str]]:
-        """Every row with as many fields as the header; nothing is unquoted or cut.
+        """Every row, with as many fields as the header has; nothing is unquoted.
+
+        As RecBole's parser has it: fields too few are empty, those too many are left out, and a
+        carriage return ends a row.
 
         Args:
             id_columns: columns in which a lost value is a lost id.
@@ -111,21 +115,22 @@ class AtomicFile:
                     if "\N{REPLACEMENT CHARACTER}" in line:
                         self._fault("replacement", number)
                 line = line.rstrip("\n").removesuffix("\r")
-                if number == 1 or not line:
+                if number == 1:
                     continue
                 if "\r" in line:
                     self._fault("carriage return", number)
-                values = line.split(self.separator)
-                if len(values) != len(checks):
-                    is_short = len(values) < len(checks)
-                    self._fault("too few" if is_short else "too many", number)
-                    if not is_short:
-                        continue
-                    values += [""] * (len(checks) - len(values))  # as RecBole's parser does
-                for (name, check), value in zip(checks, values, strict=True):
-                    if fault := check(value):
-                        self._fault(fault, number, f"{name} {value[:40]!r}")
-                yield dict(zip(self.columns, values, strict=True))
+                for piece in filter(None, line.split("\r")):
+                    yield self._row(piece, number, checks)
+
+    def _row(self, line: str, number: int, checks: list) -> dict[str, str]:
+        values = line.split(self.separator)
+        if len(values) != len(checks):
+            self._fault("too few" if len(values) < len(checks) else "too many", number)
+            values = [*values, *[""] * len(checks)][: len(checks)]
+        for (name, check), value in zip(checks, values, strict=True):
+            if fault := check(value):
+                self._fault(fault, number, f"{name} {value[:40]!r}")
+        return dict(zip(self.columns, values, strict=True))
 
     def _fault(self, kind: str, number: int, what: str = "") -> None:
         fault = self.faults.setdefault(kind, Fault(*FAULTS[kind]))
@@ -168,6 +173,7 @@ def _field_check(is_id: bool, kind: str, split_at: str | bool) -> Callable[[str]
 
 def _is_number(text: str) -> bool:
     try:
-        return text in READ_AS_NOTHING or float(text) is not None
+        # Digits without end are read as a whole number, which then fits into nothing.
+        return text in READ_AS_NOTHING or not (math.isinf(float(text)) and text.isdecimal())
     except ValueError:
         return False
