@@ -84,12 +84,12 @@ gpu: $(READY)
 
 trials: $(READY)
 	for model in STORE SASRecAll BPR:tuned TIGER:small SASRec:tuned GRU4Rec:tuned BERT4Rec:tuned; do \
-		$(BIN)/recbole-store trials --model=$$model || exit 1; done
+		$(BIN)/recbole-store tune --model=$$model --validation_gap=null || exit 1; done
 	for model in STORE:short_histories_without_item_dropout STORE:short_histories SASRecAll; do \
-		$(BIN)/recbole-store trials --model=$$model $(ON_BEAUTY) || exit 1; done
-	$(BIN)/recbole-store trials --model=STORE:short_histories $(ON_BEAUTY) \
-		--validation_gap=1 --epochs=8 --eval_step=2 --only=1,2,4,5,6,7,8,9,10,11
-	$(BIN)/recbole-store trials --model=SASRecAll $(ON_BEAUTY) --validation_gap=1 --only=12,14
+		$(BIN)/recbole-store tune --model=$$model $(ON_BEAUTY) --validation_gap=null || exit 1; done
+	$(BIN)/recbole-store tune --model=STORE:short_histories $(ON_BEAUTY) \
+		--epochs=8 --eval_step=2 --only=1,2,4,5,6,7,8,9,10,11
+	$(BIN)/recbole-store tune --model=SASRecAll $(ON_BEAUTY) --only=12,14
 
 bench: $(READY)
 	$(INSTALL) -c constraints.txt -e ".[bench]"

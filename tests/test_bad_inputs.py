@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 import run_recbole_store
-from recbole_store.experiments import trials
+from recbole_store.experiments import trials, tune
 from recbole_store.experiments.comparison import runner
 from recbole_store.experiments.run import run, run_folder
 
@@ -392,7 +392,7 @@ def test_what_cannot_go_on_is_one_sentence(case, data_path, capsys):
 def test_bad_trials_are_one_sentence(case, data_path, capsys):
     words, *parts = TRIALS[case]
     defaults = ["--model=SASRecAll", "--dataset=good", f"--data_path={data_path}"]
-    message = error_of(trials.main, typed(defaults, words, data_path), capsys)
+    message = error_of(tune.main, typed(defaults, words, data_path), capsys)
     assert all(part in message for part in parts), message
 
 

@@ -32,10 +32,9 @@ GROUPS = {
         "compare": Command(
             "recbole_store.cli.run_words", "several models, data sets or seeds, under one protocol"
         ),
-        "trials": Command(
-            "recbole_store.experiments.trials", "a list of settings, judged on validation"
+        "tune": Command(
+            "recbole_store.experiments.tune", "a search of settings, judged on validation"
         ),
-        # "tune": its module goes here, once there is one.
         "update": Command(
             "recbole_store.experiments.update.command", "training goes on with new interactions"
         ),

@@ -11,8 +11,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # What a run's process is started with, and where it finds this package without an installation.
@@ -23,6 +23,7 @@ _PARENT = "RECBOLE_STORE_PARENT"  # tells a run's process whose it is
 # That an interrupted run has to end by itself: after the terminal's Ctrl-C, which it got as well,
 # and after ours, for an interruption that came from elsewhere.
 SECONDS_TO_STOP = (2, 20)
+SECONDS_TO_LOOK = 1.0  # between two looks at a process that may be ended early
 LAST_LINES = 3  # of the log of a run that failed
 
 
@@ -78,10 +79,23 @@ def end_with_parent() -> None:
         sys.exit(128 + signal.SIGTERM)
 
 
-def run_process(command: list[str]) -> int:
-    """Exit status of a process that does not outlive an interruption of this one."""
+def run_process(command: list[str], is_enough: Callable[[], bool] | None = None) -> int | None:
+    """Exit status of a process that does not outlive an interruption of this one.
+
+    Args:
+        is_enough: asked now and then; once it is, the process is ended, and the status is None.
+    """
     process = subprocess.Popen(command, env=environment())
     try:
+        while is_enough is not None:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(SECONDS_TO_LOOK)
+            if is_enough():
+                process.terminate()
+                _stop(process)
+                process.kill()
+                process.wait()
+                return None
         return process.wait()
     except (KeyboardInterrupt, Terminated):
         try:

@@ -1,51 +1,41 @@
-"""Hyper-parameter trials: a list of settings, each judged on validation alone.
-
-``recbole-store trials --model=SASRecAll --dataset=ml-100k`` runs what
-``properties/trials/SASRecAll.yaml`` lists and keeps each outcome in
-``results/trials/ml-100k/SASRecAll.json``; what stands there already is not run again, unless the
-model's other settings, the data or the versions are not what they were. Settings that change the
-ranking alone need no training of their own: with ``--trained=RUN_DIR``, the folder of a finished
-run, its checkpoint is validated under each of them, and other trials are left alone.
-"""
+"""One trial: settings, judged on validation alone, by a training or on a trained model."""
 
 from __future__ import annotations
 
 import json
-import sys
-import tempfile
-from functools import partial
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 
-from recbole_store.errors import InputError, RunError, SettingsError
+from recbole_store.errors import RunError, SettingsError
 from recbole_store.experiments.comparison.plan import parse_labels
-from recbole_store.experiments.processes import (
-    PROGRAM,
-    Terminated,
-    exit_status,
-    reason,
-    run_process,
-    terminating,
-)
-from recbole_store.experiments.results.results_folder import replace_file
-from recbole_store.experiments.results.trial_file import read_trials, score
-from recbole_store.settings.arguments import Parser
-from recbole_store.settings.property_files import (
-    profile_file,
-    properties_folder,
-    read_list,
-    variant_name,
-)
+from recbole_store.experiments.processes import PROGRAM, reason, run_process
+from recbole_store.experiments.results.trial_file import score
+from recbole_store.experiments.run.run_folder import STATES
+from recbole_store.settings.property_files import profile_file, variant_name
 
 # What changes how a trained model's scores rank items, and in training only which epoch is best.
 RANKING_KEYS = {"item_head_share", "last_item_weight", "num_beams", "decoding"}
 
 
-def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) -> dict:
-    """One trial in a process of its own.
+def run_trial(
+    model: str,
+    dataset: str,
+    settings: dict,
+    passed_on: list[str],
+    run_dir: Path,
+    is_hopeless: Callable[[dict[int, float]], bool] | None = None,
+) -> dict | None:
+    """One trial in a process of its own; where it was cut off, it goes on.
+
+    Args:
+        run_dir: of the run, gone once it has finished.
+        is_hopeless: asked with the valid metric of each evaluated epoch so far.
 
     Returns:
+        None for a trial that was hopeless, else
         ``settings``, ``conditions`` (what else was typed), ``valid`` (metrics of the best epoch),
         ``valid_metric``, ``scores`` (that metric after each evaluation), ``epochs``,
         ``best_epoch``, ``fit_s``, ``seed``, ``protocol_hash``, ``git_commit``. Test metrics are
@@ -55,13 +45,28 @@ def run_trial(model: str, dataset: str, settings: dict, passed_on: list[str]) ->
         RunError: the run failed; the message has its log's last lines.
     """
     typed = [f"--{key}={text}" for key, text in told(settings, passed_on).items()]
-    with tempfile.TemporaryDirectory() as run_dir:
-        command = [*PROGRAM, f"--model={model}", f"--dataset={dataset}"]
-        command += [f"--run_dir={run_dir}", "--no_table", *typed]
-        if status := run_process(command):
-            raise RunError(reason(status, Path(run_dir)))
-        result = json.loads((Path(run_dir) / "result.json").read_text(encoding="utf-8"))
-    return outcome(settings, passed_on, result)
+    command = [*PROGRAM, f"--model={model}", f"--dataset={dataset}"]
+    command += [f"--run_dir={run_dir}", "--no_table", *typed]
+    if not (run_dir / STATES).is_dir():
+        shutil.rmtree(run_dir, ignore_errors=True)  # of a trial that ended before it began
+    else:
+        command = [*PROGRAM, f"--resume={run_dir}", "--no_table"]
+
+    from recbole_store.experiments.run.epoch_log import scores_in
+
+    def is_enough() -> bool:
+        log = run_dir / f"{run_dir.name}.log"
+        said = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+        return is_hopeless(scores_in(said))
+
+    status = run_process(command, is_enough if is_hopeless else None)
+    if status:
+        raise RunError(reason(status, run_dir))
+    result = None
+    if status is not None:
+        result = json.loads((run_dir / "result.json").read_text(encoding="utf-8"))
+    shutil.rmtree(run_dir, ignore_errors=True)
+    return None if result is None else outcome(settings, passed_on, result)
 
 
 def as_typed(settings: dict) -> dict[str, str]:
@@ -198,88 +203,3 @@ def stem_of(label: str) -> str:
         raise SettingsError(f"--model={label}: trials are of one model.")
     model, variant = labels[0]
     return "-".join(filter(None, (model, variant_name(model, variant))))
-
-
-def parser() -> Parser:
-    """``trials --model=MODEL``; other words are settings of all trials."""
-    p = Parser(
-        prog="recbole-store trials",
-        description="Judge a list of settings on validation metrics; --key=value holds for all.",
-        allow_abbrev=False,
-    )
-    p.add_argument("--model", required=True)
-    p.add_argument("--dataset", default="ml-100k")
-    p.add_argument("--results", type=Path, default=Path("results"))
-    p.add_argument(
-        "--trained", type=Path, help="folder of a run; judges the listed rankings on its checkpoint"
-    )
-    p.add_argument(
-        "--list",
-        type=Path,
-        metavar="FILE",
-        help="a YAML list of settings of your own (properties/trials/MODEL-VARIANT.yaml)",
-    )
-    p.add_argument("--only", help="numbers in the list, from 1 (all): --only=1,3")
-    return p
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Returns the exit status: 0 done, 1 a trial failed, 2 bad input, 130 or 143 interrupted."""
-    arguments, passed_on = parser().parse_known_args(argv)
-    try:
-        stem = stem_of(arguments.model)
-        path = arguments.list or properties_folder() / "trials" / f"{stem}.yaml"
-        listed = chosen(read_list(path), arguments.only)
-        if arguments.trained:
-            listed = {n: keys for n, keys in listed.items() if keys.keys() <= RANKING_KEYS}
-            if not listed:
-                raise SettingsError(f"{path}: none of these trials changes the ranking alone.")
-        kept = arguments.results / "trials" / arguments.dataset / f"{stem}.json"
-        trials = read_trials(kept)
-        terms = conditions(passed_on)
-        which = (arguments.model, arguments.dataset)
-        hashes = {n: hash_of(*which, keys, passed_on) for n, keys in listed.items()}
-    except SettingsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-
-    def found(number: int) -> list[dict]:
-        """Trials of the same settings and conditions, whatever else was another."""
-        same = [t for t in trials if t["settings"] == listed[number]]
-        return [t for t in same if sorted(t["conditions"]) == terms]
-
-    def is_done(number: int) -> bool:
-        return any(t.get("protocol_hash") == hashes[number] for t in found(number))
-
-    judge = run_trial
-    if arguments.trained:
-        judge = partial(rank_trial, run_dir=arguments.trained)
-    for number, settings in listed.items():
-        if is_done(number):
-            continue
-        print(f"\n=== {arguments.model}, trial {number}: {settings} ===", flush=True)
-        try:
-            with terminating():
-                trial = judge(*which, settings, passed_on)
-        except InputError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        except RunError as error:
-            print(f"Trial {number} failed: {error}\nThe others go on.", file=sys.stderr)
-            continue
-        except (KeyboardInterrupt, Terminated) as stop:
-            print(f"\nStopped: {sum(map(is_done, listed))} of {len(listed)} trials are kept.")
-            return exit_status(stop)
-        outdated = found(number)
-        trials = [t for t in trials if t not in outdated] + [trial]
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(kept, (json.dumps(trials, indent=1) + "\n").encode())
-    done = [trial for number in listed if is_done(number) for trial in found(number)]
-    for trial in sorted(done, key=score, reverse=True):
-        how = ", ranked again" if trial.get("ranked_again") else ""
-        print(f"{score(trial):.4f}  {trial['epochs']:3d} epochs  {trial['settings']}{how}")
-    return 0 if all(map(is_done, listed)) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

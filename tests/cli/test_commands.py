@@ -74,7 +74,7 @@ LIKEST = {
         ["prepare", "table", "--raw", "a", "--out", "b", "--min_histroy=3"],
         ["--min_histroy", "did you mean `--min_history`?"],
     ),
-    "a flag of trials": (["trials", "--modle=STORE"], ["--model"]),
+    "a flag of tune": (["tune", "--modle=STORE"], ["--model"]),
     "a key": (["--model=Pop", "--epoch=1"], ["`epoch`", "did you mean `epochs`?"]),
     "a model": (["train", "--model=STOR", "--dataset=ml-100k"], ["did you mean `STORE`?"]),
     "a variant": (

@@ -37,7 +37,7 @@ def offered(script: str, words: list[str]) -> set[str]:
     ("words", "some"),
     [
         (["recbole-store", ""], {"train", "compare", "recommend", "settings"}),
-        (["recbole-store", "tr"], {"train", "trials"}),
+        (["recbole-store", "t"], {"train", "tune"}),
         (["recbole-store", "train", "--num_b"], {"--num_beams"}),
         (["recbole-store", "train", "--model", "STORE:t"], {"STORE:text"}),
         (["recbole-store", "train", "--tokenizer", "t"], {"tower"}),

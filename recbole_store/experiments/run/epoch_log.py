@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
 import warnings
@@ -54,6 +55,15 @@ class EpochLog:
             row["valid_s"],
         )
         return score, result
+
+
+def scores_in(text: str) -> dict[int, float]:
+    """Epoch -> valid metric, of a log as :class:`EpochLog` writes it.
+
+    Example: "epoch   3   loss 6.3   ndcg@10 0.0784  best so far   train 9 s" -> {3: 0.0784}
+    """
+    found = re.finditer(r"epoch +(\d+)   loss .*?   \S+@\d+ (\d\.\d+)", text)
+    return {int(match[1]): float(match[2]) for match in found}
 
 
 def start_logging(log_file: Path) -> None:

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from recbole_store.experiments.run.epoch_log import EpochLog
+from recbole_store.experiments.run.epoch_log import EpochLog, scores_in
 
 
 class Trainer:
@@ -38,3 +38,12 @@ def test_every_epoch_has_one_line(caplog, eval_step, evaluated):
         assert line.startswith(f"epoch   {epoch}   loss {epoch:.4f} + 2.0000   ")
         assert ("NDCG@10 0.2500" in line) == ("valid_score" in row) == (epoch in evaluated)
         assert line.count("train 0 s") == 1
+
+
+def test_scores_are_read_from_what_is_logged():
+    said = """2026-01-01 08:00:01 INFO epoch   0   loss 7.0874   train 30 s
+2026-01-01 08:00:31 INFO epoch   1   loss 6.7 + 0.4   ndcg@10 0.0748  best so far   train 28 s
+2026-01-01 08:01:02 INFO epoch  12   loss 6.1 + 0.3   recall@20 0.1773   train 29 s, evaluation 9 s
+"""
+    assert scores_in(said) == {1: 0.0748, 12: 0.1773}
+    assert scores_in("") == {}
