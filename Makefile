@@ -26,7 +26,7 @@ PARTS := without_alignment codes_alone without_item_head without_dense_tokenizer
 # What is run with one seed on ml-100k, beside those with three.
 ONCE := SASRec:tuned GRU4Rec:tuned BERT4Rec:tuned TIGER:small TIGER:small_random $(addprefix STORE:,$(PARTS))
 # Models on Beauty.
-BEAUTY := STORE:text STORE:short_histories STORE:short_histories_without_item_dropout \
+BEAUTY := STORE:text STORE:text_sampled STORE:short_histories STORE:short_histories_without_item_dropout \
 	STORE:short_histories_random_start SASRecAll:collaborative_start \
 	SASRecAll:without_training_filter SASRecAll TIGER:short_histories \
 	Neighbours Neighbours:text Neighbours:together SASRecAll:with_scores \

@@ -279,10 +279,11 @@ class STORE(WindowTargets, SemanticIdModel):
 
     def heads(self) -> Heads:
         """What scores items, of a catalogue that is large."""
+        raised = self._raised_items()
         is_raised = None
-        if self.has_joined:
+        if len(raised):
             is_raised = torch.zeros(self.n_items, dtype=torch.bool, device=self.device)
-            is_raised[self.cold_items] = True
+            is_raised[raised] = True
         return Heads(
             self.points,
             self.item_vectors,
@@ -294,8 +295,13 @@ class STORE(WindowTargets, SemanticIdModel):
             self.likeness_weight or 0.0,
             self.together_weight or 0.0,
             is_raised,
-            self.new_item_bias if self.has_joined else 0.0,
+            self.new_item_bias,
         )
+
+    def _raised_items(self) -> Tensor:
+        """item_ids that no training has seen, int64: cold ones that have joined, and later ones."""
+        later = torch.arange(self.n_fitted, self.n_items, device=self.device)
+        return torch.cat([self.cold_items.to(later), later]) if self.has_joined else later
 
     def _forget_items(self) -> None:
         self._text_vectors = None
@@ -380,8 +386,8 @@ class STORE(WindowTargets, SemanticIdModel):
         if self.likeness_weight:
             alike = likeness_to_history(self.text_vectors(), item_seq, decoder.lengths)
             logits = logits + self.likeness_weight * alike
-        if self.has_joined:
-            logits[:, self.cold_items] += self.new_item_bias
+        if self.new_item_bias:
+            logits[:, self._raised_items()] += self.new_item_bias
         return logits.log_softmax(-1)
 
     def _text_logits(self, states: Tensor, item_seq: Tensor, lengths: Tensor) -> Tensor:

@@ -53,6 +53,7 @@ def write_model(folder: Path, model: nn.Module, dataset, config, result: dict) -
         "protocol_hash": result["protocol_hash"],
         "result_version": result["result_version"],
         "trained_numbers": trained_numbers(model),
+        "new_item_bias": (result["cold"] or {}).get("bias") or 0.0,
         "models": {
             key: {"name": config[key], "sha256": digest}
             for key, digest in result["model_sha256"].items()

@@ -138,6 +138,7 @@ def read_config(folder: Path) -> dict:
         config = json.loads(path.read_text(encoding="utf-8"))
         found = config["format"]
         is_whole = all(isinstance(config.get(key), kind) for key, kind in _HELD.items())
+        is_whole = is_whole and isinstance(config.get("new_item_bias", 0.0), (int, float))
     except OSError as error:
         raise ModelFolderError(
             f"{folder} is no model: it has no {CONFIG}; a run leaves its model in saved/RUN/model."

@@ -34,7 +34,13 @@ class Ranker:
         model: one of the four, on its device.
         longest: the longest list of the run's evaluation: among equal scores a shorter one might
             begin with others.
+
+    Attributes:
+        new_item_bias: what items that came after training gain in the scores of a model without
+            codes; one with codes has its own.
     """
+
+    new_item_bias = 0.0
 
     def __init__(self, model: nn.Module, catalogue: Catalogue, reader: HistoryReader, longest: int):
         self.model, self.catalogue, self.reader = model, catalogue, reader
@@ -100,6 +106,7 @@ class Ranker:
             items, scores = beams.item_ids[:, :k], beams.log_probs[:, :k]
         else:
             every = model.full_sort_predict(batch)
+            every[:, self.catalogue.n_fitted + 1 :] += self.new_item_bias
             every[:, 0] = -torch.inf
             if excluded is not None:
                 every[excluded] = -torch.inf

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Items drawn a batch, at most half of them its own targets. With so many a product of a thousand
-# states costs what three of the default LLM's layers do; fewer make the gradient noisier, and its
-# bias, which falls with their number, larger.
+# Items drawn a batch, at most half of them its own targets. A target's product with so many vectors
+# of 128 takes a twentieth of what one layer of the default LLM takes for an item's three codes. Of
+# fewer the gradient is noisier, and its bias, which falls with their number, larger.
 HEAD_NEGATIVES = 4096
 
 

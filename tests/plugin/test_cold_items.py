@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 
@@ -207,6 +208,9 @@ def test_store_recommends_items_it_never_saw(tiny_llm, planted, tmp_path, with_h
     assert cold["n_items"] == round(0.1 * 60) and 10 < cold["n_users"] < 60
     assert metrics["cold/only"]["recall@10"] == 1.0  # six items
     assert metrics["warm/before"]["recall@10"] > 0.4
+    kept = json.loads((tmp_path / "STORE" / "model" / "config.json").read_text())
+    assert kept["new_item_bias"] == (cold["bias"] or 0.0)
+    assert (cold["bias"] is None) != with_head
     if with_head:  # texts say what follows what, so unseen texts are worth something
         assert metrics["cold/only"]["recall@1"] > 0.3  # chance: 1 in 6
     else:  # with the head cold items rank so well that a tenth of the places is too few for them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import Counter
 
@@ -249,6 +250,26 @@ class TestNewItems:
         assert rank("pink") > max(most, rank("red") + 5)
         likest = grown.similar(NAME_OF[self.NEW], k=3)["item_id"].tolist()
         assert "new1" in likest or run.result["model"] == "Neighbours"  # by company above all
+
+    def test_it_gains_what_new_items_gain(self, run, grown, tmp_path):
+        """Known items keep their order and, of a model without a softmax, their scores."""
+        if run.result["model"] == "TIGER":  # which ranks by codes alone
+            return
+        store = copy.deepcopy(grown)
+        assert store.new_item_bias == 0.0  # the run withheld nothing
+        history = [NAME_OF[("pink", "circle")]]
+        before = store.recommend(items=history, k=61)["item_id"].tolist()
+        assert before.index("new1") > 0
+        store.new_item_bias = 60.0
+        after = store.recommend(items=history, k=61)["item_id"].tolist()
+        assert after[0] == "new1"
+        assert [item for item in after if item != "new1"][:5] == [
+            item for item in before if item != "new1"
+        ][:5]
+        store.save(tmp_path / "raised")
+        again = load(tmp_path / "raised", device="cpu")
+        assert again.new_item_bias == 60.0
+        assert again.recommend(items=history, k=1)["item_id"].tolist() == ["new1"]
 
     def test_known_items_keep_ids_codes_and_order(self, grown, store, sequences):
         histories = [sequences[f"u{n}"] for n in range(40)]

@@ -13,6 +13,7 @@ from planted_store import working_in
 from recbole_store import load
 from recbole_store.errors import BackboneError, ModelFolderError, RequestError
 from recbole_store.experiments.run.run import run_model
+from recbole_store.model import large_catalogue
 from recbole_store.recommender.folder import size_of
 from recbole_store.settings.defaults import plugin_defaults
 
@@ -153,12 +154,16 @@ KINDS = {
         "likeness_weight": 0.5,
     },
     "rqvae": {"tokenizer": "rqvae", "rqvae_epochs": 5, "cosine_weight": 0.1},
+    "large": {"item_head_weight": 1.0, "full_softmax_limit": 20},
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_store_is_whole(kind, tiny_llm, tiny_settings, tmp_path, planted):
+def test_every_kind_of_store_is_whole(
+    kind, tiny_llm, tiny_settings, tmp_path, planted, monkeypatch
+):
     """Lists as the run's test had them; new codes and explanations as those of a copy."""
+    monkeypatch.setattr(large_catalogue, "OWN_ROWS", 24)  # hashed, beyond the limit
     settings = {**plugin_defaults("STORE", "planted", planted), **tiny_settings}
     settings |= {"epochs": 1, "tokenizer_epochs": 1, "text_encoder": str(tiny_llm), **KINDS[kind]}
     with working_in(tmp_path):

@@ -26,11 +26,14 @@ def adopt(model: nn.Module, finished: nn.Module, place: Tensor) -> None:
     """
     theirs = own_tensors(finished)
     for name, tensor in own_tensors(model).items():
-        found = theirs[name][place] if name in _BY_ITEM else theirs[name]
-        if tensor.shape != found.shape:
+        found = theirs.get(name)
+        if found is not None and name in _BY_ITEM:
+            found = found[place]
+        if found is None or tensor.shape != found.shape:
+            is_there = "missing" if found is None else str(tuple(found.shape))
             raise ModelFolderError(
-                f"{name} is {tuple(found.shape)} in the model, but {tuple(tensor.shape)} for this "
-                "catalogue: train it anew."
+                f"{name} is {is_there} in the model, but {tuple(tensor.shape)} for this catalogue: "
+                "train it anew."
             )
         tensor.copy_(found)
     if hasattr(model, "item_tokenizer"):

@@ -22,7 +22,7 @@ print("peak", int(peak.split()[1]) // 1024)
 sys.exit(status)
 """
 N_USERS, N_ITEMS = 50_000, 20_000
-# For the last test; PREPARE_ROWS=100000000 takes an hour or two and 25 GB of disk.
+# For the last test; PREPARE_ROWS=100000000 takes an hour and 20 GB of disk.
 ROWS = int(os.environ.get("PREPARE_ROWS", "3000000"))
 
 
