@@ -98,8 +98,8 @@ COMMANDS = {
     # which command
     "a mistyped command": ("prepre", "'prepre'", "`prepare`"),
     "another mistyped one": ("recomend W/model", "'recomend'", "`recommend`"),
-    "no such command": ("train", "'train'", "--model=MODEL"),
-    "a mistyped option": ("--modle=Pop", "`modle`", "`model`"),
+    "no such command": ("fly", "'fly'"),
+    "a mistyped option": ("--modle=Pop", "modle", "model`"),
     "no option": ("-x", "'-x'", "--key=value"),
     "a word of no encoding": ("--dataset=\udcff", "is no UTF-8"),
     "a word with an end": ("--run_dir=a\0b", "is no UTF-8"),

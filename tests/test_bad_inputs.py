@@ -50,6 +50,7 @@ DATA = {
     "token_times": ["user_id:token\titem_id:token\ttimestamp:token", *rows()],
     "missing_time": [HEADER, *rows()[:4], "u0\ti3\t", *rows()[4:]],
     "odd_name": ["user_id:token\titemid:token\ttimestamp:float", *rows()],
+    "twice": [f"{HEADER}\titem_id:token", *(f"{row}\ti1" for row in rows())],
     "header_alone": [HEADER],
     "nothing": [],
 }
@@ -276,6 +277,7 @@ RUNS = {
     "no user column": ("--dataset=no_users", "`user_id`", "item_id, timestamp"),
     "a column of another name": ("--dataset=odd_name", "`item_id`", "`itemid`"),
     "another field for users": ("--USER_ID_FIELD=person", "`person`", "USER_ID_FIELD"),
+    "a column twice": ("--dataset=twice", "twice.inter, line 1", "`item_id` is named twice"),
     "columns without types": ("--dataset=no_types", "line 1", "`user_id` has no type"),
     "no first line": ("--dataset=no_header", "line 1", "has no type"),
     "another separator": ("--dataset=commas", "commas.inter", "line 1", "`field_separator`"),

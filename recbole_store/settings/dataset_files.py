@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections import Counter
 from pathlib import Path
 
 from recbole_store.errors import SettingsError
@@ -64,11 +65,13 @@ def columns_of(path: Path, settings: dict) -> dict[str, str]:
 
     Example: a first line "item_id:token<tab>price:float" -> {"item_id": "token", "price": "float"}
     """
-    if not path.is_file():
-        return {}
+    return dict(_first_line(path, settings)) if path.is_file() else {}
+
+
+def _first_line(path: Path, settings: dict) -> list[tuple[str, str]]:
     with path.open(encoding=_encoding(settings), errors="replace") as lines:
         fields = lines.readline().rstrip("\r\n").split(settings["field_separator"])
-    return {name: kind for name, _, kind in (field.partition(":") for field in fields)}
+    return [(name, kind) for name, _, kind in (field.partition(":") for field in fields)]
 
 
 def check_columns(settings: dict, dataset: str, folder: Path) -> None:
@@ -88,7 +91,12 @@ def check_columns(settings: dict, dataset: str, folder: Path) -> None:
         needed["LABEL_FIELD"] = "float"
     loaded = (settings.get("load_col") or {}).get("inter")
     for path in interaction_files(settings, dataset, folder):
-        columns = columns_of(path, settings)
+        fields = _first_line(path, settings)
+        columns = dict(fields)
+        if twice := [name for name, n in Counter(name for name, _ in fields).items() if n > 1]:
+            raise SettingsError(
+                f"{path}, line 1: the column `{twice[0]}` is named twice; leave one of them out."
+            )
         for name, kind in columns.items():
             if kind not in _TYPES:
                 has = f"the type {kind!r}" if kind else "no type"

@@ -11,7 +11,7 @@ import importlib.util
 from recbole_store.errors import SettingsError
 from recbole_store.settings.declared import Declared
 from recbole_store.settings.defaults import recbole_defaults
-from recbole_store.settings.property_files import model_folders, nearest
+from recbole_store.settings.property_files import TOKENIZED_MODELS, model_folders, nearest
 
 _THREE = "three shares above 0, for training, validation and test"
 _SPLITS = f"{{LS: valid_and_test}}, or {{RS: [8, 1, 1]}} or {{TS: [8, 1, 1]}} with {_THREE}"
@@ -163,7 +163,9 @@ def check_evaluation(model: str, settings: dict) -> None:
         if said := rule(settings):
             raise SettingsError(said)
     wanted = settings.get("transform")
-    if wanted and wanted != recbole_defaults(model, "").get("transform"):
+    # That of semantic IDs is set by code, and is so read again in a run that goes on.
+    usual = "user_defined" if model in TOKENIZED_MODELS else None
+    if wanted and wanted not in (usual, recbole_defaults(model, "").get("transform")):
         raise SettingsError(
             f"`transform` is {wanted}, but {model} reads its batches as they are: leave it out."
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
 
 from recbole_store.errors import SettingsError
 from recbole_store.settings.property_files import (
+    PLUGIN_MODELS,
     parse_value,
     profile_file,
     properties_folder,
@@ -504,3 +506,12 @@ def test_benchmark_files_must_all_be_there(write_dataset):
 def test_unknown_encoding(write_dataset):
     typed = {"data_path": str(write_dataset("films", INTERACTIONS)), "encoding": "klingon"}
     assert "klingon" in message_of("Pop", "films", [], typed)
+
+
+@pytest.mark.parametrize("model", [*PLUGIN_MODELS, "SASRec", "BERT4Rec", "BPR"])
+def test_what_was_resolved_can_be_resolved_again(model, tmp_path):
+    """A run that goes on reads its settings from its folder, those that code has set too."""
+    settings = resolve(model, "ml-100k", [], {})
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps(settings))
+    assert resolve(model, "ml-100k", [path], {}) == settings

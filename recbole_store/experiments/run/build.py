@@ -36,7 +36,9 @@ REFUSALS = (
     *(ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError),
     *(ImportError, NotImplementedError, RuntimeError, OSError, OverflowError, UnpicklingError),
 )
-_OF_FILES = (ParserError, UnicodeDecodeError, OverflowError)
+# What RecBole and pandas raise over files' lines.
+_OF_FILES = (ParserError, UnicodeDecodeError, OverflowError, IndexError)
+_PARSING = ("Unable to convert column", "Length mismatch", "to unpack", "zip()")
 
 
 @contextmanager
@@ -67,7 +69,7 @@ def recbole_refusals(model_name: str, dataset_name: str):
             said = f"one of its files is not {error.encoding}: set `encoding` to what it is"
         if isinstance(error, OverflowError):
             said = "a number in its files is beyond all that can be stored"
-        if isinstance(error, _OF_FILES) or "Unable to convert column" in said:
+        if isinstance(error, _OF_FILES) or any(words in said for words in _PARSING):
             said += f"; `recbole-store check {dataset_name}` says what in its files is in the way"
         raise SettingsError(
             f"RecBole cannot start {model_name} on {dataset_name}: {said}"
