@@ -64,7 +64,8 @@ def suggest(trial: optuna.Trial, space: dict[str, BaseDistribution]) -> dict:
             is_whole = isinstance(distribution, IntDistribution)
             ask = trial.suggest_int if is_whole else trial.suggest_float
             bounds = {"log": distribution.log, "step": distribution.step}
-            found[key] = ask(key, distribution.low, distribution.high, **bounds)
+            value = ask(key, distribution.low, distribution.high, **bounds)
+            found[key] = value if is_whole else float(f"{value:.3g}")  # for whoever reads it
     return found
 
 
