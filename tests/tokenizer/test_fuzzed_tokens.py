@@ -46,5 +46,5 @@ def test_fuzzed_texts_are_embedded(tiny_llm, texts):
 @fuzzed(25)
 def test_no_text_spells_a_code(model, text):
     """Codes have vectors of their own, which no word piece of the LLM's vocabulary leads to."""
-    words = model.backbone.words([text], 16)
+    words = model.backbone.tokenize([text], 16)
     assert int(words.ids.max()) < model.backbone.llm.get_input_embeddings().num_embeddings
