@@ -1,4 +1,5 @@
-# make run     STORE on ml-100k, with the committed results of the other models beside it
+# make run     a first look at STORE on ml-100k, committed results of other models beside it;
+#              FULL=1 is the whole run, half an hour
 # make test    the test suite
 # make test-pythons  the test suite on Python 3.12, 3.13 and 3.14, where they are found
 # make results run what results/ lacks on ml-100k, and remake its tables and those of docs (hours)
@@ -45,7 +46,8 @@ space := $() $()
 .PHONY: run test test-pythons results beauty steam gpu trials bench check
 
 run: $(READY)
-	$(BIN)/python run_recbole_store.py --model=STORE --dataset=ml-100k --beside=results/ml-100k
+	$(BIN)/python run_recbole_store.py --model=STORE --dataset=ml-100k \
+		$(if $(FULL),,--profile=quick) --beside=results/ml-100k
 
 test: $(READY)
 	$(BIN)/python -m pytest

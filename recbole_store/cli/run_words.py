@@ -91,7 +91,9 @@ def parser(verb: str = "") -> Parser:
         help="RecBole property files",
     )
     how.add_argument(
-        "--profile", metavar="NAME", help="full, for a GPU, or a property file of your own"
+        "--profile",
+        metavar="NAME",
+        help="quick, a first look; auto, by the data and the machine; full, for a GPU; or a file",
     )
     where = p.add_argument_group("its places")
     single = SUPPRESS if verb == "compare" else None

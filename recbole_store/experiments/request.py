@@ -12,6 +12,8 @@ from recbole_store.errors import InputError, RunError, SettingsError
 from recbole_store.experiments.comparison import runner
 from recbole_store.experiments.comparison.plan import new_run_dir, plan
 from recbole_store.experiments.processes import exit_status
+from recbole_store.experiments.profiles.auto import named_profile
+from recbole_store.experiments.report.last_words import next_steps, users_shown
 from recbole_store.experiments.report.tables.tables import console_text
 from recbole_store.experiments.results.groups import comparable_groups
 from recbole_store.experiments.results.kept_run import KeptRun
@@ -30,10 +32,10 @@ from recbole_store.experiments.run.run_folder import (
     difference,
     read_identity,
 )
+from recbole_store.settings.profile import Profile
 from recbole_store.settings.property_files import (
     PLUGIN_MODELS,
     model_folders,
-    profile_file,
     read_properties,
     variant_file,
     variant_name,
@@ -105,7 +107,7 @@ def resolve_all(request: Request) -> dict[Run, dict]:
     Raises:
         SettingsError: for the first thing that is wrong with any of them.
     """
-    profile = profile_file(request.profile) if request.profile else None
+    profiles = profiles_of(request)
     resolved = {
         (dataset, model, variant_name(model, variant)): resolve(
             model,
@@ -113,7 +115,7 @@ def resolve_all(request: Request) -> dict[Run, dict]:
             request.files,
             request.typed,
             request.models,
-            profile,
+            profiles.get(dataset),
             "" if request.begun else variant,  # its settings are in the folder
         )
         for dataset in request.datasets
@@ -129,6 +131,14 @@ def resolve_all(request: Request) -> dict[Run, dict]:
     return {
         run: {**resolved[run.dataset, run.model, run.variant], "seed": run.seed} for run in runs
     }
+
+
+def profiles_of(request: Request) -> dict[str, Profile]:
+    """The profile that was asked for, by data set; none was: none."""
+    if request.profile is None:
+        return {}
+    about = (request.files, request.typed, request.models)
+    return {name: named_profile(request.profile, name, *about) for name in request.datasets}
 
 
 def run_single(request: Request) -> int:
@@ -148,7 +158,14 @@ def run_single(request: Request) -> int:
     kept = keep(run_dir, request.results) if request.results else KeptRun.from_run_dir(run_dir)
     if request.table:
         _show([kept], beside, request.beside)
+        data_path, is_filtered = (
+            Path(settings.get("data_path", "dataset")),
+            settings["filter_history"],
+        )
+        for line in users_shown(run_dir, run.dataset, data_path, bool(is_filtered)):
+            print(line)
         print(f"{kept.label}: {run_dir}/result.json")
+        print("\n".join(next_steps(run_dir)))
     return 0
 
 
@@ -163,6 +180,7 @@ def _run_model(request: Request, run: Run, settings: dict, run_dir: Path) -> Non
             request.models,
             is_new=request.run_dir is None,
             again=request.again,
+            profile=None if request.begun else profiles_of(request).get(run.dataset),
         )
     except Exception as error:
         # Into the run's log as well: a comparison names it as the place to look.

@@ -12,9 +12,10 @@ import yaml
 from recbole_store.errors import RunError, SettingsError
 from recbole_store.experiments.comparison.plan import parse_labels
 from recbole_store.experiments.processes import PROGRAM, reason, run_process
+from recbole_store.experiments.profiles.auto import named_profile
 from recbole_store.experiments.results.trial_file import score
 from recbole_store.experiments.run.run_folder import STATES
-from recbole_store.settings.property_files import profile_file, variant_name
+from recbole_store.settings.property_files import variant_name
 
 # What changes how a trained model's scores rank items, and in training only which epoch is best.
 RANKING_KEYS = {"item_head_share", "last_item_weight", "num_beams", "decoding"}
@@ -104,7 +105,8 @@ def resolved(label: str, dataset: str, settings: dict, passed_on: list[str]) -> 
     ((model, variant),) = parse_labels(label)
     typed = told(settings, passed_on)
     files = [Path(typed.pop("config_files"))] if "config_files" in typed else []
-    profile = profile_file(typed.pop("profile")) if "profile" in typed else None
+    name = typed.pop("profile", None)
+    profile = named_profile(name, dataset, files, typed, [model]) if name else None
     return resolve(model, dataset, files, typed, profile=profile, variant=variant)
 
 

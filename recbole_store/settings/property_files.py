@@ -143,23 +143,6 @@ def variant_file(model: str, variant: str) -> Path:
     return properties_folder() / "variant" / f"{model}-{variant}.yaml"
 
 
-def profile_file(name: str) -> Path:
-    """The property file of a named profile, e.g. ``full``, or its own path.
-
-    Raises:
-        SettingsError: there is no such profile.
-    """
-    folder = properties_folder() / "profile"
-    path = Path(name) if is_path(name) else folder / f"{name}.yaml"
-    if not path.is_file():
-        known = sorted(file.stem for file in folder.glob("*.yaml"))
-        raise SettingsError(
-            f"Unknown profile `{name}`{nearest(name, known)}; known: {', '.join(known)}, or a "
-            "property file of your own, FILE.yaml."
-        )
-    return path
-
-
 def read_list(path: Path) -> list[dict]:
     """A YAML file that lists settings, one trial an entry.
 

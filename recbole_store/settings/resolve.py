@@ -18,6 +18,7 @@ from recbole_store.settings.defaults import plugin_defaults, recbole_defaults
 from recbole_store.settings.evaluation_rules import check_evaluation
 from recbole_store.settings.keys import check_keys, declared_keys
 from recbole_store.settings.named_columns import check_named_columns, different_names
+from recbole_store.settings.profile import Profile
 from recbole_store.settings.property_files import (
     PLUGIN_MODELS,
     TOKENIZED_MODELS,
@@ -35,7 +36,7 @@ def resolve(
     files: list[Path],
     typed: dict[str, str],
     models: list[str] | None = None,
-    profile: Path | None = None,
+    profile: Profile | None = None,
     variant: str = "",
 ) -> dict:
     """Merge and check everything one model's run is told; the result is RecBole's config_dict.
@@ -48,7 +49,7 @@ def resolve(
         typed: keys and texts from the command line.
         models: all models of the comparison; a key of any of them may be set, and those of others
             than this model are left out.
-        profile: property file of STORE's settings; baselines take its history length alone.
+        profile: STORE's settings; baselines take its history length alone.
         variant: named settings of the model, :func:`variant_file`.
 
     Raises:
@@ -56,17 +57,7 @@ def resolve(
     """
     check_models(models or [model])
     check_dataset_name(dataset)
-    # A name that several models use means what it means to this one.
-    own, known = declared_keys([model]), declared_keys([*(models or []), model])
-    whose = f" for {model}" if len(models or []) > 1 else ""
-    given: dict = {}
-    for place, part in [*_sources(model, profile, variant, files), ("", _read(typed, known))]:
-        check_keys(part, known, place, whose)
-        given.update({key: value for key, value in part.items() if key in own})
-
-    merged = plugin_defaults(model, dataset, given.get("data_path", "dataset"))
-    eval_args = {**merged["eval_args"], **given.get("eval_args", {})}  # a part may be set alone
-    merged.update(given, eval_args=eval_args)
+    merged = _merged(model, dataset, files, typed, models, profile, variant)
     everything = {**recbole_defaults(model, dataset), **merged}
     check_rules(everything)
     check_evaluation(model, everything)
@@ -81,6 +72,46 @@ def resolve(
     return merged | set_by_code(model, everything)
 
 
+def unchecked(
+    model: str,
+    dataset: str,
+    files: list[Path],
+    typed: dict[str, str],
+    models: list[str] | None = None,
+) -> dict:
+    """What a run is told, with RecBole's defaults, before anything is compared with anything else.
+
+    A profile that is yet to be chosen may be what makes it fit.
+    """
+    check_models(models or [model])
+    return {
+        **recbole_defaults(model, dataset),
+        **_merged(model, dataset, files, typed, models, None, ""),
+    }
+
+
+def _merged(
+    model: str,
+    dataset: str,
+    files: list[Path],
+    typed: dict[str, str],
+    models: list[str] | None,
+    profile: Profile | None,
+    variant: str,
+) -> dict:
+    # A name that several models use means what it means to this one.
+    own, known = declared_keys([model]), declared_keys([*(models or []), model])
+    whose = f" for {model}" if len(models or []) > 1 else ""
+    given: dict = {}
+    for place, part in [*_sources(model, profile, variant, files), ("", _read(typed, known))]:
+        check_keys(part, known, place, whose)
+        given.update({key: value for key, value in part.items() if key in own})
+    merged = plugin_defaults(model, dataset, given.get("data_path", "dataset"))
+    eval_args = {**merged["eval_args"], **given.get("eval_args", {})}  # a part may be set alone
+    merged.update(given, eval_args=eval_args)
+    return merged
+
+
 def check_models(models: list[str]) -> None:
     """Raises SettingsError for a name that neither RecBole nor the plugin knows."""
     folders = model_folders()
@@ -92,14 +123,10 @@ def check_models(models: list[str]) -> None:
             )
 
 
-def _sources(model: str, profile: Path | None, variant: str, files: list[Path]):
+def _sources(model: str, profile: Profile | None, variant: str, files: list[Path]):
     """What property files hold, in order, each behind what an error calls it."""
     if profile:
-        content = read_properties(profile)
-        if model != "STORE":
-            length = "MAX_ITEM_LIST_LENGTH"
-            content = {length: content[length]} if length in content else {}
-        yield f" in {profile}", content
+        yield profile.place, profile.of_model(model)
     for path in [*([variant_file(model, variant)] if variant else []), *files]:
         yield f" in {path}", read_properties(path)
 

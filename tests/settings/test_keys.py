@@ -18,9 +18,9 @@ from recbole_store.settings.keys import (
     declared_in,
     declared_keys,
 )
+from recbole_store.settings.profile import profile_file
 from recbole_store.settings.property_files import (
     PLUGIN_MODELS,
-    profile_file,
     properties_folder,
     read_list,
     read_properties,

@@ -8,10 +8,10 @@ import os
 import pytest
 
 from recbole_store.errors import SettingsError
+from recbole_store.settings.profile import Profile
 from recbole_store.settings.property_files import (
     PLUGIN_MODELS,
     parse_value,
-    profile_file,
     properties_folder,
     read_properties,
     variant_name,
@@ -133,8 +133,8 @@ def test_later_wins(tmp_path):
 
 def test_a_variant_wins_over_defaults_and_profile_and_the_user_over_it(tmp_path):
     """The profile trains the alignment, the variant leaves it out."""
-    profile, variant = profile_file("full"), "without_alignment"
-    assert read_properties(profile)["align_weight"] == 1
+    profile, variant = Profile.of_file("full"), "without_alignment"
+    assert profile.settings["align_weight"] == 1
     resolved = resolve("STORE", "ml-100k", [], {}, profile=profile, variant=variant)
     assert resolved["align_weight"] == 0 and resolved["backbone_layers"] is None
     assert resolve("STORE", "ml-100k", [], {})["align_weight"] > 0
@@ -441,7 +441,7 @@ def test_every_model_of_the_comparison_is_checked():
 
 def test_unknown_profile():
     with pytest.raises(SettingsError, match=r"Unknown profile `ful` \(did you mean `full`\?\)"):
-        profile_file("ful")
+        Profile.of_file("ful")
 
 
 def test_unknown_variant_lists_those_there_are():
@@ -461,12 +461,12 @@ def test_variants_and_profiles_of_one_s_own(tmp_path, monkeypatch):
     (tmp_path / "own" / "STORE-wide.yaml").write_text("num_beams: 33\n")
     own = "own/STORE-wide.yaml"
     assert resolve("STORE", "ml-100k", [], {}, variant=own)["num_beams"] == 33
-    assert resolve("STORE", "ml-100k", [], {}, profile=profile_file(own))["num_beams"] == 33
+    assert resolve("STORE", "ml-100k", [], {}, profile=Profile.of_file(own))["num_beams"] == 33
     assert variant_name("STORE", own) == variant_name("STORE", "wide") == "wide"
     assert variant_name("TIGER", own) == "STORE-wide"
     assert "no.yaml" in message_of("STORE", "ml-100k", [], {}, variant="no.yaml")
     with pytest.raises(SettingsError, match=r"Unknown profile `own/no\.yaml`"):
-        profile_file("own/no.yaml")
+        Profile.of_file("own/no.yaml")
 
 
 def test_unknown_dataset_names_the_nearest(write_dataset):

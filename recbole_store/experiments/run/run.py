@@ -52,6 +52,7 @@ from recbole_store.plugin.cold_items import histories_without_cold
 from recbole_store.plugin.register import register
 from recbole_store.recommender.finished_run import write_model
 from recbole_store.recommender.folder import RECOMMENDERS
+from recbole_store.settings.profile import Profile
 
 register()  # the command line imports the package without
 
@@ -67,6 +68,7 @@ def run_model(
     models: Sequence[str] = (),
     is_new: bool = False,
     again: bool = False,
+    profile: Profile | None = None,
 ) -> dict:
     """Train, validate and test one model; the result also goes to ``run_dir/result.json``.
 
@@ -78,6 +80,7 @@ def run_model(
         models: of the comparison, whose keys the settings may hold.
         is_new: whether the folder was made for this run, and goes if the run is refused.
         again: whether to begin anew, whatever the folder holds.
+        profile: that the settings are by; the log and result.json say so.
 
     Returns:
         The content of result.json.
@@ -98,6 +101,10 @@ def run_model(
             clear(run_dir)
             (run_dir / RESULT).unlink(missing_ok=True)
         write_identity(run_dir, known | found, settings)
+        if profile is not None:
+            for line in profile.told(settings):
+                log.info(line)
+            found["profile"] = profile.kept(settings)
         with disk_errors(run_dir):
             return _run(model_name, dataset_name, settings, run_dir, found)
 

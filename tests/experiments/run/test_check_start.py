@@ -4,12 +4,12 @@ import pytest
 
 from recbole_store.errors import SettingsError
 from recbole_store.experiments.run.build import check_start
-from recbole_store.settings.property_files import profile_file
+from recbole_store.settings.profile import Profile
 from recbole_store.settings.resolve import resolve
 
 
 def test_a_profile_is_for_store_and_leaves_baselines_their_settings():
-    profile = profile_file("full")
+    profile = Profile.of_file("full")
     store = resolve("STORE", "ml-100k", [], {}, ["STORE", "SASRec"], profile)
     sasrec = resolve("SASRec", "ml-100k", [], {}, ["STORE", "SASRec"], profile)
     assert store["backbone_layers"] is None and store["learning_rate"] == 1e-4

@@ -1,0 +1,169 @@
+"""Settings of STORE for data and a machine, each with its reason.
+
+The rules rest on what was measured: ``results/Beauty``, ``results/Steam-100K``, ``results/ml-100k``
+and ``results/trials``; tests/experiments/profiles/test_rules.py compares them with those files.
+What lies between, or below, was not measured: there the rules keep a training from being too short
+to learn anything.
+"""
+
+from __future__ import annotations
+
+import math
+
+from recbole_store.experiments.profiles.facts import DataFacts, MachineFacts
+from recbole_store.settings.defaults import shipped_defaults
+from recbole_store.settings.profile import Choice, in_words
+from recbole_store.settings.property_files import (
+    properties_folder,
+    read_properties,
+    variant_file,
+)
+
+# Beauty has 9 interactions a user, Steam-100K 12, ml-100k 106: long ones begin in between.
+LONG_HISTORIES = 35
+MANY_ITEMS = 5_000  # STORE:text's code sizes are Beauty's, of 12,101 items; ml-100k has 1,682
+FEWEST_MEASURED = 150  # steps of stage 1 with which STORE learns on ml-100k
+ENOUGH_STEPS = 500  # of stage 1, where its epochs would give fewer than were measured
+ENOUGH_STEPS_2 = 1_000  # of stage 2: STORE:text has 1,400 on Beauty
+MOST_EPOCHS = 60  # of either stage
+BATCHES = (128, 64, 32, 16, 8)
+MANY_USERS = 10_000  # an evaluation of Beauty's takes as long as an epoch
+# Bytes of a softmax over all items at every position, for the batch and its gradients: what
+# STORE:text had at its peak on Beauty, for a window and an item.
+BYTES_A_WINDOW_AND_ITEM = 6_400
+SECONDS_A_TARGET = 2.4e-3  # of an epoch of STORE:text on Beauty, on one core
+HOURS = 2.5  # that results on Beauty and Steam-100K have
+GPU_GB = 12  # for the whole default LLM with adapters
+
+
+def choose(data: DataFacts, machine: MachineFacts) -> list[Choice]:
+    """What differs from STORE's defaults, in groups; later ones win."""
+    choices = [*_kind(data)]
+    now = _now(choices)
+    for rule in (_gpu, _disambiguation, _stage_1, _stage_2, _evaluations, _memory, _hours):
+        if chosen := rule(data, machine, now):
+            choices.append(chosen)
+            now.update(chosen.settings)
+    return choices
+
+
+def _now(choices: list[Choice]) -> dict:
+    found = shipped_defaults("STORE")
+    for choice in choices:
+        found.update(choice.settings)
+    return found
+
+
+def _kind(data: DataFacts) -> list[Choice]:
+    """What carries a recommendation: long histories, texts, or identifiers."""
+    if data.per_user >= LONG_HISTORIES:
+        return []
+    variant = "text" if data.with_text >= 0.5 else "short_histories"
+    settings = read_properties(variant_file("STORE", variant))
+    reason = f"histories are short ({data.per_user:.1f} a user)"
+    if variant == "short_histories":
+        reason += f" and {1 - data.with_text:.0%} of items have no text"
+    found = [Choice(settings, f"{reason}: the settings of STORE:{variant}, as on Beauty")]
+    if variant == "text" and data.n_items < MANY_ITEMS:
+        sizes = {"n_slots": 2, "codebook_size": None}
+        found.append(Choice(sizes, f"{data.n_items:,} items need fewer codes, by their number"))
+    return found
+
+
+def _gpu(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:
+    if machine.gpu is None or machine.gpu_memory_gb < GPU_GB:
+        return None
+    full = read_properties(properties_folder() / "profile" / "full.yaml")
+    keys = ("backbone_layers", "tuning", "lora_rank", "precision", "learning_rate")
+    keys += ("tokenizer_learning_rate",) if now["tokenizer"] == "palette" else ()
+    settings = {key: full[key] for key in keys}
+    return Choice(settings, f"{machine.gpu}: the whole LLM, as in --profile=full (not measured)")
+
+
+def _disambiguation(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:
+    if data.same_text <= now["disambiguation_size"] / 2:
+        return None
+    size = 2 ** math.ceil(math.log2(2 * data.same_text))
+    return Choice(
+        {"disambiguation_size": size}, f"{data.same_text:,} items have one and the same text"
+    )
+
+
+def _steps(n_rows: int, batch: int, epochs: int) -> int:
+    return -(-n_rows // batch) * epochs
+
+
+def _long_enough(n_rows: int, batches: list[int], epochs: int, enough: int) -> tuple[int, int]:
+    """Batch and epochs for so many steps: smaller batches first, then more epochs.
+
+    Example: 1,000 rows, batches 128 to 8, 8 epochs, 1,000 steps -> (8, 8); 300 rows -> (8, 27)
+    """
+    for batch in batches:
+        if _steps(n_rows, batch, epochs) >= enough:
+            return batch, epochs
+    batch = batches[-1]
+    needed = math.ceil(enough / max(-(-n_rows // batch), 1))
+    return batch, max(epochs, min(needed, MOST_EPOCHS))
+
+
+def _stage_1(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:
+    rows = data.n_windows if now["tokenizer"] == "tower" else data.n_items
+    batch, epochs = now["tokenizer_batch_size"], now["tokenizer_epochs"]
+    steps = _steps(rows, batch, epochs)
+    if steps >= FEWEST_MEASURED:
+        return None
+    smaller = [b for b in BATCHES if 16 <= b <= batch] or [batch]
+    batch, epochs = _long_enough(rows, smaller, epochs, ENOUGH_STEPS)
+    settings = {"tokenizer_batch_size": batch, "tokenizer_epochs": epochs}
+    settings = {key: value for key, value in settings.items() if value != now[key]}
+    now_steps = _steps(rows, batch, epochs)
+    return Choice(settings, f"stage 1 would have {steps} steps; so it has {now_steps}")
+
+
+def _stage_2(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:
+    batch, epochs = now["train_batch_size"], now["epochs"]
+    steps = _steps(data.n_windows, batch, epochs)
+    if steps >= ENOUGH_STEPS_2:
+        return None
+    smaller = [b for b in BATCHES if b <= batch] or [batch]
+    batch, epochs = _long_enough(data.n_windows, smaller, epochs, ENOUGH_STEPS_2)
+    settings = {"train_batch_size": batch, "epochs": epochs}
+    settings = {key: value for key, value in settings.items() if value != now[key]}
+    if not settings:
+        return None
+    now_steps = _steps(data.n_windows, batch, epochs)
+    return Choice(settings, f"stage 2 would have {steps} steps; so it has up to {now_steps}")
+
+
+def _evaluations(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:
+    """As often as they are cheap, so that early stopping can see."""
+    every = now.get("eval_step", 1)
+    if data.n_users >= MANY_USERS or every == 1:
+        return None
+    step = max(1, now["epochs"] // 8)
+    if step >= every:
+        return None
+    return Choice({"eval_step": step}, f"{data.n_users:,} users are soon evaluated")
+
+
+def _memory(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:
+    room = machine.gpu_memory_gb if machine.gpu else machine.memory_gb
+    a_window = BYTES_A_WINDOW_AND_ITEM * data.n_items
+    fitting = int(room / 2 * 2**30 / max(a_window, 1))
+    if fitting >= now["train_batch_size"]:
+        return None
+    size = max(2 ** int(math.log2(max(fitting, 1))), 1)
+    return Choice(
+        {"micro_batch_size": size},
+        f"{now['train_batch_size']} windows at a time would take more than half of the memory",
+    )
+
+
+def _hours(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:
+    seconds = data.n_interactions * SECONDS_A_TARGET * now["epochs"] / min(machine.cores, 2)
+    if machine.gpu or seconds < HOURS * 3600:
+        return None
+    return Choice(
+        {"max_hours": HOURS},
+        f"{in_words({'epochs': now['epochs']})} would take about {seconds / 3600:.0f} hours here",
+    )

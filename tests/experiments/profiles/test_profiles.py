@@ -1,0 +1,144 @@
+"""Settings by the data and the machine: what is chosen, that a run takes it, and says so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from planted_store import store_settings, working_in
+
+from recbole_store import cli
+from recbole_store.experiments.profiles.auto import named_profile
+from recbole_store.experiments.profiles.facts import DataFacts, MachineFacts, data_facts
+from recbole_store.experiments.profiles.rules import (
+    ENOUGH_STEPS,
+    ENOUGH_STEPS_2,
+    MOST_EPOCHS,
+    choose,
+)
+from recbole_store.experiments.trials import as_typed
+from recbole_store.settings.defaults import recbole_defaults, shipped_defaults
+from recbole_store.settings.profile import Profile
+from recbole_store.settings.property_files import (
+    properties_folder,
+    read_properties,
+    variant_file,
+)
+
+TWO_CORES = MachineFacts(2, 24.0, None)
+GPU = MachineFacts(16, 128.0, "some GPU", 80.0)
+BEAUTY = DataFacts(22_363, 12_101, 198_502, 22_504, 20.0, 1.0, 1)
+ML_100K = DataFacts(943, 1_682, 100_000, 2_500, 8.0, 1.0, 1)
+SHOP = DataFacts(1_200, 800, 14_600, 1_200, 9.0, 1.0, 2)
+KIOSK = DataFacts(24, 12, 150, 24, 5.0, 1.0, 1)
+
+
+def chosen(data: DataFacts, machine: MachineFacts = TWO_CORES) -> dict:
+    found: dict = {}
+    for choice in choose(data, machine):
+        assert choice.why and choice.settings
+        found |= choice.settings
+    return found
+
+
+def all_settings(data: DataFacts, machine: MachineFacts = TWO_CORES) -> dict:
+    return {**shipped_defaults("STORE"), **chosen(data, machine)}
+
+
+def test_what_was_measured_is_chosen_where_it_was_measured():
+    """On Beauty what its best committed run has, on ml-100k the defaults."""
+    assert chosen(BEAUTY) == read_properties(variant_file("STORE", "text"))
+    assert chosen(ML_100K) == {}
+
+
+def test_the_facts_above_are_those_of_the_committed_runs():
+    root = Path(__file__).resolve().parents[3] / "results"
+    for facts, stem in (
+        (BEAUTY, "Beauty/STORE-text-seed2020"),
+        (ML_100K, "ml-100k/STORE-seed2020"),
+    ):
+        protocol = json.loads((root / f"{stem}.json").read_text())["protocol"]
+        counted = (facts.n_users, facts.n_items, facts.n_interactions)
+        assert counted == tuple(
+            protocol[f"n_{what}"] for what in ("users", "items", "interactions")
+        )
+
+
+@pytest.mark.parametrize("data", [SHOP, KIOSK])
+def test_small_data_are_trained_long_enough(data):
+    found = all_settings(data)
+
+    def steps(rows: int, batch: str, epochs: str) -> int:
+        return -(-rows // found[batch]) * found[epochs]
+
+    of_1 = data.n_windows if found["tokenizer"] == "tower" else data.n_items
+    is_most = MOST_EPOCHS in (found["epochs"], found["tokenizer_epochs"])
+    assert steps(of_1, "tokenizer_batch_size", "tokenizer_epochs") >= ENOUGH_STEPS or is_most
+    assert steps(data.n_windows, "train_batch_size", "epochs") >= ENOUGH_STEPS_2 or is_most
+    assert found["codebook_size"] is None, "by the number of items"
+
+
+def test_data_without_texts_have_identifiers_alone():
+    data = DataFacts(22_363, 12_101, 198_502, 22_504, 0.0, 0.0, 12_101)
+    found = chosen(data)
+    assert "tokenizer" not in found and found["disambiguation_size"] >= 12_101
+
+
+def test_the_machine_counts():
+    whole = all_settings(BEAUTY, GPU)
+    assert whole["backbone_layers"] is None and whole["tuning"] == "lora"
+    assert chosen(BEAUTY, MachineFacts(2, 4.0, None))["micro_batch_size"] < 128
+    many = DataFacts(500_000, 12_101, 5_000_000, 500_000, 20.0, 1.0, 1)
+    assert chosen(many)["max_hours"] == 2.5 and "max_hours" not in chosen(many, GPU)
+
+
+def test_facts_are_counted_from_the_files(planted):
+    settings = {**recbole_defaults("STORE", "planted"), **shipped_defaults("STORE")}
+    found = data_facts({**settings, "data_path": str(planted)}, "planted")
+    rows = (Path(planted) / "planted" / "planted.inter").read_text().splitlines()[1:]
+    users = {row.split("\t")[0] for row in rows}
+    assert (found.n_users, found.n_interactions, found.n_items) == (len(users), len(rows), 60)
+    assert (found.with_text, found.words, found.same_text) == (1.0, 4.0, 1)
+
+
+def test_every_profile_has_good_keys_and_says_what_it_is():
+    for path in (properties_folder() / "profile").glob("*.yaml"):
+        profile = Profile.of_file(path.stem)
+        assert profile.settings.keys() <= shipped_defaults("STORE").keys()
+        assert len(profile.said) > 40
+
+
+def test_a_run_says_its_profile_and_keeps_it(tiny_llm, planted, tmp_path, capsys):
+    typed = store_settings(tiny_llm, planted, item_vector_size=16, item_head_weight=1.0, epochs=1)
+    del typed["checkpoint_dir"], typed["tokenizer_epochs"]
+    words = [f"--{key}={text}" for key, text in as_typed(typed).items()]
+    with working_in(tmp_path):
+        status = cli.main(
+            ["--model=STORE", "--dataset=planted", "--profile=quick", "--run_dir=run", *words]
+        )
+    assert status == 0
+    out = capsys.readouterr().out
+    assert "--profile=quick: A first look" in out
+    assert "set otherwise by variant, file or flag: backbone_layers" in out
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["settings"]["tokenizer_epochs"] == 3, "the profile's"
+    assert result["profile"]["name"] == "quick"
+    assert result["profile"]["set_otherwise"].keys() >= {"backbone_layers", "epochs"}
+    users = [line for line in out.splitlines() if line.startswith("User ")]
+    assert len(users) == 3 and all(" had " in line for line in users)
+    assert out.count("what came next") == 3
+    assert "recbole-store recommend run/model --items" in out
+
+
+def test_an_unknown_profile_is_told_the_known(planted, capsys):
+    words = ["--model=STORE", "--dataset=planted", f"--data_path={planted}", "--profile=quik"]
+    assert cli.main(words) == 2
+    assert "did you mean `quick`" in capsys.readouterr().err
+
+
+def test_auto_is_chosen_for_the_data_that_are_named(planted):
+    profile = named_profile("auto", "planted", [], {"data_path": str(planted)}, ["STORE"])
+    assert "60 items" in profile.said and profile.choices
+    lines = profile.told({**profile.settings, "epochs": 1})
+    assert lines[0].startswith("--profile=auto: ") and "set otherwise" in lines[-1]
