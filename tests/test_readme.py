@@ -125,6 +125,14 @@ def test_pages_link_to_what_is_there():
             assert (page.parent / link).exists(), (page.name, link)
 
 
+def test_the_modules_of_the_architecture_page_are_there():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:\w+/)+\w+\.py)`", text)
+    assert len(named) > 12
+    for name in named:
+        assert (ROOT / "recbole_store" / name).is_file() or (ROOT / name).is_file(), name
+
+
 def test_the_committed_tables_are_made_of_the_committed_runs(tmp_path):
     for kept in (ROOT / "results").glob("*/*-seed*.*"):
         folder = tmp_path / kept.parent.name
