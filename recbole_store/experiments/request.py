@@ -35,6 +35,7 @@ from recbole_store.experiments.run.run_folder import (
 from recbole_store.settings.profile import Profile
 from recbole_store.settings.property_files import (
     PLUGIN_MODELS,
+    is_path,
     model_folders,
     read_properties,
     variant_file,
@@ -144,6 +145,8 @@ def profiles_of(request: Request) -> dict[str, Profile]:
 def run_single(request: Request) -> int:
     """One run in this process; exit status."""
     ((run, settings),) = resolve_all(request).items()
+    if request.profile and not run.variant and not is_path(request.profile):
+        run = replace(run, variant=request.profile)  # another run than the model's by itself
     if request.begun:
         check_same(request, run, settings)
     beside = _beside(request)

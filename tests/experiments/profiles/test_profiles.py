@@ -129,6 +129,10 @@ def test_a_run_says_its_profile_and_keeps_it(tiny_llm, planted, tmp_path, capsys
     assert len(users) == 3 and all(" had " in line for line in users)
     assert out.count("what came next") == 3
     assert "recbole-store recommend run/model --items" in out
+    assert result["variant"] == "quick" and "STORE:quick" in out, "not to be taken for STORE"
+    with working_in(tmp_path):
+        assert cli.main(["--resume=run"]) == 0
+    assert "STORE:quick" in capsys.readouterr().out
 
 
 def test_an_unknown_profile_is_told_the_known(planted, capsys):
