@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from recbole_store.data.file_lock import locked
+from recbole_store.errors import SettingsError
 from recbole_store.experiments import trials
 from recbole_store.experiments.results.results_folder import replace_file
 from recbole_store.experiments.results.trial_file import read_trials, score
@@ -143,8 +144,13 @@ class Search:
             return False
         if settings is None:
             settings = suggest(trial, self.space)
+            try:
+                trial.set_user_attr("hash", self.hash_of(settings))
+            except SettingsError as error:  # values of a space need not go together
+                self.study.tell(trial, state=self.states.FAIL)
+                print(f"\n{settings} is left out: {error}", flush=True)
+                return True
             trial.set_user_attr("settings", settings)
-            trial.set_user_attr("hash", self.hash_of(settings))
         else:
             suggest(trial, {key: self.space[key] for key in inside(settings, self.space)})
         print(f"\n=== {self.which[0]}, trial {trial.number}: {settings} ===", flush=True)

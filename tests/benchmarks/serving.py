@@ -130,7 +130,7 @@ def measure_size(name: str, settings: dict, folder: Path) -> dict[str, float]:
     texts = [TEXT.format(f"new {n}") for n in range(NEW_ITEMS)]
     started = time.perf_counter()
     store.model.item_tokenizer.read(texts)
-    figures[f"serving_new_items_per_s_{name}"] = NEW_ITEMS / (time.perf_counter() - started)
+    figures[f"serving_new_texts_read_per_s_{name}"] = NEW_ITEMS / (time.perf_counter() - started)
     return figures
 
 

@@ -377,6 +377,13 @@ def test_a_space_that_is_none(listed, searched, tmp_path, capsys, content, said)
     assert said in capsys.readouterr().err and not searched.ran
 
 
+def test_proposals_that_do_not_go_together_are_left_out(listed, searched, tmp_path, capsys):
+    (tmp_path / "space.yaml").write_text("hidden_size: [8]\nn_heads: [3, 4]\n")
+    assert searched("--trials=8", "--only=1") == 0
+    assert {settings.get("n_heads") for settings in searched.ran} == {None, 4}
+    assert "which `n_heads` 3 does not divide" in capsys.readouterr().out
+
+
 def test_without_optuna_a_sentence(listed, searched, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert searched() == 2

@@ -76,6 +76,24 @@ def test_other_kinds(kind, tiny_llm, tiny_settings, planted, tmp_path):
     assert (out / "adapter" / "adapter_config.json").is_file() == (kind == "lora")
 
 
+def test_new_items_are_exported_with_what_they_gain(finished, tmp_path):
+    store, grown, out = load(finished("STORE").folder, device="cpu"), tmp_path / "grown", tmp_path
+    store.add_items([{"item_id": "new1", "colour": "red", "shape": "star"}])
+    store.save(grown)
+    assert cli.main(["export", str(grown), str(out / "plain")]) == 0
+    compare(grown, out / "plain")
+    store.new_item_bias = 60.0
+    store.save(grown)
+    assert cli.main(["export", str(grown), str(out / "raised")]) == 0
+    compare(grown, out / "raised")
+    plain, raised = (
+        runpy.run_path(str(out / name / "recommend.py"))["Store"](out / name)
+        for name in ("plain", "raised")
+    )
+    place = [[row[0] for row in s.recommend(["i000"], k=61)].index("new1") for s in (plain, raised)]
+    assert place[0] > place[1] == 0
+
+
 def test_what_cannot_be_exported_is_told(finished, tmp_path, capsys):
     run = finished("SASRecAll")
     assert cli.main(["export", str(run.folder), str(tmp_path / "out")]) == 2

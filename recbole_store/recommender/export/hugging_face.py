@@ -103,6 +103,8 @@ def _fill(store, part: Path) -> None:
         "together_weight": model.together_weight or 0.0,
         "together_of": LAST,
         "likeness_weight": model.likeness_weight or 0.0,
+        "new_item_bias": store.new_item_bias if has_heads else 0.0,
+        "n_fitted": catalogue.n_fitted,
         "gain_decay": DECAY,
         "pooled_decay": tower.DECAY,
         "pooled_of": tower.RECENT,

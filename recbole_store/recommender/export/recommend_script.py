@@ -139,7 +139,9 @@ class Store:
         if share:
             by_text = self.by_text_head(state, rows).log_softmax(-1)
             logits = (1 - share) * logits.log_softmax(-1) + share * by_text
-        return (logits + self.gains(rows)).log_softmax(-1)
+        logits = logits + self.gains(rows)
+        logits[self.facts["n_fitted"] :] += self.facts["new_item_bias"]
+        return logits.log_softmax(-1)
 
     @torch.no_grad()
     def recommend(self, items, k=10):
