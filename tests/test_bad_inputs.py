@@ -402,10 +402,14 @@ def test_there_are_enough_of_them():
     assert len(RUNS) + len(RESUMED) >= 150
 
 
-def test_torchrun_would_train_everything_once_a_process(data_path, capsys, monkeypatch):
+def test_what_torchrun_has_started_in_vain(data_path, capsys, monkeypatch):
+    """Commands of one process, and processes that cannot find each other."""
     monkeypatch.setenv("WORLD_SIZE", "2")
-    words = ["--model=Pop", "--dataset=good", f"--data_path={data_path}"]
-    assert "torchrun has started 2 processes" in error_of(run_recbole_store.main, words, capsys)
+    words = ["--model=STORE", "--dataset=good", f"--data_path={data_path}"]
+    assert "$RANK is not set" in error_of(run_recbole_store.main, words, capsys)
+    for several in (["compare", *words], [*words, "--seeds=2"], ["recommend", "saved/x/model"]):
+        said = error_of(run_recbole_store.main, several, capsys)
+        assert "torchrun has started 2 processes, but" in said and "without torchrun" in said
 
 
 # What is found out about the machine, before stage 1

@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 
 from recbole_store.cli.commands import COMMANDS, RUNS, overview, version
-from recbole_store.cli.run_words import run
+from recbole_store.cli.run_words import alone, n_processes, run
 from recbole_store.errors import one_sentence
 from recbole_store.settings.property_files import nearest
 
@@ -34,4 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     if first in RUNS:
         return run(argv[1:], first)
+    if n_processes() > 1:
+        print(f"error: {alone(first)}", file=sys.stderr)
+        return 2
     return import_module(COMMANDS[first]).main(argv[1:])

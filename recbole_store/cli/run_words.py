@@ -168,11 +168,8 @@ def check_words(verb: str, arguments, pairs: list[tuple[str, str]], error) -> No
     """Refuse what a look at the words alone can refuse."""
     if arguments.seeds is not None and not 1 <= arguments.seeds <= MOST_SEEDS:
         error(f"--seeds={arguments.seeds}, but must be at least 1 and at most {MOST_SEEDS}")
-    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
-        error(
-            f"torchrun has started {os.environ['WORLD_SIZE']} processes, and each would train the "
-            "whole model: start one, without torchrun"
-        )
+    if verb == "compare" and n_processes() > 1:
+        error(alone("compare"))
     if arguments.resume and (asked := asked_anew(arguments, pairs)):
         error(f"--resume={arguments.resume} goes on as the run was begun: leave out {asked[0]}")
     if verb == "compare" and arguments.resume:
@@ -180,6 +177,19 @@ def check_words(verb: str, arguments, pairs: list[tuple[str, str]], error) -> No
     for name in ("model", "dataset") if verb and not arguments.resume else ():
         if not getattr(arguments, name):
             error(f"`{verb}` needs --{name}=NAME; `{verb} --help` lists what there is")
+
+
+def n_processes() -> int:
+    """How many processes torchrun has started for one command."""
+    return int(os.environ.get("WORLD_SIZE") or 1)
+
+
+def alone(verb: str) -> str:
+    """What a command says to torchrun that runs in one process."""
+    return (
+        f"torchrun has started {n_processes()} processes, but `{verb}` runs in one: start it "
+        "without torchrun; only the training of one model is shared out"
+    )
 
 
 def run(argv: list[str], verb: str = "") -> int:
@@ -190,6 +200,7 @@ def run(argv: list[str], verb: str = "") -> int:
     check_words(verb, arguments, pairs, p.error)
     try:
         # Imported late: --help and wrong arguments answer at once, without torch.
+        import recbole_store.ranks as ranks
         from recbole_store.experiments.comparison.plan import parse_datasets, parse_labels
 
         labels = parse_labels(arguments.model or "STORE")
@@ -217,12 +228,16 @@ def run(argv: list[str], verb: str = "") -> int:
         )
         if verb == "train" and not request.is_single:
             p.error("`train` is one model, data set and seed: several are `recbole-store compare`")
+        if n_processes() > 1 and not request.is_single:
+            p.error(alone("compare"))
         if arguments.resume:
             request = request.of_folder(arguments.resume)
-        with terminating():
+        with terminating(), ranks.started():
             is_single = request.is_single and verb != "compare"
             return run_single(request) if is_single else run_compared(request)
     except (InputError, RunError) as error:
+        if n_processes() > 1 and not isinstance(error, ranks.OthersGone):
+            ranks.behind_first()
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
     except OSError as error:

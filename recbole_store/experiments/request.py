@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import recbole_store.ranks as ranks
 from recbole_store.data.writable import check_can_write
 from recbole_store.errors import InputError, RunError, SettingsError
 from recbole_store.experiments.comparison import runner
@@ -143,24 +144,46 @@ def profiles_of(request: Request) -> dict[str, Profile]:
 
 
 def run_single(request: Request) -> int:
-    """One run in this process; exit status."""
+    """One run in this process, or in those that torchrun has started; exit status."""
+    run, settings, run_dir = ranks.from_first(lambda: _prepared(request))
+    if not (request.begun and (run_dir / RESULT).is_file()):  # which has finished
+        _run_model(request, run, settings, run_dir)
+    if ranks.is_first():
+        _keep_and_show(request, run, settings, run_dir)
+    return 0
+
+
+def _prepared(request: Request) -> tuple[Run, dict, Path]:
+    """The run with its settings and its folder, once all is checked that can be before it."""
     ((run, settings),) = resolve_all(request).items()
+    if ranks.world_size() > 1 and run.model not in PLUGIN_MODELS:
+        raise SettingsError(
+            f"{run.model} is RecBole's own, whose loss cannot be shared out among the "
+            f"{ranks.world_size()} processes of torchrun: start one, without torchrun."
+        )
+    for key in ("enable_scaler", "enable_amp"):
+        if ranks.world_size() > 1 and settings.get(key):
+            raise SettingsError(
+                f"`{key}` scales gradients in one process alone: leave it out, or start one "
+                "process, without torchrun; `precision` is for both."
+            )
     if request.profile and not run.variant and not is_path(request.profile):
         run = replace(run, variant=request.profile)  # another run than the model's by itself
     if request.begun:
         check_same(request, run, settings)
-    beside = _beside(request)
+    _beside(request)
     if request.results:
         one = _planned(run, settings)
         runner.check_seeds([one], _kept_runs(request.results), request.replace)
         runner.is_finished(one, request.results, request.replace)
         check_can_write(request.results, "name another folder with --results", BYTES_OF_RESULT)
-    run_dir = request.run_dir or new_run_dir(_parent(settings), run)
-    if not (request.begun and (run_dir / RESULT).is_file()):  # which has finished
-        _run_model(request, run, settings, run_dir)
+    return run, settings, request.run_dir or new_run_dir(_parent(settings), run)
+
+
+def _keep_and_show(request: Request, run: Run, settings: dict, run_dir: Path) -> None:
     kept = keep(run_dir, request.results) if request.results else KeptRun.from_run_dir(run_dir)
     if request.table:
-        _show([kept], beside, request.beside)
+        _show([kept], _beside(request), request.beside)
         data_path, is_filtered = (
             Path(settings.get("data_path", "dataset")),
             settings["filter_history"],
@@ -169,7 +192,6 @@ def run_single(request: Request) -> int:
             print(line)
         print(f"{kept.label}: {run_dir}/result.json")
         print("\n".join(next_steps(run_dir)))
-    return 0
 
 
 def _run_model(request: Request, run: Run, settings: dict, run_dir: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+import recbole_store.ranks as ranks
 from recbole_store.llm.loading import load, quiet, read_config
 from recbole_store.llm.precision import use_bf16
 from recbole_store.llm.token_batches import TokenBatch
@@ -26,7 +27,8 @@ def layers_read(n_layers: int) -> tuple[int, int, int]:
 class LayerMeans:
     """Texts -> mean states over their tokens, of three layers of a frozen LLM.
 
-    In bfloat16 where the hardware has it: reading twelve thousand texts takes minutes otherwise.
+    In bfloat16 where the hardware has it: reading twelve thousand texts takes minutes otherwise. Of
+    several processes, all of which must call it, each reads a share.
 
     Args:
         name: of the LLM, as :func:`recbole_store.llm.loading.load` takes it.
@@ -52,8 +54,8 @@ class LayerMeans:
         with quiet():
             rows = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
         words = TokenBatch.padded([row[:max_tokens] or [eos] for row in rows], eos, self.device)
-        found = torch.empty(len(texts), len(self.layers) * self.llm.config.hidden_size)
-        for places in torch.argsort(words.lengths).split(TEXTS_PER_PASS):
+        found = torch.zeros(len(texts), len(self.layers) * self.llm.config.hidden_size)
+        for places in ranks.mine(torch.argsort(words.lengths).split(TEXTS_PER_PASS)):
             part = words.of_rows(places)
             with torch.autocast(part.ids.device.type, torch.bfloat16, enabled=self.bf16):
                 states = self.llm.base_model(
@@ -63,4 +65,4 @@ class LayerMeans:
             real = (place[None] < part.lengths[:, None])[..., None]
             means = [(states[layer].float() * real).sum(1) / real.sum(1) for layer in self.layers]
             found[places.cpu()] = torch.cat(means, dim=1).cpu()
-        return found
+        return ranks.sum_over_ranks(found)

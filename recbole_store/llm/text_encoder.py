@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils import cached_file
 
+import recbole_store.ranks as ranks
 from recbole_store.errors import BackboneError
 from recbole_store.llm.loading import SAFELY, WEIGHTS_SAFELY, convert_gguf, quiet, refusals
 from recbole_store.llm.model_files import (
@@ -69,14 +70,15 @@ class TextEncoder:
     def __call__(self, texts: list[str], max_tokens: int) -> Tensor:
         """Texts, cut to ``max_tokens`` tokens -> embeddings of length 1, fp32 [N, H].
 
-        An empty text is read as one end-of-text, or as the encoder's frame of special tokens.
+        An empty text is read as one end-of-text, or as the encoder's frame of special tokens. Of
+        several processes, all of which must call it, each reads a share.
         """
         with quiet():  # of texts that are longer than what is read
             rows = self.tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
         rows = [row or [self.tokenizer.pad_token_id] for row in rows]
         order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
-        found = torch.empty(len(rows), self.model.config.hidden_size)
-        for start in range(0, len(rows), TEXTS_PER_PASS):
+        found = torch.zeros(len(rows), self.model.config.hidden_size)
+        for start in ranks.mine(range(0, len(rows), TEXTS_PER_PASS)):
             places = order[start : start + TEXTS_PER_PASS]
             words = self.tokenizer.pad(
                 {"input_ids": [rows[place] for place in places]}, return_tensors="pt"
@@ -89,7 +91,7 @@ class TextEncoder:
             ).last_hidden_state
             pooled = (states * read[..., None]).sum(1) / lengths[:, None]
             found[places] = F.normalize(pooled, dim=-1).cpu()
-        return found
+        return ranks.sum_over_ranks(found)
 
     def digest(self) -> str:
         """Hash that tells one encoder from another."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import recbole_store.ranks as ranks
 from recbole_store.generator.code_tokens import CodeTokens
 from recbole_store.llm.backbone import Backbone
 from recbole_store.tokenizer.token_texts import TokenTexts
@@ -46,12 +47,15 @@ class Alignment(nn.Module):
     def pieces(self, parts: Parts, share: float, rows: int | None) -> Iterator[Tensor]:
         """Weighted losses on the next items in turn, of at most ``rows`` items each.
 
+        Of several processes each gets its share of the items.
+
         Args:
             share: of an epoch that this batch is.
         """
         items = parts.token_texts.next_items(share * self.share)
-        for start in range(0, len(items), rows or len(items)):
-            part = items[start : start + (rows or len(items))]
+        own = ranks.mine(items)
+        for start in range(0, len(own), rows or len(items)):
+            part = own[start : start + (rows or len(items))]
             of_batch = len(part) / len(items)
             yield self.weight * of_batch * self.loss(parts, part)
 

@@ -10,6 +10,7 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor
 
+import recbole_store.ranks as ranks
 from recbole_store.generator.beam_search import Beams, beam_search, path_log_probs
 from recbole_store.generator.candidates import group_candidates
 from recbole_store.generator.code_trie import CodeTrie
@@ -155,17 +156,18 @@ class SemanticIdModel(SequentialRecommender):
         """Exact log-likelihood of each row's item, [B].
 
         RecBole repeats a user's history for each candidate; rows with the same history share one
-        prefill.
+        prefill. Of several processes, all of which must ask, each goes through a share of them.
         """
         candidates = self._item_codes(interaction)
-        scores = torch.empty(len(candidates), device=candidates.device)
-        for group in group_candidates(self.context(interaction), USERS_PER_PREFILL):
+        scores = torch.zeros(len(candidates), device=candidates.device)
+        groups = list(group_candidates(self.context(interaction), USERS_PER_PREFILL))
+        for group in ranks.mine(groups):
             decoder = self.decoder(interaction[group.firsts])
             found = path_log_probs(decoder, group.fold(candidates))
             items = group.fold(interaction[self.ITEM_ID][:, None]).squeeze(-1)
             found = self.fused_scores(decoder, found, items)
             scores[group.rows] = group.unfold(found)
-        return scores
+        return ranks.sum_over_ranks(scores)
 
     def fused_scores(self, decoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
         """Final scores [B, M] of items whose codes have these log-probabilities."""
@@ -198,6 +200,9 @@ class SemanticIdModel(SequentialRecommender):
     def recommend(self, interaction, excluded: tuple[Tensor, Tensor] | None = None) -> Beams:
         """The likeliest items of each user, best first, found as ``decoding`` says.
 
+        Of several processes, all of which must ask, each searches for a share of the users, in the
+        very groups that one process would make: so all get what one would find, to the digit.
+
         Args:
             excluded: rows of the batch, ascending, and item_ids that they must not get; others take
                 their places.
@@ -207,9 +212,12 @@ class SemanticIdModel(SequentialRecommender):
             raise RuntimeError(f"{name} has no semantic IDs yet: train it or load a checkpoint.")
         # Histories of similar length need little padding.
         order = torch.argsort(interaction[self.ITEM_SEQ_LEN])
-        found = []
-        for rows in order.split(USERS_PER_PREFILL):
-            found.append(self._search_batch(interaction[rows], pairs_of_rows(excluded, rows)))
+        found = ranks.all_in_turn(
+            [
+                self._search_batch(interaction[rows], pairs_of_rows(excluded, rows))
+                for rows in ranks.mine(order.split(USERS_PER_PREFILL))
+            ]
+        )
         in_order = torch.argsort(order)
         return Beams(*(torch.cat(parts)[in_order] for parts in zip(*found, strict=True)))
 

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import recbole_store.ranks as ranks
 from recbole_store.generator.beam_search import Beams, path_log_probs
 from recbole_store.generator.code_tokens import CodeTokens
 from recbole_store.generator.company import Company, likeness_to_history
@@ -194,11 +195,13 @@ class STORE(WindowTargets, SemanticIdModel):
         """The same loss, task by task and at most ``rows`` windows or items at a time.
 
         Whoever calls backward on each piece before asking for the next one holds the activations
-        of one piece only.
+        of one piece only. Of several processes each gets its share of the rows.
         """
         lengths = interaction[self.ITEM_SEQ_LEN]
         learnt = self.wanted_targets(interaction).any(1)
-        for part in torch.argsort(lengths).split(rows or len(lengths)):
+        for part in ranks.mine(torch.argsort(lengths)).split(rows or len(lengths)):
+            if len(part) == 0:  # there are fewer rows than processes
+                continue
             share = learnt[part].sum() / learnt.sum().clamp(min=1)
             yield "next_item", self.next_item_loss(interaction[part]) * share
         if self.alignment is not None:

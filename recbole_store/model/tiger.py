@@ -107,6 +107,12 @@ class TIGER(SemanticIdModel):
             )
         return output.last_hidden_state.float()
 
+    def n_learnt(self, interaction) -> int:
+        """How many of the rows are targets: what a mean over a batch is of."""
+        if self.label_field in interaction:
+            return int((interaction[self.label_field] > 0).sum())
+        return len(interaction)
+
     def calculate_loss(self, interaction):
         """Cross-entropy of each of the next item's codes among its level's, their mean."""
         if self.label_field in interaction:  # sampled or labelled negatives are no targets

@@ -26,6 +26,10 @@ class WindowTargets:
             *(interaction[field] if field in interaction else None for field in self.label_fields),
         )
 
+    def n_learnt(self, interaction) -> int:
+        """How many of the rows have a target: what a mean over a batch is of."""
+        return int(self.wanted_targets(interaction).any(1).sum())
+
     def mean_targets(self, is_target: Tensor) -> float:
         """How many targets so many rows have on average: what a batch's summed loss is divided by.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+import recbole_store.ranks as ranks
 from recbole_store.errors import DamagedState
 from recbole_store.tokenizer.tensor_file import read, write
 
@@ -60,12 +61,12 @@ def save_weights(path: Path, model: nn.Module) -> None:
 
 
 def load_weights(path: Path, model: nn.Module) -> None:
-    """Take the weights that a model of the same settings had.
+    """Take the weights that a model of the same settings had; the first process reads them.
 
     Raises:
         DamagedState: the file is damaged, or its weights are another model's.
     """
-    found = read(path)
+    found = ranks.from_first(lambda: read(path))
     device = next(model.parameters()).device
     try:
         model.load_state_dict(found["weights"])

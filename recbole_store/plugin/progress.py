@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import recbole_store.ranks as ranks
 from recbole_store.errors import RunError
 from recbole_store.plugin import run_state
 
@@ -45,9 +46,14 @@ class Progress:
     def save(self, state: dict) -> None:
         """Keep a stage's state, and that of the random generators as they are now.
 
+        The first process does, for any number of them to go on from.
+
         Raises:
             RunError: the disk is full, say.
         """
+        if not ranks.is_first():
+            self._last = time.monotonic()
+            return
         try:
             run_state.save(
                 self.folder, {**state, "random": random_state(), "spent_s": self.spent_s}
@@ -61,7 +67,7 @@ class Progress:
 
     def load(self) -> dict | None:
         """The last good state; None if there is none. The generators are left as they are."""
-        state = run_state.load(self.folder)
+        state = ranks.from_first(lambda: run_state.load(self.folder))
         self.spent_before_s = state["spent_s"] if state else 0.0
         return state
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import torch
 from recbole.trainer import Trainer
 from recbole.utils import init_seed
 
+import recbole_store.ranks as ranks
 from recbole_store.data.popularity import popularity_bounds
 from recbole_store.generator.scores import dense_scores
 from recbole_store.generator.windows import with_targets
@@ -55,12 +57,49 @@ class PluginTrainer(Trainer):
         self.weights_file = Path(self.saved_model_file).with_suffix(".safetensors")
 
     def training_loss(self, interaction):
-        """What a batch's step goes down."""
+        """What a batch's step goes down.
+
+        Of several processes each goes through its share of the rows; what is returned, for RecBole
+        to log, is the whole loss without a gradient, since the gradients are summed already.
+        """
+        if ranks.world_size() == 1:
+            return self.batch_loss(interaction)
+        with ranks.own_random():
+            own: dict[str, float] = {}
+            for task, loss in self.loss_shares(interaction):
+                loss.backward()
+                own[task] = own.get(task, 0.0) + loss.item()
+        ranks.sum_gradients([w for w in self.model.parameters() if w.requires_grad])
+        tasks = ranks.gather(own)
+        whole = [sum(of_rank.get(task, 0.0) for of_rank in tasks) for task in tasks[0]]
+        losses = tuple(torch.tensor(loss, requires_grad=True) for loss in whole)
+        return losses if len(losses) > 1 else losses[0]
+
+    def batch_loss(self, interaction):
+        """The loss of a batch, where one process goes through all of it."""
         return self.model.calculate_loss(interaction)
+
+    def loss_shares(self, interaction) -> Iterator[tuple[str, torch.Tensor]]:
+        """This process's share of a batch's loss; those of all processes sum up to it.
+
+        Yields tasks and their losses, of which backward is called on each in turn; the first
+        process has all tasks.
+        """
+        part = interaction[ranks.mine(torch.arange(len(interaction)))]
+        n_learnt = self.model.n_learnt(interaction)
+        share = self.model.n_learnt(part) / max(n_learnt, 1) if len(part) else 0.0
+        if share or (n_learnt == 0 and ranks.is_first()):
+            yield "next_item", self.model.calculate_loss(part) * share
+        elif ranks.is_first():
+            yield "next_item", sum(w.sum() * 0 for w in self.model.parameters() if w.requires_grad)
 
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
         rows = training_batches(train_data, self.config, self.model)
         return super()._train_epoch(rows, epoch_idx, loss_func or self.training_loss, show_progress)
+
+    def fit(self, *args, **kwargs):
+        ranks.share_weights(self.model)
+        return super().fit(*args, **kwargs)
 
     def _save_checkpoint(self, epoch, verbose=True, **kwargs):
         super()._save_checkpoint(epoch, verbose, **kwargs)
@@ -225,7 +264,10 @@ class SemanticIdTrainer(PluginTrainer):
         self.model.start_recommender(found)
         self.model.tokenizer_report = stage.report(found)
         if valid_data is not None and tokenizer.reads != NOTHING:
-            self.model.tokenizer_report["probe"] = self._probe(dataset, valid_data)
+            found = ranks.from_first(lambda: self._probe(dataset, valid_data))
+            self.model.tokenizer_report["probe"] = found
+        if not ranks.is_first():
+            return
         raw_ids = list(dataset.field2id_token[dataset.iid_field][1:])
         path = Path(self.checkpoint_dir) / "semantic_ids.tsv"
         write_table(path, raw_ids, self.model.semantic_ids[1:], tokenizer.texts[1:])
@@ -275,7 +317,10 @@ class STORETrainer(SemanticIdTrainer):
     def set_own_progress(self, progress: dict) -> None:
         self.model.item_tokenizer.token_texts.waiting = progress["text_batches"]
 
-    def training_loss(self, interaction):
+    def loss_shares(self, interaction):
+        yield from self.model.loss_pieces(interaction, self.config["micro_batch_size"])
+
+    def batch_loss(self, interaction):
         """A batch's loss, with the gradients of all but its last piece accumulated already.
 
         RecBole has zeroed the gradients; it adds those of the last piece, clips and steps.

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import recbole_store.ranks as ranks
 from recbole_store.data.file_lock import hold
 from recbole_store.errors import DamagedState
 from recbole_store.llm.text_encoder import TextEncoder, weights_digest
@@ -155,7 +156,13 @@ def read_cached(cached: Path) -> dict | None:
 
 @contextmanager
 def one_at_a_time(cached: Path) -> Iterator[None]:
-    """Wait until no other process makes this entry of the cache, and let none begin meanwhile."""
+    """Wait until no other process makes this entry of the cache, and let none begin meanwhile.
+
+    Of a run's several processes the first one holds it for all.
+    """
+    if not ranks.is_first():
+        yield
+        return
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         lock = cached.with_suffix(".lock").open("a+")

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import recbole_store.ranks as ranks
 from recbole_store.llm.length_batches import length_groups
 
 TASK = "The text of this item:"
@@ -34,6 +35,8 @@ class DenseTokenizer(nn.Module):
 
     def forward(self, backbone, texts: list[str]) -> Tensor:
         """Texts -> dense tokens [B, L, H]."""
+        if not texts:
+            return self.slots.expand(0, -1, -1)
         words = backbone.tokenize(texts, self.max_tokens)
         groups = length_groups(words.lengths)
         parts = []
@@ -45,21 +48,26 @@ class DenseTokenizer(nn.Module):
     def read_all(self, backbone, texts: list[str], batch_size: int) -> Tensor:
         """Any number of texts -> dense tokens [N, L, H], fp32 on the CPU.
 
-        Texts of similar length are read together, ``batch_size`` at a time.
+        Texts of similar length are read together, ``batch_size`` at a time. Of several processes,
+        all of which must call it, each reads a share.
         """
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-        dense = torch.empty(len(texts), *self.slots.shape)
-        for start in range(0, len(texts), batch_size):
+        dense = torch.zeros(len(texts), *self.slots.shape)
+        for start in ranks.mine(range(0, len(texts), batch_size)):
             places = order[start : start + batch_size]
             found = self(backbone, [texts[place] for place in places])
             dense[places] = found.to(dense)
-        return dense
+        return ranks.sum_over_ranks(dense)
 
     def rebuild(self, backbone, dense: Tensor, vocabulary: Tensor, n_tokens: int) -> str:
         """Token-to-text: what the LLM writes, given dense tokens [l, H] alone."""
         task = backbone.tokenize([TASK]).ids[0]
         inputs = F.normalize(dense, dim=-1)[None] * self.word_norm
         return backbone.write_text(inputs, task, vocabulary, n_tokens)
+
+    def n_words(self, backbone, texts: list[str]) -> int:
+        """Over how many tokens :meth:`reconstruction_loss` takes the mean."""
+        return int(backbone.tokenize(texts, self.max_tokens).lengths.sum())
 
     def reconstruction_loss(
         self, backbone, dense: Tensor, texts: list[str], vocabulary: Tensor

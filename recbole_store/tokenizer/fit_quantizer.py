@@ -6,6 +6,7 @@ import copy
 
 from torch import Tensor
 
+import recbole_store.ranks as ranks
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
 from recbole_store.tokenizer.stage_progress import StageProgress
 
@@ -15,6 +16,8 @@ def fit_quantizer(
 ) -> dict:
     """Fit a copy of the tokenizer's quantizer; cold items are read, but nothing is fitted to them.
 
+    It takes seconds: of several processes the first one does it for all.
+
     Args:
         vectors: what the quantizer reads of items 1 to N, on the CPU, [N, ...].
 
@@ -22,6 +25,10 @@ def fit_quantizer(
         ``codes`` int64 [N, L - 1], ``points`` fp32 [N, P], the quantizer's buffers under the
         tokenizer's name, and its ``report``.
     """
+    return ranks.from_first(lambda: _fit(tokenizer, vectors, seed, progress))
+
+
+def _fit(tokenizer: ItemTokenizer, vectors: Tensor, seed: int, progress: StageProgress) -> dict:
     fitted = copy.deepcopy(tokenizer.quantizer).cpu()
     known = tokenizer.is_known()[1:].cpu()
     fitted.progress = progress

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import recbole_store.ranks as ranks
 from recbole_store.data.item_texts import join_fields
 from recbole_store.tokenizer.dense_tokens import DenseTokenizer
 from recbole_store.tokenizer.text_views import drop_fields
@@ -22,7 +23,10 @@ COLUMN_DROPOUT = 0.3
 
 
 class TokenizerLosses(NamedTuple):
-    """Weighted terms of stage 1; a term with weight 0 is not computed and stays 0."""
+    """Weighted terms of stage 1; a term with weight 0 is not computed and stays 0.
+
+    Of several processes each has its shares, whose sums are the batch's terms.
+    """
 
     total: Tensor
     reconstruction: Tensor
@@ -90,6 +94,8 @@ def tokenizer_losses(
 ) -> TokenizerLosses:
     """All terms of stage 1 for a batch of items, given as the fields of their texts.
 
+    Of several processes each reads its share of the items; all items are told apart from all.
+
     Args:
         vocabulary: sorted word-piece ids that reconstruction chooses from.
         positives: of the contrastive loss, [B, B] or None.
@@ -97,18 +103,35 @@ def tokenizer_losses(
     """
     n_views = 2 if contrastive_weight > 0 else 1
     share = COLUMN_DROPOUT if contrastive_weight > 0 else 0.0
-    views = [join_fields(drop_fields(item, share, rng)) for _ in range(n_views) for item in fields]
-    dense = tokenizer(backbone, views)  # [views * B, L, H]
+    views = [
+        [join_fields(drop_fields(item, share, rng)) for item in fields] for _ in range(n_views)
+    ]
+    own = [text for view in views for text in ranks.mine(view)]
+    dense = tokenizer(backbone, own)  # [views * own items, L, H]
     zero = dense.new_zeros(())
     reconstruction, contrastive, total = zero, zero, zero
-    if token_to_text_weight > 0:
-        whole = [join_fields(item) for item in fields]
+    whole = [join_fields(item) for item in fields]
+    if token_to_text_weight > 0 and own:
+        texts = ranks.mine(whole)
         reconstruction = tokenizer.reconstruction_loss(
-            backbone, dense[: len(fields)], whole, vocabulary
+            backbone, dense[: len(texts)], texts, vocabulary
         )
+        if len(texts) < len(whole):  # a mean over words, of which others have the rest
+            n_words = tokenizer.n_words(backbone, texts) / tokenizer.n_words(backbone, whole)
+            reconstruction = reconstruction * n_words
         total = total + token_to_text_weight * reconstruction
     if contrastive_weight > 0:
-        contrastive = contrastive_loss(*dense.chunk(2), positives=positives)
+        of_all = _of_all(dense, len(fields))
+        contrastive = contrastive_loss(*of_all.chunk(2), positives=positives) / ranks.world_size()
+        apart = slot_correlation(of_all) / ranks.world_size()
         total = total + contrastive_weight * contrastive
-        total = total + contrastive_weight * DECORRELATION * slot_correlation(dense)
+        total = total + contrastive_weight * DECORRELATION * apart
     return TokenizerLosses(total, reconstruction, contrastive)
+
+
+def _of_all(dense: Tensor, n_items: int) -> Tensor:
+    """Two views of this process's items -> of everybody's, [2 * B, L, H]."""
+    if ranks.world_size() == 1:
+        return dense
+    views = dense.unflatten(0, (2, len(dense) // 2)).transpose(0, 1)
+    return ranks.all_rows(views, n_items).transpose(0, 1).flatten(0, 1)

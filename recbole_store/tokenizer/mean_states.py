@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+import recbole_store.ranks as ranks
 from recbole_store.llm.layer_means import LayerMeans
 from recbole_store.llm.model_digest import model_digest
 from recbole_store.llm.model_files import cache_folder
@@ -41,10 +42,11 @@ def mean_states(backbone: str, texts: list[str], max_tokens: int, device) -> Ten
         return reader(texts, max_tokens)
     kept = cache_folder() / "states" / f"{_key(reader, backbone, texts, max_tokens)}{SUFFIX}"
     with one_at_a_time(kept):
-        if (found := read_cached(kept)) is not None:
+        if (found := ranks.from_first(lambda: read_cached(kept))) is not None:
             return found["states"]
         states = reader(texts, max_tokens)
-        _keep(kept, states)
+        if ranks.is_first():
+            _keep(kept, states)
         return states
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+import recbole_store.ranks as ranks
 from recbole_store.data.writable import check_can_write
 from recbole_store.errors import BackboneError, DisambiguationOverflow
 from recbole_store.llm.model_files import CACHE_VARIABLE, cache_folder
@@ -144,9 +145,9 @@ class TokenizerStage:
         if self.progress.found:
             return {**self.progress.found, "cached": False}
         with one_at_a_time(cached):
-            if (stage := read_cached(cached)) is not None:
+            if (stage := ranks.from_first(lambda: read_cached(cached))) is not None:
                 return {**stage, "cached": True}
-            self._check_room(cached.parent)
+            ranks.from_first(lambda: self._check_room(cached.parent))
             return {**self._make(cached, together, windows, show_progress), "cached": False}
 
     def _check_room(self, folder: Path) -> None:
@@ -167,6 +168,8 @@ class TokenizerStage:
             stage = self._quantize()
         stage["seconds"] = self.progress.spent_before_s + time.perf_counter() - start
         self.progress.finish(stage)
+        if not ranks.is_first():
+            return stage
         try:
             write(cached, stage)
         except OSError as error:  # a run that keeps the result itself can do without

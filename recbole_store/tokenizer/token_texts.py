@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+import recbole_store.ranks as ranks
 from recbole_store.llm.length_batches import similar_lengths
 from recbole_store.llm.token_batches import TokenBatch
 
@@ -38,12 +39,16 @@ class TokenTexts(nn.Module):
         """The next batch of items to learn from: a share of all, so that 1 / share batches are one
         pass.
 
-        Items of a batch have texts of similar length, which spares padding.
+        Items of a batch have texts of similar length, which spares padding. The batches of several
+        processes are the same.
         """
         if not self.waiting:
             n_items = max(round(share * len(self.to_learn)), 1)
-            shuffled = torch.tensor(self.to_learn)
-            shuffled = shuffled[torch.randperm(len(shuffled))]
-            lengths = self.lengths.cpu()[shuffled]
-            self.waiting = [b.tolist() for b in similar_lengths(lengths, n_items, shuffled)]
+            self.waiting = ranks.from_first(lambda: self._shuffled(n_items))
         return self.waiting.pop()
+
+    def _shuffled(self, batch_size: int) -> list[list[int]]:
+        shuffled = torch.tensor(self.to_learn)
+        shuffled = shuffled[torch.randperm(len(shuffled))]
+        lengths = self.lengths.cpu()[shuffled]
+        return [batch.tolist() for batch in similar_lengths(lengths, batch_size, shuffled)]

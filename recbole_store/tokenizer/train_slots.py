@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
+import recbole_store.ranks as ranks
 from recbole_store.tokenizer.co_occurrence import collaborative_factors
 from recbole_store.tokenizer.fit_quantizer import fit_quantizer
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
@@ -50,7 +51,9 @@ def train_slots(
     """
     factors = None
     if together is not None:
-        factors = collaborative_factors(together, settings["pca_dim"], settings["seed"])
+        factors = ranks.from_first(
+            lambda: collaborative_factors(together, settings["pca_dim"], settings["seed"])
+        )
     torch.manual_seed(settings["seed"])
     backbone, before = tokenizer.backbone, tokenizer.backbone.stage
     backbone.use_stage("tokenizer")
@@ -79,18 +82,22 @@ def train_slots(
                 at.begin_epoch()
             while at.start < len(items):
                 batch = items[at.start : at.start + batch_size]
-                losses = tokenizer_losses(
-                    tokenizer.slots,
-                    backbone,
-                    [tokenizer.fields[item] for item in batch],
-                    tokenizer.token_texts.vocabulary,
-                    _positives(factors, batch, settings, tokenizer.device),
-                    *weights,
-                    rng,
-                )
-                check_loss(losses.total, at.epoch, at.start // batch_size + 1)
                 optimizer.zero_grad()
-                losses.total.backward()
+                with ranks.own_random():
+                    losses = tokenizer_losses(
+                        tokenizer.slots,
+                        backbone,
+                        [tokenizer.fields[item] for item in batch],
+                        tokenizer.token_texts.vocabulary,
+                        _positives(factors, batch, settings, tokenizer.device),
+                        *weights,
+                        rng,
+                    )
+                    if losses.total.requires_grad:  # else others have all items of a last batch
+                        losses.total.backward()
+                ranks.sum_gradients(list(trained.values()))
+                losses = _whole(losses)
+                check_loss(losses.total, at.epoch, at.start // batch_size + 1)
                 if settings["clip_grad_norm"]:
                     clip_grad_norm_(trained.values(), **settings["clip_grad_norm"])
                 optimizer.step()
@@ -133,6 +140,12 @@ def _positives(
     if factors is None:
         return None
     return collaborative_positives(factors[items].to(device), settings["collaborative_share"])
+
+
+def _whole(losses: TokenizerLosses) -> TokenizerLosses:
+    """A batch's terms, of the processes' shares."""
+    terms = torch.stack([term.detach().double().cpu() for term in losses])
+    return TokenizerLosses(*ranks.sum_over_ranks(terms))
 
 
 _PLACE = ("items", "epoch", "start", "sums", "reconstruction")

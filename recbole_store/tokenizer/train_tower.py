@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
+import recbole_store.ranks as ranks
 from recbole_store.llm.length_batches import similar_lengths
 from recbole_store.tokenizer.fit_quantizer import fit_quantizer
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
@@ -84,20 +85,27 @@ def train_tower(
                 )
             while at["batches"]:
                 rows, *at["batches"] = at["batches"]
-                part = windows.of_rows(rows)
-                items, wanted = (t.to(tokenizer.device) for t in part)
-                if not wanted.any():
+                n_wanted = int(n_targets[rows].sum())
+                if not n_wanted:
                     continue
-                loss = tower_loss(
-                    tower, features, items, wanted, ~known, tokenizer.backbone.bf16, sampler
-                )
-                check_loss(loss, at["epoch"], n_batches - len(at["batches"]))
+                own = windows.of_rows(ranks.mine(rows))
+                items, wanted = (t.to(tokenizer.device) for t in own)
                 optimizer.zero_grad()
-                loss.backward()
+                share = torch.zeros(())  # of the batch's loss
+                with ranks.own_random():
+                    if wanted.any():
+                        loss = tower_loss(
+                            tower, features, items, wanted, ~known, tokenizer.backbone.bf16, sampler
+                        )
+                        share = loss * (int(wanted.sum()) / n_wanted)
+                        share.backward()
+                ranks.sum_gradients(list(tower.parameters()))
+                loss = ranks.sum_over_ranks(share.detach().cpu())
+                check_loss(loss, at["epoch"], n_batches - len(at["batches"]))
                 if settings["clip_grad_norm"]:
                     clip_grad_norm_(tower.parameters(), **settings["clip_grad_norm"])
                 optimizer.step()
-                at["total"] += loss.item() * int(wanted.sum())
+                at["total"] += loss.item() * n_wanted
                 bar.update()
                 if progress.is_due and at["batches"]:
                     progress.keep(at, trained, optimizer)

@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from recbole.trainer import Trainer
 
+import recbole_store.ranks as ranks
 from recbole_store.errors import DamagedState, Diverged, RunError
 from recbole_store.experiments.run.epoch_log import EpochLog
 from recbole_store.experiments.run.run_folder import STATES
@@ -109,7 +110,7 @@ class Continuation:
         if state["best_file"] is not None:
             self._best_file = self.run_dir / state["best_file"]
             try:
-                read(self._best_file)
+                ranks.from_first(lambda: read(self._best_file) and None)
             except DamagedState as error:
                 log.info("%s The run begins anew.", error)
                 self._best_file = None
@@ -139,7 +140,7 @@ class Continuation:
 
     def keep_best(self) -> None:
         """Keep the best epoch's weights under the name that a finished run has them by."""
-        if self._best_file is not None:
+        if self._best_file is not None and ranks.is_first():
             (self.run_dir / BEST).unlink(missing_ok=True)
             try:
                 os.link(self._best_file, self.run_dir / BEST)
@@ -243,6 +244,9 @@ class Continuation:
         if self._found is not None:  # RecBole's word for "no epoch is left"
             return
         trainer, path = self.trainer, self.run_dir / _BEST_OF.format(max(epoch, 0))
+        if not ranks.is_first():
+            self._best_file = path
+            return
         checkpoint = Path(trainer.saved_model_file)
         part = checkpoint.with_suffix(".part")
         try:
@@ -289,6 +293,8 @@ class Continuation:
 
     def _keep(self, epoch: int, step: int, is_over: bool = False) -> None:
         """Keep how far training is: before a step of an epoch, or over."""
+        if not ranks.is_first():
+            return
         trainer = self.trainer
         self.progress.save(
             {
@@ -349,6 +355,8 @@ class Continuation:
 
 def clear(run_dir: Path) -> None:
     """Remove the states of a run, and best epochs that they name."""
+    if not ranks.is_first():
+        return
     shutil.rmtree(run_dir / STATES, ignore_errors=True)
     for path in run_dir.glob(_BEST_OF.format("*")):
         path.unlink()

@@ -9,6 +9,8 @@ import time
 import warnings
 from pathlib import Path
 
+import recbole_store.ranks as ranks
+
 log = logging.getLogger(__name__)
 
 
@@ -67,11 +69,17 @@ def scores_in(text: str) -> dict[int, float]:
 
 
 def start_logging(log_file: Path) -> None:
-    """Log to the console for a person, and to a file with times; keep libraries' chatter out."""
+    """Log to the console for a person, and to a file with times; keep libraries' chatter out.
+
+    Of several processes the first one does.
+    """
     root = logging.getLogger()
     for handler in list(root.handlers):
         root.removeHandler(handler)
         handler.close()
+    if not ranks.is_first():
+        quiet_libraries()
+        return
     console = logging.StreamHandler(sys.stdout)
     console.setFormatter(logging.Formatter("%(message)s"))
     console.addFilter(lambda record: record.name.startswith("recbole_store"))

@@ -6,6 +6,7 @@ import logging
 
 from recbole.utils import ModelType
 
+import recbole_store.ranks as ranks
 from recbole_store.experiments.run.continuation import Continuation
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,8 @@ def fit(continuation: Continuation, train_data, valid_data, config) -> float:
         before_s = continuation.trained_s
         continuation.trained_s = spent_s - tokenizer_seconds(trainer.model)
         # The next evaluation will take as long to come as this one did.
-        if spent_s + continuation.trained_s - before_s > config["max_hours"] * 3600:
+        next_s = spent_s + continuation.trained_s - before_s
+        if ranks.from_first(lambda: next_s > config["max_hours"] * 3600):
             raise _HoursSpent
 
     limit = {} if config["max_hours"] is None else {"callback_fn": stop_in_time}

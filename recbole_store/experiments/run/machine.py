@@ -12,6 +12,8 @@ from pathlib import Path
 
 import torch
 
+import recbole_store.ranks as ranks
+
 VERSIONS_OF = ("recbole", "torch", "transformers", "peft", "numpy", "pandas", "scikit-learn")
 
 
@@ -66,6 +68,7 @@ def hardware(device: torch.device) -> dict:
         "name": name,
         "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
+        "world_size": ranks.world_size(),
     }
 
 

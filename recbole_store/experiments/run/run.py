@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from recbole.utils import get_model, get_trainer, init_seed
 
+import recbole_store.ranks as ranks
 from recbole_store.data.writable import check_can_write
 from recbole_store.errors import ModelFolderError
 from recbole_store.experiments.results.results_folder import replace_file
@@ -58,6 +59,9 @@ register()  # the command line imports the package without
 
 log = logging.getLogger(__name__)
 
+# What shows and writes things that one process alone is to show and write.
+_OF_THE_FIRST = ("show_progress", "save_dataset", "save_dataloaders", "log_wandb")
+
 
 def run_model(
     model_name: str,
@@ -91,16 +95,22 @@ def run_model(
     """
     with opened(run_dir, is_new):
         start_logging(run_dir / f"{run_dir.name}.log")
+        if ranks.world_size() > 1:
+            log.info("world_size %d", ranks.world_size())
         found = identity(model_name, dataset_name, settings, variant)
         known = {
             "model": model_name,
             "dataset": dataset_name,
             "models": list(models) or [model_name],
         }
-        if again or not can_go_on(run_dir, found):
-            clear(run_dir)
-            (run_dir / RESULT).unlink(missing_ok=True)
-        write_identity(run_dir, known | found, settings)
+
+        def begin() -> None:
+            if again or not can_go_on(run_dir, found):
+                clear(run_dir)
+                (run_dir / RESULT).unlink(missing_ok=True)
+            write_identity(run_dir, known | found, settings)
+
+        ranks.from_first(begin)
         if profile is not None:
             for line in profile.told(settings):
                 log.info(line)
@@ -115,6 +125,10 @@ def _run(
     keep_freed_memory()
     settings = {**settings, "checkpoint_dir": str(run_dir)}
     settings.setdefault("show_progress", sys.stderr.isatty())
+    if ranks.world_size() > 1:
+        settings["gpu_id"] = ranks.gpu_of(settings.get("gpu_id", "0"))
+    if not ranks.is_first():
+        settings |= dict.fromkeys(_OF_THE_FIRST, False)
     started = time.perf_counter()
     commit = git_commit()  # now: the checkout may move on while a long run goes on
 
@@ -142,8 +156,8 @@ def _run(
     init_seed(config["seed"], config["reproducibility"])
     with recbole_refusals(model_name, dataset_name):
         model = get_model(model_name)(config, train_data._dataset).to(config["device"])
-    check_can_write(run_dir, "name another folder with --run_dir", bytes_of_run(model))
-    check_can_write(TENSORBOARD, "run it from another working directory")
+    if ranks.is_first():
+        _check_room(run_dir, model)
     trainer = get_trainer(config["MODEL_TYPE"], model_name)(config, model)
     continuation = Continuation(trainer, run_dir, config["checkpoint_minutes"])
     epochs = continuation.epochs.epochs
@@ -152,7 +166,7 @@ def _run(
     fit_s = fit(continuation, train_data, valid_data, config)
     cold = test_cold(trainer, valid_data, test_data, config) if config["cold_items"] else None
     tested = test_model(trainer, test_data, config, best=cold is None)
-    if tested.lists:
+    if tested.lists and ranks.is_first():
         popularity.take_off(valid_data._dataset, test_data._dataset)
         write_lists(run_dir / "ranked.npz", dataset, popularity, tested.lists)
         if "LS" in config["eval_args"]["split"]:
@@ -204,6 +218,8 @@ def _run(
         "git_commit": commit,
         "run_dir": str(run_dir),
     }
+    if not ranks.is_first():
+        return result
     if hasattr(model, "points"):
         write_items(run_dir / "items.npz", dataset, model)
     if hasattr(model, "report"):
@@ -218,6 +234,11 @@ def _run(
     replace_file(run_dir / RESULT, text.encode())
     clear(run_dir)  # what a run would go on from that is over now
     return result
+
+
+def _check_room(run_dir: Path, model) -> None:
+    check_can_write(run_dir, "name another folder with --run_dir", bytes_of_run(model))
+    check_can_write(TENSORBOARD, "run it from another working directory")
 
 
 def as_json(value):

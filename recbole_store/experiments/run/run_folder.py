@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import recbole_store.ranks as ranks
 from recbole_store.data.file_lock import hold
 from recbole_store.errors import InputError, RunError, SettingsError
 from recbole_store.experiments.results.result_file import ANY_TEXT, OBJECT, TEXT, complaint
@@ -36,12 +37,17 @@ _KNOWN_BY |= {"protocol_hash": TEXT, "hashed_settings": OBJECT}
 def opened(folder: Path, is_new: bool = False) -> Iterator[None]:
     """Make a run's folder, for this process alone; a refused run leaves none that it has made.
 
+    Of a run's several processes the first one does, for all.
+
     Args:
         is_new: whether the folder was made for this run, if it is there.
 
     Raises:
         SettingsError: it cannot be made, or another process runs in it.
     """
+    if not ranks.is_first():
+        yield
+        return
     made = [folder] if is_new or not folder.exists() else []
     diary = TENSORBOARD / folder.name
     made += [] if diary.exists() else [diary]

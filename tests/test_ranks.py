@@ -1,0 +1,205 @@
+"""Real processes that torchrun starts, against one: the same trajectory, the same metrics."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from planted_data import ROOT
+
+from recbole_store import cli, ranks
+from recbole_store.experiments.run import run
+from recbole_store.experiments.run.continuation import Continuation
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
+TORCHRUN += ["--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0"]
+
+
+@pytest.fixture(scope="module")
+def few(planted, tmp_path_factory) -> Path:
+    """A data_path with the planted data of 60 users."""
+    data_path = tmp_path_factory.mktemp("few")
+    folder = data_path / "planted"
+    folder.mkdir()
+    (folder / "planted.item").write_text((planted / "planted" / "planted.item").read_text())
+    header, *rows = (planted / "planted" / "planted.inter").read_text().splitlines()
+    kept = [row for row in rows if int(row.split("\t")[0][1:]) < 70]
+    (folder / "planted.inter").write_text("\n".join([header, *kept]) + "\n")
+    return data_path
+
+
+def words_of(data_path: Path, llm: Path, run_dir: str, **changes) -> list[str]:
+    """A STORE with all its heads and no dropout, whose last batches are of odd sizes."""
+    settings = {
+        **{"model": "STORE", "dataset": "planted", "data_path": data_path, "run_dir": run_dir},
+        "load_col": "{inter: [user_id, item_id, timestamp]}",
+        "item_text": "{colour: '{}', shape: '{}'}",
+        **{"backbone": llm, "backbone_layers": 1, "precision": "fp32", "codebook_size": 16},
+        **{"pca_dim": 16, "topk": [1, 5, 10], "num_beams": 10, "MAX_ITEM_LIST_LENGTH": 6},
+        **{"dropout": 0.0, "item_dropout": 0.2, "align_weight": 0.2, "train_batch_size": 9},
+        **{"tokenizer_epochs": 2, "tokenizer_batch_size": 9, "epochs": 2, "stopping_step": 9},
+        "gpu_id": "''",
+    }
+    return [*(f"--{key}={value}" for key, value in (settings | changes).items()), "--no_table"]
+
+
+def begin(words: list[str], folder: Path, cache: str) -> subprocess.Popen:
+    """Two processes of torchrun's; what they say goes to ``folder/said.txt``."""
+    environment = {
+        **{k: v for k, v in os.environ.items() if k != "RECBOLE_STORE_REGISTER"},
+        **{"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        "RECBOLE_STORE_CACHE": str(folder / cache),
+    }
+    with (folder / "said.txt").open("ab") as said:
+        command = [*TORCHRUN, str(ROOT / "run_recbole_store.py"), *words]
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=said)
+
+
+def one_process(words: list[str], folder: Path, monkeypatch, cache: str = "cache_of_one") -> dict:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("RECBOLE_STORE_CACHE", str(folder / cache))
+    assert cli.main(words) == 0
+    return result_of(folder, "one")
+
+
+def result_of(folder: Path, run_dir: str) -> dict:
+    return json.loads((folder / run_dir / "result.json").read_text())
+
+
+def losses_of(result: dict) -> list[float]:
+    return [loss for epoch in result["curve"] for loss in epoch["losses"]]
+
+
+def pids_of(run_dir: str) -> list[int]:
+    """Processes whose command line names a run's folder, the launcher's left out."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:  # it has ended
+            continue
+        if any(run_dir.encode() in w for w in words) and b"torch.distributed.run" not in words:
+            found.append(int(path.parent.name))
+    return sorted(found)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        *(
+            pytest.param(changes, marks=pytest.mark.slow)
+            for changes in (
+                {"tokenizer": "tower", "micro_batch_size": 2, "text_head_weight": 1.0},
+                {"tokenizer": "rqvae", "tuning": "full"},
+                {"model": "TIGER"},
+                {"model": "SASRecAll", "hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0},
+                {"model": "TextTower", "dropout_prob": 0.0},
+            )
+        ),
+    ],
+    ids=lambda changes: changes.get("model") or changes.get("tokenizer", "STORE"),
+)
+def test_two_processes_train_as_one(changes, few, tiny_llm, tmp_path, monkeypatch):
+    two = begin(words_of(few, tiny_llm, "two", **changes), tmp_path, "cache_of_two")
+    status = two.wait(300)
+    said = (tmp_path / "said.txt").read_text()
+    assert status == 0, said
+    one = one_process(words_of(few, tiny_llm, "one", **changes), tmp_path, monkeypatch)
+    both = result_of(tmp_path, "two")
+    assert both["hardware"]["world_size"] == 2 and one["hardware"]["world_size"] == 1
+    assert losses_of(both) == pytest.approx(losses_of(one), rel=1e-5)
+    assert both["protocol_hash"] == one["protocol_hash"]
+    if changes.get("model", "STORE") in ("STORE", "TIGER"):
+        tables = [(tmp_path / run / "semantic_ids.tsv").read_text() for run in ("one", "two")]
+        assert tables[0] == tables[1]
+    # The first process alone has spoken and written.
+    assert said.count("world_size 2") == 1 and said.count("epoch   1   loss") == 1
+    assert len(list((tmp_path / "log_tensorboard").iterdir())) == 2
+    assert not (tmp_path / "two" / "state").exists()
+    assert (tmp_path / "two" / "ranked.npz").is_file()
+
+
+def test_two_processes_go_on_and_rank_to_the_digit(few, tiny_llm, tmp_path, monkeypatch):
+    """What one process has trained is tested by two, and by one."""
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    words = words_of(few, tiny_llm, "one", epochs=1, tokenizer_epochs=1)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RECBOLE_STORE_CACHE", str(tmp_path / "cache"))
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "test_model", stop)
+        assert cli.main(words) == 130
+    shutil.copytree("one", "two")
+    assert cli.main(["--resume=one", "--no_table"]) == 0
+    two = begin(["--resume=two", "--no_table"], tmp_path, "cache")
+    status = two.wait(300)
+    said = (tmp_path / "said.txt").read_text()
+    assert status == 0 and said.count("Going on from the test.") == 1, said
+    one, both = result_of(tmp_path, "one"), result_of(tmp_path, "two")
+    assert both["hardware"]["world_size"] == 2
+    for part in ("test", "tests", "valid", "certain_topk"):
+        assert both[part] == one[part], part
+    with np.load("one/ranked.npz") as of_one, np.load("two/ranked.npz") as of_two:
+        assert set(of_one) == set(of_two)
+        for name in of_one:
+            assert (of_one[name] == of_two[name]).all(), name
+
+
+@pytest.mark.slow
+def test_a_dead_process_ends_the_run_with_a_sentence(few, tiny_llm, tmp_path, monkeypatch):
+    words = words_of(few, tiny_llm, str(tmp_path / "killed"), epochs=500, checkpoint_minutes=0)
+    two = begin(words, tmp_path, "cache")
+    log = tmp_path / "killed" / "killed.log"
+    while not (log.is_file() and "epoch   2 " in log.read_text()):
+        assert two.poll() is None, (tmp_path / "said.txt").read_text()
+        time.sleep(0.2)
+    os.kill(pids_of(f"--run_dir={tmp_path}/killed")[-1], signal.SIGKILL)
+    killed = time.monotonic()
+    assert two.wait(60) == 1 and time.monotonic() - killed < 30
+    said = (tmp_path / "said.txt").read_text()
+    assert said.count("error: Another process of this run has ended") == 1, said
+    assert "Traceback" not in said.split("torch.distributed.elastic")[0]
+    # One process goes on with what two have begun.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RECBOLE_STORE_CACHE", str(tmp_path / "cache"))
+    stopped = Continuation._train
+
+    def stop_soon(self, train_data, epoch_idx, *args, **kwargs):
+        self.trainer.epochs = epoch_idx + 1
+        self.trainer.stopping_step = -1
+        return stopped(self, train_data, epoch_idx, *args, **kwargs)
+
+    monkeypatch.setattr(Continuation, "_train", stop_soon)
+    assert cli.main(["--resume=killed", "--no_table"]) == 0
+    assert "Going on from epoch" in log.read_text()
+    assert result_of(tmp_path, "killed")["hardware"]["world_size"] == 1
+
+
+@pytest.mark.slow
+def test_what_one_process_alone_can_do_is_refused_once(few, tiny_llm, tmp_path):
+    two = begin(words_of(few, tiny_llm, "two", model="BPR"), tmp_path, "cache")
+    assert two.wait(60) == 1
+    said = (tmp_path / "said.txt").read_text()
+    assert said.count("error: ") == 1 and "BPR is RecBole's own, whose loss cannot" in said
+    assert not (tmp_path / "two").exists()
+
+
+def test_one_process_shares_with_nobody():
+    weight = torch.nn.Parameter(torch.ones(2))
+    weight.grad = torch.ones(2)
+    ranks.sum_gradients([weight])
+    assert weight.grad.tolist() == [1, 1] and ranks.mine([5, 6, 7]) == [5, 6, 7]
+    assert ranks.from_first(lambda: 3) == 3 and ranks.gather(3) == [3]
+    assert ranks.all_rows(weight, 2) is weight and ranks.is_first()
