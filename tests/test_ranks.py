@@ -58,6 +58,7 @@ def words_of(data_path: Path, llm: Path, run_dir: str, **changes) -> list[str]:
         "TIGER": {
             **{**codes, "tokenizer": "random", "d_model": 32, "d_ff": 64, "d_kv": 8},
             **{"num_heads": 4, "num_layers": 2, "num_decoder_layers": 2, "dropout_rate": 0.0},
+            "precision": "fp32",
         },
         "SASRecAll": {
             **{"hidden_size": 16, "inner_size": 16, "n_layers": 1, "item_dropout": 0.2},
@@ -135,9 +136,9 @@ def pids_of(run_dir: str) -> list[int]:
             for changes in (
                 {"tokenizer": "tower", "micro_batch_size": 2, "text_head_weight": 1.0},
                 {"tokenizer": "rqvae", "tuning": "full"},
-                {"model": "TIGER", "learner": "sgd"},
+                {"model": "TIGER"},
                 {"model": "SASRecAll"},
-                {"model": "TextTower", "learner": "sgd"},
+                {"model": "TextTower"},
             )
         ),
     ],
@@ -151,7 +152,9 @@ def test_two_processes_train_as_one(changes, few, tiny_llm, tmp_path, monkeypatc
     one = one_process(words_of(few, tiny_llm, "one", **changes), tmp_path, monkeypatch)
     both = result_of(tmp_path, "two")
     assert both["hardware"]["world_size"] == 2 and one["hardware"]["world_size"] == 1
-    assert losses_of(both) == pytest.approx(losses_of(one), rel=1e-5)
+    # TextTower multiplies in bf16 where the hardware has it, and has no key for it.
+    near = 2e-3 if changes.get("model") == "TextTower" else 1e-5
+    assert losses_of(both) == pytest.approx(losses_of(one), rel=near)
     assert both["protocol_hash"] == one["protocol_hash"]
     if changes.get("model", "STORE") in ("STORE", "TIGER"):
         tables = [(tmp_path / run / "semantic_ids.tsv").read_text() for run in ("one", "two")]
