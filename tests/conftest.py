@@ -32,9 +32,11 @@ def _clean_process(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     yield
     root = logging.getLogger()
-    for handler in [h for h in root.handlers if isinstance(h, logging.FileHandler)]:
-        root.removeHandler(handler)
-        handler.close()
+    for handler in list(root.handlers):
+        is_console = type(handler).__module__.startswith("recbole_store")
+        if is_console or isinstance(handler, logging.FileHandler):
+            root.removeHandler(handler)
+            handler.close()
 
 
 @pytest.fixture(scope="session")

@@ -6,16 +6,21 @@ import logging
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 from recbole_store.data.writable import check_can_write
 from recbole_store.errors import InputError, RunError, SettingsError
 from recbole_store.experiments.comparison import runner
 from recbole_store.experiments.comparison.plan import new_run_dir, plan
+from recbole_store.experiments.ending import (
+    as_json,
+    compared_shown,
+    paths_of_results,
+    paths_of_run,
+    single_shown,
+)
 from recbole_store.experiments.processes import exit_status
 from recbole_store.experiments.profiles.auto import named_profile
-from recbole_store.experiments.report.last_words import next_steps, users_shown
-from recbole_store.experiments.report.tables.tables import console_text
-from recbole_store.experiments.results.groups import comparable_groups
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.results_folder import (
     keep,
@@ -25,6 +30,7 @@ from recbole_store.experiments.results.results_folder import (
 from recbole_store.experiments.results.run_key import Run, label_of
 from recbole_store.experiments.run.build import check_start
 from recbole_store.experiments.run.fingerprint import identity
+from recbole_store.experiments.run.logs import NORMAL, QUIET, VERBOSE
 from recbole_store.experiments.run.run import run_model
 from recbole_store.experiments.run.run_folder import (
     RESULT,
@@ -58,6 +64,8 @@ class Request:
         compared_with: models of the comparison that this run is part of.
         begun: what the folder says of the run that goes on in it; None: a run that is asked for.
         table: whether to print one at the end.
+        verbosity: QUIET, NORMAL or VERBOSE of :mod:`recbole_store.experiments.run.logs`.
+        json_to: where one JSON object is written at the end, instead of tables; None: nowhere.
     """
 
     labels: list[tuple[str, str]]
@@ -73,7 +81,14 @@ class Request:
     again: bool
     replace: bool
     table: bool
+    verbosity: str = NORMAL
+    json_to: TextIO | None = None
     begun: dict | None = None
+
+    def say(self, line: str) -> None:
+        """Print a line on what goes on, unless that was not wanted."""
+        if self.verbosity != QUIET:
+            print(line, flush=True)
 
     def of_folder(self, folder: Path) -> Request:
         """The request of a run that was cut off, from its folder.
@@ -159,16 +174,11 @@ def run_single(request: Request) -> int:
     if not (request.begun and (run_dir / RESULT).is_file()):  # which has finished
         _run_model(request, run, settings, run_dir)
     kept = keep(run_dir, request.results) if request.results else KeptRun.from_run_dir(run_dir)
-    if request.table:
-        _show([kept], beside, request.beside)
-        data_path, is_filtered = (
-            Path(settings.get("data_path", "dataset")),
-            settings["filter_history"],
-        )
-        for line in users_shown(run_dir, run.dataset, data_path, bool(is_filtered)):
-            print(line)
-        print(f"{kept.label}: {run_dir}/result.json")
-        print("\n".join(next_steps(run_dir)))
+    if request.json_to:
+        print(as_json([kept], [paths_of_run(run_dir)], []), file=request.json_to)
+    elif request.table:
+        data_path = Path(settings.get("data_path", "dataset"))
+        single_shown(kept, run_dir, data_path, beside, request.beside)
     return 0
 
 
@@ -184,6 +194,7 @@ def _run_model(request: Request, run: Run, settings: dict, run_dir: Path) -> Non
             is_new=request.run_dir is None,
             again=request.again,
             profile=None if request.begun else profiles_of(request).get(run.dataset),
+            verbosity=request.verbosity,
         )
     except Exception as error:
         # Into the run's log as well: a comparison names it as the place to look.
@@ -232,23 +243,26 @@ def run_compared(request: Request) -> int:
             check_start(run.model, run.dataset, settings[run])
         checked.add(kind)
         for said in _overruled(run, settings[run]):
-            print(said)
+            request.say(said)
     for run in settings:
         if run in skipped:
-            print(f"{run}: finished, {result_path(results, run)}; --again runs it anyway.")
+            request.say(f"{run}: finished, {result_path(results, run)}; --again runs it anyway.")
 
     command = [*runner.PROGRAM, *_passed_on(request)]
     parent = _parent(next(iter(settings.values())))
     cut_off = {} if request.again else runner.cut_off(parent, [planned[run] for run in to_run])
-    outcome = runner.run_all(to_run, command, results, parent, runner.past_times(earlier), cut_off)
+    past = runner.past_times(earlier)
+    outcome = runner.run_all(to_run, command, results, parent, past, cut_off, request.say)
 
     not_made = set(to_run) - outcome.kept
     kept = [
         KeptRun.from_results(result_path(results, run)) for run in settings if run not in not_made
     ]
-    if request.table and kept:
-        _show(kept, beside, request.beside)
-        print(f"Kept in {results}: results.csv, pairs.csv, protocol.json.")
+    if request.json_to:
+        shown = as_json(kept, paths_of_results(kept, results), outcome.failed)
+        print(shown, file=request.json_to)
+    elif request.table and kept:
+        compared_shown(kept, results, beside, request.beside)
     for said in outcome.failed:
         print(said, file=sys.stderr)
     if outcome.stopped_by:
@@ -292,6 +306,7 @@ def _passed_on(request: Request) -> list[str]:
     words = [f"--{key}={text}" for key, text in request.typed.items() if key != "seed"]
     words += [f"--compared_with={','.join(request.models)}"]
     words += [f"--config_files={path}" for path in request.files]
+    words += {QUIET: ["-q"], VERBOSE: ["-v"]}.get(request.verbosity, [])
     return words + ([f"--profile={request.profile}"] if request.profile else [])
 
 
@@ -315,14 +330,3 @@ def _beside(request: Request) -> list[KeptRun]:
     labels = {label_of(model, variant_name(model, v)) for model, v in request.labels}
     runs = _kept_runs(request.beside)
     return [r for r in runs if r.label not in labels and r.run.dataset in request.datasets]
-
-
-def _show(kept: list[KeptRun], beside: list[KeptRun], folder: Path | None) -> None:
-    """Print the tables, results of ``beside`` among them where they followed the same protocol."""
-    groups = comparable_groups([*kept, *beside])
-    of_same = [one for group in groups if group[0] in kept for one in group if one in beside]
-    if len(of_same) < len(beside):
-        print(f"{len(beside) - len(of_same)} results of {folder} followed another protocol.")
-    print("\n" + console_text([*kept, *of_same], frozenset(one.label for one in of_same)))
-    if of_same:
-        print(f"* committed result, read from {folder}")

@@ -60,7 +60,7 @@ def test_model(trainer, test_data, config, best: bool = True) -> Tested:
                 result = trainer.evaluate(
                     test_data,
                     load_best_model=best and name == names[0],
-                    show_progress=config["show_progress"],
+                    show_progress=False,
                 )
             tested.seconds[name] = time.perf_counter() - started
             tested.metrics[name] = dict(result)
