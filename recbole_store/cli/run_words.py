@@ -211,7 +211,8 @@ def run(argv: list[str], verb: str = "") -> int:
         models = [model for model, _ in labels] + compared_with
         check_flags([key for key, _ in pairs], models, p.flags(), p.error)
 
-        from recbole_store.experiments.request import Request, run_compared, run_single
+        from recbole_store.experiments.request import Request
+        from recbole_store.experiments.requested import run_compared, run_single
         from recbole_store.experiments.run.logs import NORMAL, QUIET, VERBOSE
 
         end_with_parent()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from recbole_store.experiments.report.answer import answer, answer_on
 from recbole_store.experiments.report.last_words import next_steps, users_shown
 from recbole_store.experiments.report.tables.tables import console_text
-from recbole_store.experiments.results.groups import comparable_groups
+from recbole_store.experiments.results.groups import comparable_groups, title_of
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.results_folder import result_path
 
@@ -33,6 +34,8 @@ def single_shown(
 ) -> None:
     """Print what a single run ends with."""
     tables_shown([kept], beside, folder)
+    if said := answer_on(kept, run_dir, comparable([kept], beside)):
+        print(f"\n{said}\n")
     for line in users_shown(run_dir, kept.run.dataset, data_path, kept.is_filtered):
         print(line)
     print(f"{kept.label}: {run_dir}/result.json")
@@ -44,14 +47,28 @@ def compared_shown(
 ) -> None:
     """Print what a comparison ends with."""
     tables_shown(kept, beside, folder)
+    print("\n" + "\n".join(answers([*kept, *comparable(kept, beside)])) + "\n")
     print(f"Kept in {results}: results.csv, pairs.csv, protocol.json.")
 
 
-def as_json(kept: list[KeptRun], paths: list[dict[str, Path]], failed: list[str]) -> str:
+def answers(runs: list[KeptRun]) -> list[str]:
+    """A sentence on each group of runs that may be compared, named where there are several."""
+    groups = comparable_groups(runs)
+    named = [f"{title_of(group, groups)}: " if len(groups) > 1 else "" for group in groups]
+    return [name + answer(group) for name, group in zip(named, groups, strict=True)]
+
+
+def as_json(
+    kept: list[KeptRun],
+    paths: list[dict[str, Path]],
+    said: list[str],
+    failed: list[str] | None = None,
+) -> str:
     """One object on all runs of a command.
 
     Args:
         paths: of each run, by what lies there.
+        said: the verdicts.
         failed: a sentence on each run that failed.
     """
     runs = [
@@ -69,7 +86,7 @@ def as_json(kept: list[KeptRun], paths: list[dict[str, Path]], failed: list[str]
         }
         for one, where in zip(kept, paths, strict=True)
     ]
-    return json.dumps({"runs": runs, "failed": failed}, indent=1)
+    return json.dumps({"verdicts": said, "runs": runs, "failed": failed or []}, indent=1)
 
 
 def paths_of_run(run_dir: Path) -> dict[str, Path]:

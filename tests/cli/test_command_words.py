@@ -146,7 +146,9 @@ def test_json_is_all_that_stdout_has(verb, planted, capfd):
     words = ["--model=Pop", "--dataset=planted", f"--data_path={planted}", "--epochs=1"]
     assert cli.main([verb, *words, "--gpu_id=", "--json"]) == 0
     shown, wrong = capfd.readouterr()
-    (run,) = json.loads(shown)["runs"]
+    told = json.loads(shown)
+    (run,) = told["runs"]
+    assert len(told["verdicts"]) == 1 and "Pop" in told["verdicts"][0] and told["failed"] == []
     result = json.load(open(run["result"]))
     assert run["test"] == result["test"] and run["model"] == "Pop" and run["seed"] == 2020
     assert "epoch   0" in wrong and "model  " not in wrong, "the table is in the object"

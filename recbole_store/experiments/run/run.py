@@ -36,6 +36,7 @@ from recbole_store.experiments.run.machine import (
 from recbole_store.experiments.run.ranked_lists import (
     Popularity,
     example_histories,
+    ranks_by_popularity,
     write_items,
     write_lists,
 )
@@ -166,7 +167,11 @@ def _run(
     tested = test_model(trainer, test_data, config, best=cold is None)
     if tested.lists:
         popularity.take_off(valid_data._dataset, test_data._dataset)
-        write_lists(run_dir / "ranked.npz", dataset, popularity, tested.lists)
+        by_popularity = None
+        if cold is None:
+            counts, users = popularity.items, config["USER_ID_FIELD"]
+            by_popularity = ranks_by_popularity(test_data, counts, users)
+        write_lists(run_dir / "ranked.npz", dataset, popularity, tested.lists, by_popularity)
         if "LS" in config["eval_args"]["split"]:
             np.savez_compressed(run_dir / "histories.npz", users=example_users, histories=histories)
 
