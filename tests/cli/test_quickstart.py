@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
-import yaml
-from planted_data import ROOT
-from tiny_llm import write_tiny_llm
+from sample_settings import SAMPLE, write_sample_settings
 
 from recbole_store import cli
 from recbole_store.cli.quickstart import SMALL, chosen_model, name_of, profile_for
-
-SAMPLE = ROOT / "dataset" / "sample"
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> str:
     """A property file with which STORE trains on the sample in seconds."""
-    folder = tmp_path_factory.mktemp("small")
-    with open(SAMPLE / "products.csv", encoding="utf-8", newline="") as file:
-        words = {word for row in csv.DictReader(file) for word in " ".join(row.values()).split()}
-    llm = write_tiny_llm(folder / "llm", [*sorted(words), ":", "brand", "category"])
-    settings = {
-        "backbone": str(llm),
-        "backbone_layers": None,
-        "precision": "fp32",
-        "tokenizer_epochs": 2,
-        "tokenizer_batch_size": 64,
-        "train_batch_size": 64,
-        "epochs": 2,
-        "MAX_ITEM_LIST_LENGTH": 6,
-        "gpu_id": "",
-    }
-    (folder / "small.yaml").write_text(yaml.safe_dump(settings))
-    return str(folder / "small.yaml")
+    return str(write_sample_settings(tmp_path_factory.mktemp("small")))
 
 
 def test_it_ends_with_a_table_users_and_what_comes_next(small, capfd):
