@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recbole_store.generator.beam_search import Beams, path_log_probs
+from recbole_store.generator.beam_search import Beams, WithPaths, path_log_probs
 from recbole_store.generator.code_tokens import CodeTokens
 from recbole_store.generator.company import Company, likeness_to_history
 from recbole_store.generator.item_head import DenseScores, ItemHead, fuse
@@ -468,12 +468,16 @@ class STORE(WindowTargets, SemanticIdModel):
         if self.item_head is None or self.item_head_share == 0:
             return super().search(decoder, excluded)
         scores = self._score_items(decoder)
-        beams = super().search(decoder, excluded)
-        best, others = scores.best(beams.item_ids.size(1), excluded)
-        # Where fewer items are left, an item that beam search has found already.
-        others = others.where(best > -torch.inf, beams.item_ids[:, :1])
-        decoder.restart()
-        found = path_log_probs(decoder, self.semantic_ids[others])
+        best, others = scores.best(self.num_beams, excluded)
+        others = others.masked_fill(best == -torch.inf, 0)  # there was no further item
+        codes = self.semantic_ids[others]
+        if self.decoding == "exact":  # which asks a level more than once
+            beams = super().search(decoder, excluded)
+            decoder.restart()
+            found = path_log_probs(decoder, codes)
+        else:
+            step = WithPaths(decoder, codes)
+            beams, found = super().search(step, excluded), step.log_probs
         return fuse(beams, Beams(others, found, beams.pruned), scores, self.item_head_share)
 
 
