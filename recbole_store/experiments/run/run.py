@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.utils import get_model, get_trainer, init_seed
 
 from recbole_store.data.writable import check_can_write
@@ -21,7 +22,7 @@ from recbole_store.errors import ModelFolderError
 from recbole_store.experiments.results.results_folder import replace_file
 from recbole_store.experiments.run.build import build, recbole_refusals, split
 from recbole_store.experiments.run.continuation import Continuation, clear
-from recbole_store.experiments.run.evaluate import test_model
+from recbole_store.experiments.run.evaluate import say_popular, test_model
 from recbole_store.experiments.run.evaluate_cold import test_cold
 from recbole_store.experiments.run.fingerprint import identity
 from recbole_store.experiments.run.fit import converged, fit
@@ -149,6 +150,9 @@ def _run(
         example_users, histories = histories_without_cold(
             example_users, histories, test_data._dataset
         )
+    if isinstance(test_data, FullSortEvalDataLoader):
+        popularity.take_off(valid_data._dataset, test_data._dataset)
+        say_popular(valid_data, popularity, config)
     # Set again, as RecBole does, so that the model's start does not depend on the data's.
     init_seed(config["seed"], config["reproducibility"])
     with recbole_refusals(model_name, dataset_name):
@@ -166,7 +170,6 @@ def _run(
     cold = test_cold(trainer, valid_data, test_data, config) if config["cold_items"] else None
     tested = test_model(trainer, test_data, config, best=cold is None)
     if tested.lists:
-        popularity.take_off(valid_data._dataset, test_data._dataset)
         by_popularity = None
         if cold is None:
             counts, users = popularity.items, config["USER_ID_FIELD"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import torch
 
@@ -35,12 +37,15 @@ def test_several_targets_of_a_user_have_no_rank():
     assert ranks_by_popularity([batch], COUNTS, "user") is None
 
 
-def test_it_is_pop(planted):
+def test_it_is_pop(planted, capfd):
     """RecBole's Pop has these very ranks, but for items of equal counts."""
     from recbole_store import cli
 
     words = ["train", "--model=Pop", "--dataset=planted", f"--data_path={planted}", "--gpu_id="]
     assert cli.main([*words, "--run_dir=pop", "--filter_history=True"]) == 0
+    said = re.findall(r"ndcg@10 (\d\.\d+)", capfd.readouterr().out)
+    popular, pop = map(float, said[:2])  # before training, and Pop's own epoch
+    assert abs(popular - pop) < 0.02 and pop > 0
     with np.load("pop/ranked.npz") as ranked:
         theirs, ours = ranked["ranks_filtered"], ranked["ranks_by_popularity"]
         counts, targets = ranked["item_counts"], ranked["targets"]
