@@ -20,7 +20,7 @@ def tables_shown(kept: list[KeptRun], beside: list[KeptRun], folder: Path | None
         print(f"{len(beside) - len(of_same)} results of {folder} followed another protocol.")
     print("\n" + console_text([*kept, *of_same], frozenset(one.label for one in of_same)))
     if of_same:
-        print(f"* committed result, read from {folder}")
+        print(f"* kept result, read from {folder}")
 
 
 def comparable(kept: list[KeptRun], beside: list[KeptRun]) -> list[KeptRun]:
