@@ -140,14 +140,14 @@ class TokenizerStage:
 
     def _train_or_load(self, name: str, together, windows: Windows | None, status: Status) -> dict:
         cached = self.cache_file(name, together, windows)
-        self.progress = StageProgress(self._progress, cached.stem)
+        self.progress = StageProgress(self._progress, cached.stem, status)
         if self.progress.found:
             return {**self.progress.found, "cached": False}
         with one_at_a_time(cached):
             if (stage := read_cached(cached)) is not None:
                 return {**stage, "cached": True}
             self._check_room(cached.parent)
-            return {**self._make(cached, together, windows, status), "cached": False}
+            return {**self._make(cached, together, windows), "cached": False}
 
     def _check_room(self, folder: Path) -> None:
         """What is made will have to be kept; what is there already is read from anywhere."""
@@ -156,15 +156,15 @@ class TokenizerStage:
         remedy = f"name another folder in ${CACHE_VARIABLE}"
         check_can_write(folder, remedy, sum(part.nbytes for part in kept))
 
-    def _make(self, cached: Path, together, windows: Windows | None, status: Status) -> dict:
+    def _make(self, cached: Path, together, windows: Windows | None) -> dict:
         start = time.perf_counter()
         parts = (self.tokenizer, self.settings, self.new_optimizer, self.progress)
         if self.tokenizer.reads == DENSE_TOKENS:
-            stage = train_slots(*parts, together, status)
+            stage = train_slots(*parts, together)
         elif self.tokenizer.reads == TOWER_VECTOR:
-            stage = train_tower(*parts, windows, status)
+            stage = train_tower(*parts, windows)
         else:
-            stage = self._quantize(status)
+            stage = self._quantize()
         stage["seconds"] = self.progress.spent_before_s + time.perf_counter() - start
         self.progress.finish(stage)
         try:
@@ -210,12 +210,12 @@ class TokenizerStage:
         semantic_ids[order] = ranked
         return semantic_ids
 
-    def _quantize(self, status: Status) -> dict:
+    def _quantize(self) -> dict:
         """Codes of the frozen text embeddings, or of nothing: no LLM is trained."""
         texts = self.tokenizer.texts[1:]
         vectors = torch.empty(len(texts), 0)
         if self.encoder is not None:
-            vectors = self.encoder(texts, self.tokenizer.max_text_tokens, status)
+            vectors = self.encoder(texts, self.tokenizer.max_text_tokens, self.progress.status)
         if not torch.isfinite(vectors).all():
             raise BackboneError(
                 f"The text encoder `{self.tokenizer.encoder_name}` makes vectors of the texts that "

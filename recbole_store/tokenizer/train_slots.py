@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from recbole_store.status import Status
 from recbole_store.tokenizer.co_occurrence import collaborative_factors
 from recbole_store.tokenizer.fit_quantizer import fit_quantizer
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
@@ -36,7 +35,6 @@ def train_slots(
     new_optimizer: Callable[..., torch.optim.Optimizer],
     progress: StageProgress,
     together,
-    status: Status,
 ) -> dict:
     """Train the LLM and its slots, and fit the quantizer to the dense tokens.
 
@@ -51,6 +49,7 @@ def train_slots(
     factors = None
     if together is not None:
         factors = collaborative_factors(together, settings["pca_dim"], settings["seed"])
+    status = progress.status
     torch.manual_seed(settings["seed"])
     backbone, before = tokenizer.backbone, tokenizer.backbone.stage
     backbone.use_stage("tokenizer")

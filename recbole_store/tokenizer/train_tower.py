@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch.nn.utils import clip_grad_norm_
 
 from recbole_store.llm.length_batches import similar_lengths
-from recbole_store.status import Status
 from recbole_store.tokenizer.fit_quantizer import fit_quantizer
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
 from recbole_store.tokenizer.mean_states import mean_states
@@ -34,7 +33,6 @@ def train_tower(
     new_optimizer: Callable[..., torch.optim.Optimizer],
     progress: StageProgress,
     windows: Windows,
-    status: Status,
 ) -> dict:
     """Train the tower on what follows what, and fit the quantizer to its vectors.
 
@@ -47,9 +45,10 @@ def train_tower(
     """
     known = tokenizer.is_known()
     reads = (tokenizer.llm_name, tokenizer.texts[1:], tokenizer.max_text_tokens, tokenizer.device)
-    states = mean_states(*reads, status).to(tokenizer.device)
+    states = mean_states(*reads, progress.status).to(tokenizer.device)
     tokenizer.whitening.fit(states[known[1:]])
     features = F.pad(tokenizer.whitening(states), (0, 0, 1, 0))
+    status = progress.status
     torch.manual_seed(settings["seed"])
     tower = tokenizer.tower.train().requires_grad_(True)
     optimizer = new_optimizer(

@@ -29,13 +29,13 @@ def shown(tiny_settings, tmp_path, monkeypatch):
         monkeypatch.setattr(status, "EVERY_S", {True: 0.0, False: 0.0})
         monkeypatch.setattr(sys, "stderr", terminal)
         words = [f"--model={model}", "--dataset=planted", f"--config_files={tmp_path}/tiny.yaml"]
-        assert cli.main(["train", *words]) == 0
+        assert cli.main(["train", *words]) == 0, terminal.getvalue()
         return terminal.getvalue()
 
     return run
 
 
-def test_store_has_two_stages_and_a_test(shown, capsys):
+def test_store_has_two_stages_and_a_test(shown):
     lines = re.split(r"[\r\n]+", shown("STORE", Terminal()))
     said = "\n".join(line.strip() for line in lines)
     for stage in ("stage 1 of 2", "stage 2 of 2"):
@@ -47,6 +47,14 @@ def test_store_has_two_stages_and_a_test(shown, capsys):
     assert re.search(r"^test · 100% · about 0 s left", said, re.MULTILINE)
     assert "it/s" not in said and "Train " not in said and "Evaluate" not in said
     assert not re.search(r"\x1b\[\d*m", said)
+
+
+def test_codes_that_take_long_are_told_of(shown, tiny_llm):
+    rqvae = {"tokenizer": "rqvae", "rqvae_epochs": 3, "text_encoder": str(tiny_llm)}
+    rqvae["disambiguation_size"] = 60
+    said = shown("STORE", Terminal(), **rqvae)
+    for line in ("the encoder reads texts · 100%", "stage 1 of 2 · codes · epoch 3/3 · 100%"):
+        assert line in said
 
 
 def test_elsewhere_lines_are_plain(shown):
