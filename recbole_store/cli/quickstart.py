@@ -25,7 +25,10 @@ from recbole_store.settings.dataset_name import check_dataset_name
 # Interactions up to which `auto`, whose small data get steps enough to learn anything, takes about
 # ten minutes of one core; beyond it `quick` is the first look.
 SMALL = 30_000
-YARDSTICK = "Neighbours"  # trains nothing, so there are recommendations within seconds
+BY = {
+    "Neighbours": "Recommend by likeness and company: nothing is trained.",
+    "Pop": "No texts: count what is popular, which a model should be better than.",
+}
 EPILOG = """\
 FILE is a table of who had what and when: CSV, TSV, JSON lines or Parquet. Its columns are told by
 their names (customer, sku, ordered_at, ...) and said. All flags of `prepare table` are taken.
@@ -93,17 +96,17 @@ def main(argv: list[str]) -> int:
     card = json.loads((where / f"{name}.card.json").read_text(encoding="utf-8"))
     model, trained = chosen_model(card), Path("saved") / name
     told = [f"--results={(trained / 'results').as_posix()}"]
-    plain = ["train", f"--model={YARDSTICK}", f"--dataset={name}"]
-    plain += [f"--run_dir={(trained / YARDSTICK).as_posix()}", *told]
-    if status := step("Recommend by what was together: nothing is trained.", plain):
+    yardstick = "Neighbours" if model == "STORE" else "Pop"
+    plain = ["train", f"--model={yardstick}", f"--dataset={name}"]
+    plain += [f"--run_dir={(trained / yardstick).as_posix()}", *told]
+    if status := step(BY[yardstick], plain):
         return status
     words = ["train", f"--model={model}", f"--dataset={name}"]
     words += [f"--profile={arguments.profile or profile_for(card)}"] if model == "STORE" else []
     words += [f"--run_dir={(trained / model).as_posix()}", *told]
     words += [f"--beside={(trained / 'results').as_posix()}"]
     words += [f"--config_files={file}" for file in arguments.config_files]
-    said = "Train STORE on texts." if model == "STORE" else f"No texts: train {model}."
-    if status := step(f"{said} The first model stands beside it in the table.", words):
+    if status := step(f"Train {model}. The first model stands beside it in the table.", words):
         return status
     if status := step("Report: one page.", ["report", (trained / "results").as_posix()]):
         return status

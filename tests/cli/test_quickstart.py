@@ -48,6 +48,16 @@ def test_it_ends_with_a_table_users_and_what_comes_next(small, capfd):
     assert cli.main([*typed[0], "--force"]) == 0
 
 
+def test_a_table_without_texts_has_a_model_that_needs_none(tmp_path, capfd):
+    (tmp_path / "one.yaml").write_text("epochs: 1\ngpu_id: ''\n")
+    words = ["quickstart", str(SAMPLE / "purchases.csv"), "--config_files", "one.yaml"]
+    assert cli.main(words) == 0
+    said = capfd.readouterr().out
+    assert "## No texts: count what is popular" in said and "--profile" not in said
+    assert Path("saved/purchases/SASRecAll/model/config.json").is_file()
+    assert re.search(r"^SASRecAll .* Pop.* paired over 374 users\.$", said, re.M)
+
+
 BAD = {
     "no such file": ("nothing.csv", None, []),
     "which column is the user": ("a.csv", "sku,ordered_at\n1,2025-01-01\n", []),
