@@ -24,6 +24,7 @@ from recbole_store.llm.model_files import (
     locate_encoder,
 )
 from recbole_store.llm.weight_checks import check_weights
+from recbole_store.status import SILENT, Status
 
 TEXTS_PER_PASS = 64
 
@@ -66,7 +67,7 @@ class TextEncoder:
         self.tokenizer.padding_side = "right"
 
     @torch.no_grad()
-    def __call__(self, texts: list[str], max_tokens: int) -> Tensor:
+    def __call__(self, texts: list[str], max_tokens: int, status: Status = SILENT) -> Tensor:
         """Texts, cut to ``max_tokens`` tokens -> embeddings of length 1, fp32 [N, H].
 
         An empty text is read as one end-of-text, or as the encoder's frame of special tokens.
@@ -76,6 +77,7 @@ class TextEncoder:
         rows = [row or [self.tokenizer.pad_token_id] for row in rows]
         order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
         found = torch.empty(len(rows), self.model.config.hidden_size)
+        status.begin("the encoder reads texts", {"texts": len(texts)})
         for start in range(0, len(rows), TEXTS_PER_PASS):
             places = order[start : start + TEXTS_PER_PASS]
             words = self.tokenizer.pad(
@@ -89,6 +91,7 @@ class TextEncoder:
             ).last_hidden_state
             pooled = (states * read[..., None]).sum(1) / lengths[:, None]
             found[places] = F.normalize(pooled, dim=-1).cpu()
+            status.step("texts", n=len(places))
         return found
 
     def digest(self) -> str:

@@ -8,6 +8,7 @@ Reference:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -42,6 +43,8 @@ TEXT_SHARE = 0.5
 
 class STORE(WindowTargets, SemanticIdModel):
     """A causal LM over words and code tokens, with a head per level (STORE, section 3)."""
+
+    loss_names = ("next item", "alignment")  # of what calculate_loss returns, where it is several
 
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
@@ -178,6 +181,19 @@ class STORE(WindowTargets, SemanticIdModel):
         # The state behind one code predicts the next, from the first item's last code on.
         first = prompt.size(1) + n_levels - 1
         return self.backbone(inputs)[:, first:].unflatten(1, (n_items - 1, n_levels))
+
+    @property
+    def chance_loss(self) -> float | None:
+        """The next item's loss of who guesses each code, and each head's item, among all.
+
+        None where the heads' losses are of items drawn.
+        """
+        if self.large is not None:
+            return None
+        sizes = self.item_tokenizer.sizes
+        codes = sum(map(math.log, sizes)) / len(sizes)
+        n_known = max(int(self._is_known().sum()), 1)
+        return codes + (self.item_head_weight + self.text_head_weight) * math.log(n_known)
 
     def calculate_loss(self, interaction):
         """Token-to-token on windows, plus the weighted text-to-token on the next items in turn.
