@@ -67,6 +67,20 @@ def started() -> Iterator[None]:
         dist.destroy_process_group()
 
 
+def check_started() -> None:
+    """Find out whether torchrun's processes, if there are several, know of each other.
+
+    Raises:
+        SettingsError: they do not, and each would do everything.
+    """
+    n_processes = int(os.environ.get("WORLD_SIZE") or 1)
+    if n_processes > 1 and world_size() == 1:
+        raise SettingsError(
+            f"torchrun has started {n_processes} processes, and each would train the whole model: "
+            "let it start run_recbole_store.py, or start one, without torchrun."
+        )
+
+
 def world_size() -> int:
     """How many processes the run has."""
     return dist.get_world_size() if dist.is_initialized() else 1

@@ -13,6 +13,7 @@ import pytest
 import torch
 from planted_data import COLOURS, FOLLOWS, SHAPES, next_planted, planted_items
 from raw_data import Prepared, write_raw_files
+from tiny_llm import write_tiny_llm
 
 import recbole_store  # noqa: F401 - mends RecBole before any test imports it
 
@@ -32,41 +33,18 @@ def _clean_process(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     yield
     root = logging.getLogger()
-    for handler in [h for h in root.handlers if isinstance(h, logging.FileHandler)]:
-        root.removeHandler(handler)
-        handler.close()
+    for handler in list(root.handlers):
+        is_console = type(handler).__module__.startswith("recbole_store")
+        if is_console or isinstance(handler, logging.FileHandler):
+            root.removeHandler(handler)
+            handler.close()
 
 
 @pytest.fixture(scope="session")
 def tiny_llm(tmp_path_factory) -> Path:
-    """Folder of a random Llama of two layers and width 32, with a byte-level tokenizer."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    folder = tmp_path_factory.mktemp("llm")
+    """Folder of a random LLM that knows the planted data's words."""
     words = [*COLOURS, *SHAPES, ":", ".", "The", "item", "text", "of", "this", "tokens", "colour"]
-    vocabulary = {"<eos>": 0, "<unk>": 1}
-    for word in words:
-        vocabulary.setdefault(word, len(vocabulary))
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.decoder = decoders.WordPiece()
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<eos>", unk_token="<unk>"
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
+    return write_tiny_llm(tmp_path_factory.mktemp("llm"), words)
 
 
 @pytest.fixture(scope="session")

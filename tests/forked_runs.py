@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _FORKS = """
 import json, os, sys
 from recbole_store import cli
-import recbole_store.experiments.request
+import recbole_store.experiments.requested
 from recbole_store.experiments.run import run
 for line in sys.stdin:
     order = json.loads(line)

@@ -115,7 +115,9 @@ def test_large_catalogues(benchmark, monkeypatch, tiny_llm):
     changes |= {"MAX_ITEM_LIST_LENGTH": 10, "item_vector_size": 16}
     below, beyond = large.cost(2, changes), large.cost(3, changes)
     assert "recall" not in below and beyond["recall"] == 1
-    assert all(value > 0 for found in (below, beyond) for value in found.values())
+    for found in (below, beyond):
+        assert found.pop("rank_first_s") is not None  # a difference of two times, here of noise
+        assert all(value > 0 for value in found.values())
 
 
 def test_the_index_s_recall(benchmark, monkeypatch):

@@ -16,6 +16,7 @@ SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path != FOR_OTHERS)
 FLOORS = (
     "errors",
     "ranks",
+    "status",
     "settings",
     "data",
     "llm",

@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 import torch
 from planted_data import ROOT
+from recbole import quick_start
 
 from recbole_store import cli, ranks
+from recbole_store.errors import SettingsError
 from recbole_store.experiments.run import run
 from recbole_store.experiments.run.continuation import Continuation
 from recbole_store.model import store
@@ -240,3 +242,15 @@ def test_one_process_shares_with_nobody():
     assert weight.grad.tolist() == [1, 1] and ranks.mine([5, 6, 7]) == [5, 6, 7]
     assert ranks.from_first(lambda: 3) == 3 and ranks.gather(3) == [3]
     assert ranks.all_rows(weight, 2) is weight and ranks.is_first()
+
+
+def test_recbole_s_launcher_refuses_what_it_cannot_share_out():
+    for named in ({"nproc": 2}, {"nproc": 1, "world_size": 2}):
+        with pytest.raises(SettingsError, match="RecBole's own launcher cannot share out STORE"):
+            quick_start.run("STORE", "planted", **named)
+
+
+def test_torchrun_without_the_command_line_is_refused(tiny_settings, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SettingsError, match="each would train the whole model"):
+        quick_start.run_recbole(model="STORE", dataset="planted", config_dict=tiny_settings)

@@ -310,7 +310,7 @@ def test_quick_baseline_beside_committed_results(command, capsys):
     names, rows = table_of(stdout)
     assert names == ["Better*", "Pop", "Worse*"]
     assert rows["Pop"][1] == f"{kept['valid']['ndcg@10']:.4f}", "the same run twice"
-    assert "* committed result, read from kept/planted" in stdout
+    assert "* kept result, read from kept/planted" in stdout
     assert "1 results of kept/planted followed another protocol." in stdout
     assert Path("here/result.json").is_file()
     assert list(Path("saved").iterdir()) == [run_dir]

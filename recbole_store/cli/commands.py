@@ -19,6 +19,11 @@ class Command(NamedTuple):
 
 
 GROUPS = {
+    "All at once": {
+        "quickstart": Command(
+            "recbole_store.cli.quickstart", "from a table of your own to recommendations"
+        ),
+    },
     "Data": {
         "prepare": Command(
             "recbole_store.data.prepare.command", "raw data to RecBole files with texts"

@@ -7,6 +7,7 @@ import os
 import sys
 import textwrap
 from argparse import SUPPRESS, RawDescriptionHelpFormatter
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 from recbole_store.cli.commands import program
@@ -118,6 +119,19 @@ def parser(verb: str = "") -> Parser:
     again.add_argument(
         "--replace", action="store_true", help="replace kept runs that had other settings"
     )
+    said = p.add_argument_group("what is said")
+    loud = said.add_mutually_exclusive_group()
+    loud.add_argument(
+        "-v", action="store_true", dest="verbose", help="RecBole's settings and lines as well"
+    )
+    loud.add_argument(
+        "-q", action="store_true", dest="quiet", help="the end alone: table, verdict, places"
+    )
+    said.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON object at the end: metrics and places; all else goes to stderr",
+    )
     p.add_argument("--no_table", action="store_true", help=SUPPRESS)
     # A model's process in a comparison: the other models, whose properties may be set as well.
     p.add_argument("--compared_with", default="", help=SUPPRESS)
@@ -208,7 +222,9 @@ def run(argv: list[str], verb: str = "") -> int:
         models = [model for model, _ in labels] + compared_with
         check_flags([key for key, _ in pairs], models, p.flags(), p.error)
 
-        from recbole_store.experiments.request import Request, run_compared, run_single
+        from recbole_store.experiments.request import Request
+        from recbole_store.experiments.requested import run_compared, run_single
+        from recbole_store.experiments.run.logs import NORMAL, QUIET, VERBOSE
 
         end_with_parent()
         request = Request(
@@ -225,6 +241,8 @@ def run(argv: list[str], verb: str = "") -> int:
             again=arguments.again,
             replace=arguments.replace,
             table=not arguments.no_table,
+            verbosity=QUIET if arguments.quiet else VERBOSE if arguments.verbose else NORMAL,
+            json_to=sys.stdout if arguments.json else None,
         )
         if verb == "train" and not request.is_single:
             p.error("`train` is one model, data set and seed: several are `recbole-store compare`")
@@ -232,7 +250,8 @@ def run(argv: list[str], verb: str = "") -> int:
             p.error(alone("compare"))
         if arguments.resume:
             request = request.of_folder(arguments.resume)
-        with terminating(), ranks.started():
+        to_stderr = redirect_stdout(sys.stderr) if arguments.json else nullcontext()
+        with terminating(), to_stderr, ranks.started():
             is_single = request.is_single and verb != "compare"
             return run_single(request) if is_single else run_compared(request)
     except (InputError, RunError) as error:

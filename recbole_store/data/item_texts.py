@@ -117,8 +117,8 @@ def read_item_columns(
         rows = _atomic_rows(atomic_file, id_column, separator, encoding)
     else:
         raise ItemTextError(
-            f"STORE reads items' texts, but {name} has none: neither {side_file} nor {atomic_file}"
-            " exists."
+            f"STORE reads items' texts, as Neighbours and TextTower do, but {name} has none: "
+            f"neither {side_file} nor {atomic_file} exists; SASRecAll needs none."
         )
     source = side_file if side_file.is_file() else atomic_file
     columns, texts = set(), {}

@@ -79,13 +79,21 @@ def end_with_parent() -> None:
         sys.exit(128 + signal.SIGTERM)
 
 
+def _stdout() -> int | None:
+    """Where a process writes: where we do, if that is a file."""
+    try:
+        return sys.stdout.fileno()
+    except OSError:  # a text in memory; the process has the one that we were started with
+        return None
+
+
 def run_process(command: list[str], is_enough: Callable[[], bool] | None = None) -> int | None:
     """Exit status of a process that does not outlive an interruption of this one.
 
     Args:
         is_enough: asked now and then; once it is, the process is ended, and the status is None.
     """
-    process = subprocess.Popen(command, env=environment())
+    process = subprocess.Popen(command, env=environment(), stdout=_stdout())
     try:
         while is_enough is not None:
             with suppress(subprocess.TimeoutExpired):

@@ -128,6 +128,49 @@ def beam_search(
     return Beams(items, log_probs, pruned)
 
 
+class WithPaths:
+    """A step that, beside a search's queries, asks those of given paths: no call is made for them.
+
+    For a search that asks each level once, as :func:`beam_search` does.
+
+    Args:
+        codes: semantic IDs of R paths a user, int64 [B, R, L].
+
+    Attributes:
+        log_probs: exact log-likelihoods of the paths so far, fp32 [B, R].
+    """
+
+    def __init__(self, step: Step, codes: Tensor):
+        self.step, self.codes, self.n_users = step, codes, len(codes)
+        self.log_probs = torch.zeros(codes.shape[:2], device=codes.device)
+        self._n_before = 0  # the search's own queries of the level before
+
+    def __call__(self, level: int, parents: Tensor | None, codes: Tensor | None) -> Tensor:
+        if level == 0:
+            logits = self.step(0, None, None)
+            self._add(0, logits)
+            return logits
+        n_own, behind = codes.size(1), self.codes[..., level - 1]
+        before = torch.zeros_like(behind)  # all continue the history's end, the one row of level 0
+        if level > 1:
+            before = (self._n_before + torch.arange(behind.size(1), device=behind.device)).expand(
+                len(behind), -1
+            )
+        logits = self.step(level, torch.cat([parents, before], 1), torch.cat([codes, behind], 1))
+        self._n_before = n_own
+        self._add(level, logits[:, n_own:])
+        return logits[:, :n_own]
+
+    def _add(self, level: int, logits: Tensor) -> None:
+        self.log_probs += chosen_log_probs(logits, self.codes[..., level])
+
+
+def chosen_log_probs(logits: Tensor, codes: Tensor) -> Tensor:
+    """Log-probability of codes [B, R] by logits [B, R or 1, C], fp32 [B, R]."""
+    logits = logits.float().expand(-1, codes.size(1), -1)
+    return logits.gather(-1, codes[..., None]).squeeze(-1) - logits.logsumexp(-1)
+
+
 def path_log_probs(step: Step, codes: Tensor) -> Tensor:
     """Exact log-likelihood of given semantic IDs [B, R, L] -> [B, R], by teacher forcing."""
     n_users, n_paths, n_levels = codes.shape
@@ -137,7 +180,5 @@ def path_log_probs(step: Step, codes: Tensor) -> Tensor:
     for level in range(n_levels):
         parents = torch.zeros_like(own) if level == 1 else own
         behind = (None, None) if level == 0 else (parents, codes[..., level - 1])
-        logits = step(level, *behind).float().expand(-1, n_paths, -1)
-        chosen = logits.gather(-1, codes[..., level, None]).squeeze(-1)
-        total += chosen - logits.logsumexp(-1)
+        total += chosen_log_probs(step(level, *behind), codes[..., level])
     return total

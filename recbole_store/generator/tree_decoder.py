@@ -15,7 +15,7 @@ class TreeDecoder:
     """The :class:`recbole_store.generator.step.Decoder` for a batch of users.
 
     Args:
-        backbone: has ``forward(inputs, mask, positions, cache)`` and ``new_cache()``.
+        backbone: has ``forward(inputs, mask, positions, cache, only_at)`` and ``new_cache()``.
         embed: codes [..., l] of the first l levels -> input vectors [..., l, H].
         heads: per level, hidden states [..., H] -> logits [..., C].
         prompt: input vectors before the history, [P, H].
@@ -41,9 +41,7 @@ class TreeDecoder:
         inputs = torch.cat([prompts, history.flatten(1, 2)], dim=1)
         self.end = len(prompt) + lengths * n_levels  # [B], each row's true length
         self.cache = backbone.new_cache()
-        hidden = backbone(inputs, cache=self.cache)
-        last = (self.end - 1)[:, None, None].expand(-1, 1, hidden.size(2))
-        self.history_end = hidden.gather(1, last)  # [B, 1, H]
+        self.history_end = backbone(inputs, cache=self.cache, only_at=self.end - 1)  # [B, 1, H]
         place = torch.arange(inputs.size(1), device=inputs.device)
         self._sees_history = place[None] < self.end[:, None]  # [B, S]
         # Of each level's queries so far, in the order in which they were asked: codes of the

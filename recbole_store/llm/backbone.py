@@ -91,20 +91,41 @@ class Backbone(nn.Module):
             tuned = [weight for weight in self.llm.base_model.parameters() if weight.requires_grad]
             self.copies = StageCopies(tuned, "recommender")
         self.hidden_dropout = hidden_dropout
+        layers = self._layers()
+        if hidden_dropout > 0 and layers is None:
+            raise BackboneError(f"{name} has no list of layers for `dropout`: set it to 0.")
         if hidden_dropout > 0:
-            for layer in self._layers(name):
+            for layer in layers:
                 layer.register_forward_hook(self._drop)
+        self._only_at: Tensor | None = None  # int64 [B, 1, H], see forward
+        self._n_positions = 0
+        last_mlp = None if layers is None else getattr(layers[-1], "mlp", None)
+        if last_mlp is not None:
+            last_mlp.register_forward_pre_hook(self._take_asked)
+            last_mlp.register_forward_hook(self._put_back)
         if checkpointing:
             self.llm.gradient_checkpointing_enable({"use_reentrant": False})
         self.use_stage("recommender")
 
-    def _layers(self, name: str) -> nn.ModuleList:
-        """The transformer layers, whatever the architecture calls them."""
+    def _layers(self) -> nn.ModuleList | None:
+        """The transformer layers, whatever the architecture calls them; None if it has no list."""
         n_layers = self.llm.config.num_hidden_layers
         for part in self.llm.base_model.modules():
             if isinstance(part, nn.ModuleList) and len(part) == n_layers:
                 return part
-        raise BackboneError(f"{name} has no list of layers for `dropout`: set it to 0.")
+        return None
+
+    def _take_asked(self, mlp: nn.Module, inputs: tuple) -> tuple | None:
+        """Of what the last layer's MLP reads, the states that somebody asked for."""
+        if self._only_at is None:
+            return None
+        return (inputs[0].gather(1, self._only_at), *inputs[1:])
+
+    def _put_back(self, mlp: nn.Module, inputs: tuple, output: Tensor) -> Tensor | None:
+        """Right where it was asked for; elsewhere anything will do, as nobody reads on from it."""
+        if self._only_at is None:
+            return None
+        return output.expand(-1, self._n_positions, -1)
 
     def _drop(self, layer: nn.Module, inputs: tuple, output):
         """Dropout of what a layer has added; LLMs come without, as they see no text twice."""
@@ -162,7 +183,9 @@ class Backbone(nn.Module):
         """An empty key-value cache for :meth:`forward`."""
         return DynamicCache(config=self.llm.config)
 
-    def forward(self, inputs: Tensor, mask=None, positions=None, cache=None) -> Tensor:
+    def forward(
+        self, inputs: Tensor, mask=None, positions=None, cache=None, only_at: Tensor | None = None
+    ) -> Tensor:
         """Input vectors [B, S, H] -> hidden states [B, S, H], fp32.
 
         Rows are right-padded: under causal attention no real position sees padding, so no mask is
@@ -172,7 +195,20 @@ class Backbone(nn.Module):
             mask: additive [B, 1, S, past + S]; None is causal.
             positions: int64 [B, S]; None counts from the cache's length.
             cache: read and extended in place.
+            only_at: int64 [B], the one position of each row whose state is asked for: then it is
+                [B, 1, H]. The last layer's MLP, of two layers a third of the work, is spared the
+                others.
         """
+        if only_at is None:
+            return self._states(inputs, mask, positions, cache)
+        self._n_positions = inputs.size(1)
+        self._only_at = only_at[:, None, None].expand(-1, 1, inputs.size(2))
+        try:
+            return self._states(inputs, mask, positions, cache).gather(1, self._only_at)
+        finally:
+            self._only_at = None
+
+    def _states(self, inputs: Tensor, mask, positions, cache) -> Tensor:
         bf16 = self.bf16 if self.training else self.eval_bf16 and self.stage == "recommender"
         with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=bf16):
             output = self.llm.base_model(

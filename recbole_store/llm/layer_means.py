@@ -9,6 +9,7 @@ import recbole_store.ranks as ranks
 from recbole_store.llm.loading import load, quiet, read_config
 from recbole_store.llm.precision import use_bf16
 from recbole_store.llm.token_batches import TokenBatch
+from recbole_store.status import SILENT, Status
 
 TEXTS_PER_PASS = 32
 
@@ -48,14 +49,16 @@ class LayerMeans:
         self.bf16 = use_bf16("auto", torch.device(device))
 
     @torch.no_grad()
-    def __call__(self, texts: list[str], max_tokens: int) -> Tensor:
+    def __call__(self, texts: list[str], max_tokens: int, status: Status = SILENT) -> Tensor:
         """Texts, cut to ``max_tokens`` -> fp32 [N, 3 * H]; layer by layer, H each."""
         eos = self.tokenizer.eos_token_id
         with quiet():
             rows = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
         words = TokenBatch.padded([row[:max_tokens] or [eos] for row in rows], eos, self.device)
         found = torch.zeros(len(texts), len(self.layers) * self.llm.config.hidden_size)
-        for places in ranks.mine(torch.argsort(words.lengths).split(TEXTS_PER_PASS)):
+        groups = ranks.mine(torch.argsort(words.lengths).split(TEXTS_PER_PASS))
+        status.begin("the LLM reads texts", {"texts": sum(len(places) for places in groups)})
+        for places in groups:
             part = words.of_rows(places)
             with torch.autocast(part.ids.device.type, torch.bfloat16, enabled=self.bf16):
                 states = self.llm.base_model(
@@ -65,4 +68,5 @@ class LayerMeans:
             real = (place[None] < part.lengths[:, None])[..., None]
             means = [(states[layer].float() * real).sum(1) / real.sum(1) for layer in self.layers]
             found[places.cpu()] = torch.cat(means, dim=1).cpu()
+            status.step("texts", n=len(places))
         return ranks.sum_over_ranks(found)

@@ -25,6 +25,7 @@ from recbole_store.llm.model_files import (
     locate_encoder,
 )
 from recbole_store.llm.weight_checks import check_weights
+from recbole_store.status import SILENT, Status
 
 TEXTS_PER_PASS = 64
 
@@ -67,7 +68,7 @@ class TextEncoder:
         self.tokenizer.padding_side = "right"
 
     @torch.no_grad()
-    def __call__(self, texts: list[str], max_tokens: int) -> Tensor:
+    def __call__(self, texts: list[str], max_tokens: int, status: Status = SILENT) -> Tensor:
         """Texts, cut to ``max_tokens`` tokens -> embeddings of length 1, fp32 [N, H].
 
         An empty text is read as one end-of-text, or as the encoder's frame of special tokens. Of
@@ -78,8 +79,10 @@ class TextEncoder:
         rows = [row or [self.tokenizer.pad_token_id] for row in rows]
         order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
         found = torch.zeros(len(rows), self.model.config.hidden_size)
-        for start in ranks.mine(range(0, len(rows), TEXTS_PER_PASS)):
-            places = order[start : start + TEXTS_PER_PASS]
+        starts = range(0, len(rows), TEXTS_PER_PASS)
+        groups = ranks.mine([order[start : start + TEXTS_PER_PASS] for start in starts])
+        status.begin("the encoder reads texts", {"texts": sum(map(len, groups))})
+        for places in groups:
             words = self.tokenizer.pad(
                 {"input_ids": [rows[place] for place in places]}, return_tensors="pt"
             ).to(self.device)
@@ -91,6 +94,7 @@ class TextEncoder:
             ).last_hidden_state
             pooled = (states * read[..., None]).sum(1) / lengths[:, None]
             found[places] = F.normalize(pooled, dim=-1).cpu()
+            status.step("texts", n=len(places))
         return ranks.sum_over_ranks(found)
 
     def digest(self) -> str:

@@ -9,6 +9,8 @@ Reference:
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from recbole.model.sequential_recommender.sasrec import SASRec
@@ -50,6 +52,11 @@ class SASRecAll(WindowTargets, SASRec):
         if self.together_weight:
             self.company = Company(training_co_occurrence(dataset, self.n_items))
         self.filter_training = filters_training(config)
+
+    @property
+    def chance_loss(self) -> float:
+        """The loss of who guesses among all items."""
+        return math.log(self.n_fitted - 1 - len(self.cold_items))
 
     def states(self, item_seq: Tensor) -> Tensor:
         """Hidden states [B, T, H], each of the items up to its place."""

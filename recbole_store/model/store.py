@@ -8,6 +8,7 @@ Reference:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import recbole_store.ranks as ranks
-from recbole_store.generator.beam_search import Beams, path_log_probs
+from recbole_store.generator.beam_search import Beams, WithPaths, path_log_probs
 from recbole_store.generator.code_tokens import CodeTokens
 from recbole_store.generator.company import Company, likeness_to_history
 from recbole_store.generator.item_head import DenseScores, ItemHead, fuse
@@ -43,6 +44,8 @@ TEXT_SHARE = 0.5
 
 class STORE(WindowTargets, SemanticIdModel):
     """A causal LM over words and code tokens, with a head per level (STORE, section 3)."""
+
+    loss_names = ("next item", "alignment")  # of what calculate_loss returns, where it is several
 
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
@@ -179,6 +182,19 @@ class STORE(WindowTargets, SemanticIdModel):
         # The state behind one code predicts the next, from the first item's last code on.
         first = prompt.size(1) + n_levels - 1
         return self.backbone(inputs)[:, first:].unflatten(1, (n_items - 1, n_levels))
+
+    @property
+    def chance_loss(self) -> float | None:
+        """The next item's loss of who guesses each code, and each head's item, among all.
+
+        None where the heads' losses are of items drawn.
+        """
+        if self.large is not None:
+            return None
+        sizes = self.item_tokenizer.sizes
+        codes = sum(map(math.log, sizes)) / len(sizes)
+        n_known = max(int(self._is_known().sum()), 1)
+        return codes + (self.item_head_weight + self.text_head_weight) * math.log(n_known)
 
     def calculate_loss(self, interaction):
         """Token-to-token on windows, plus the weighted text-to-token on the next items in turn.
@@ -455,12 +471,16 @@ class STORE(WindowTargets, SemanticIdModel):
         if self.item_head is None or self.item_head_share == 0:
             return super().search(decoder, excluded)
         scores = self._score_items(decoder)
-        beams = super().search(decoder, excluded)
-        best, others = scores.best(beams.item_ids.size(1), excluded)
-        # Where fewer items are left, an item that beam search has found already.
-        others = others.where(best > -torch.inf, beams.item_ids[:, :1])
-        decoder.restart()
-        found = path_log_probs(decoder, self.semantic_ids[others])
+        best, others = scores.best(self.num_beams, excluded)
+        others = others.masked_fill(best == -torch.inf, 0)  # there was no further item
+        codes = self.semantic_ids[others]
+        if self.decoding == "exact":  # which asks a level more than once
+            beams = super().search(decoder, excluded)
+            decoder.restart()
+            found = path_log_probs(decoder, codes)
+        else:
+            step = WithPaths(decoder, codes)
+            beams, found = super().search(step, excluded), step.log_probs
         return fuse(beams, Beams(others, found, beams.pruned), scores, self.item_head_share)
 
 

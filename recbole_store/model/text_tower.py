@@ -6,6 +6,8 @@ to a bag of words.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
@@ -16,6 +18,7 @@ from recbole_store.generator.company import Company, likeness_to_history
 from recbole_store.generator.windows import with_targets
 from recbole_store.llm.precision import use_bf16
 from recbole_store.model.window_targets import WindowTargets
+from recbole_store.status import SILENT, Status
 from recbole_store.tokenizer.co_occurrence import training_co_occurrence
 from recbole_store.tokenizer.text_features import KINDS, text_features
 from recbole_store.tokenizer.text_tower import TextTower as Tower
@@ -43,14 +46,25 @@ class TextTower(WindowTargets, SequentialRecommender):
         if self.together_weight:
             self.company = Company(training_co_occurrence(dataset, self.n_items))
 
-    def read_texts(self) -> None:
+    def read_texts(self, status: Status = SILENT) -> None:
         """Find the texts' features; called once, before training."""
         known = self._is_known()
         found = text_features(
-            self.kind, self.texts, known, self.backbone_name, self.max_text_tokens, self.device
+            self.kind,
+            self.texts,
+            known,
+            self.backbone_name,
+            self.max_text_tokens,
+            self.device,
+            status,
         )
         self.features.copy_(found)
         self.features[0] = 0.0
+
+    @property
+    def chance_loss(self) -> float:
+        """The loss of who guesses among all items."""
+        return math.log(int(self._is_known().sum()))
 
     def _is_known(self) -> Tensor:
         """bool [n_items]: which items are in the catalogue."""

@@ -7,6 +7,8 @@ Reference:
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -61,6 +63,12 @@ class TIGER(SemanticIdModel):
     def code_token_ids(self, codes: Tensor) -> Tensor:
         """Codes [..., l] of the first l levels -> token ids [..., l]."""
         return self.vocabulary.code_token_ids(codes) + START + 1
+
+    @property
+    def chance_loss(self) -> float:
+        """The loss of who guesses each code among its level's."""
+        sizes = self.item_tokenizer.sizes
+        return sum(map(math.log, sizes)) / len(sizes)
 
     @property
     def heads(self) -> list:

@@ -22,6 +22,7 @@ from recbole_store.plugin.item_dropout import ItemDropout
 from recbole_store.plugin.loaders import SimilarLengths
 from recbole_store.plugin.progress import Progress
 from recbole_store.plugin.topk_collector import TopKCollector, is_ranked_by_topk
+from recbole_store.status import SILENT, Status
 from recbole_store.tokenizer.cache import stage_keys
 from recbole_store.tokenizer.co_occurrence import (
     start_from_co_occurrence,
@@ -45,11 +46,14 @@ class PluginTrainer(Trainer):
     Attributes:
         weights_file: where the best epoch's weights are, beside RecBole's checkpoint.
         reads_ahead: batches that are read at once.
+        status: says how far its own parts are, beside RecBole's epochs.
     """
 
     reads_ahead = POOL
+    status: Status = SILENT
 
     def __init__(self, config, model):
+        ranks.check_started()
         super().__init__(config, model)
         # RecBole's name tells the second; two runs may well begin in one.
         unique = Path(self.saved_model_file)
@@ -150,7 +154,7 @@ class TextTowerTrainer(PluginTrainer):
     """A trainer on windows, once the texts are read."""
 
     def fit(self, train_data, *args, **kwargs):
-        self.model.read_texts()
+        self.model.read_texts(self.status)
         init_seed(self.config["seed"], self.config["reproducibility"])
         return super().fit(train_data, *args, **kwargs)
 
@@ -201,8 +205,10 @@ class SemanticIdTrainer(PluginTrainer):
 
     def fit(self, train_data, valid_data=None, verbose=True, saved=True, **kwargs):
         """Tokenize the items, then train the recommender on their codes."""
-        show_progress = kwargs.get("show_progress", False)
-        self.tokenize_items(train_data.dataset, valid_data, show_progress)
+        if kwargs.get("show_progress") and self.status is SILENT:  # in RecBole's own run_recbole
+            self.status = Status()
+        self.tokenize_items(train_data.dataset, valid_data)
+        self.status.close()
         # From here on, a cached tokenizer and one trained just now give the same run.
         init_seed(self.config["seed"], self.config["reproducibility"])
         self._begin_recommender(train_data)
@@ -249,7 +255,7 @@ class SemanticIdTrainer(PluginTrainer):
             self.model.certain = dict(zip(self.config["topk"], shares, strict=True))
         return result
 
-    def tokenize_items(self, dataset, valid_data=None, show_progress: bool = False) -> None:
+    def tokenize_items(self, dataset, valid_data=None) -> None:
         """Give every item its semantic ID, and write the table beside the checkpoint."""
         tokenizer = self.model.item_tokenizer
         settings = {key: self.config[key] for key in stage_keys(tokenizer.name)}
@@ -259,7 +265,7 @@ class SemanticIdTrainer(PluginTrainer):
             together = training_co_occurrence(dataset, self.model.n_items)
         windows = training_windows(dataset, self.model) if stage.reads_windows else None
         found = stage.run(
-            dataset.dataset_name, together, windows, dataset.item_counter, show_progress
+            dataset.dataset_name, together, windows, dataset.item_counter, self.status
         )
         self.model.start_recommender(found)
         self.model.tokenizer_report = stage.report(found)

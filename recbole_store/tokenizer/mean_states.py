@@ -18,6 +18,7 @@ import recbole_store.ranks as ranks
 from recbole_store.llm.layer_means import LayerMeans
 from recbole_store.llm.model_digest import model_digest
 from recbole_store.llm.model_files import cache_folder
+from recbole_store.status import SILENT, Status
 from recbole_store.tokenizer.cache import one_at_a_time, read_cached
 from recbole_store.tokenizer.tensor_file import SUFFIX, write
 
@@ -27,24 +28,27 @@ KEPT_FROM = 500  # texts; fewer are read in seconds
 STATES_VERSION = 1  # raised whenever the same texts come to have other states
 
 
-def mean_states(backbone: str, texts: list[str], max_tokens: int, device) -> Tensor:
+def mean_states(
+    backbone: str, texts: list[str], max_tokens: int, device, status: Status = SILENT
+) -> Tensor:
     """Texts -> mean states of three layers, fp32 [N, 3 * H] on the CPU.
 
     Args:
         backbone: the LLM, as :func:`recbole_store.llm.loading.load` takes it.
         max_tokens: texts are cut to so many.
+        status: says how many were read.
 
     Raises:
         BackboneError: the name leads to no causal LM.
     """
     reader = LayerMeans(backbone, device)
     if len(texts) < KEPT_FROM:
-        return reader(texts, max_tokens)
+        return reader(texts, max_tokens, status)
     kept = cache_folder() / "states" / f"{_key(reader, backbone, texts, max_tokens)}{SUFFIX}"
     with one_at_a_time(kept):
         if (found := ranks.from_first(lambda: read_cached(kept))) is not None:
             return found["states"]
-        states = reader(texts, max_tokens)
+        states = reader(texts, max_tokens, status)
         if ranks.is_first():
             _keep(kept, states)
         return states

@@ -16,6 +16,7 @@ from recbole_store.data.writable import check_can_write
 from recbole_store.errors import BackboneError, DisambiguationOverflow
 from recbole_store.llm.model_files import CACHE_VARIABLE, cache_folder
 from recbole_store.llm.text_encoder import TextEncoder
+from recbole_store.status import SILENT, Status
 from recbole_store.tokenizer.cache import fingerprint, one_at_a_time, read_cached
 from recbole_store.tokenizer.fit_quantizer import fit_quantizer
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
@@ -78,7 +79,7 @@ class TokenizerStage:
         together,
         windows: Windows | None,
         item_counts: Counter,
-        show_progress: bool = False,
+        status: Status = SILENT,
     ) -> dict:
         """Give every item its semantic ID.
 
@@ -89,6 +90,7 @@ class TokenizerStage:
             windows: of training histories; None if ``reads_windows`` is false.
             item_counts: training interactions of each item_id; popular items come first where
                 several share their codes.
+            status: says how far the stage is.
 
         Returns:
             What the stage found: ``codes``, ``points``, the quantizer's buffers under its name,
@@ -103,7 +105,7 @@ class TokenizerStage:
         tokenizer = self.tokenizer
         if tokenizer.reads != NOTHING:
             self._check_texts()
-        stage = self._train_or_load(name, together, windows, show_progress)
+        stage = self._train_or_load(name, together, windows, status)
         self._take_weights(stage)
         for buffer, values in zip(
             tokenizer.quantizer.buffers(), stage[tokenizer.name], strict=True
@@ -137,18 +139,16 @@ class TokenizerStage:
                 f"`item_text` columns that tell items apart."
             )
 
-    def _train_or_load(
-        self, name: str, together, windows: Windows | None, show_progress: bool
-    ) -> dict:
+    def _train_or_load(self, name: str, together, windows: Windows | None, status: Status) -> dict:
         cached = self.cache_file(name, together, windows)
-        self.progress = StageProgress(self._progress, cached.stem)
+        self.progress = StageProgress(self._progress, cached.stem, status)
         if self.progress.found:
             return {**self.progress.found, "cached": False}
         with one_at_a_time(cached):
             if (stage := ranks.from_first(lambda: read_cached(cached))) is not None:
                 return {**stage, "cached": True}
             ranks.from_first(lambda: self._check_room(cached.parent))
-            return {**self._make(cached, together, windows, show_progress), "cached": False}
+            return {**self._make(cached, together, windows), "cached": False}
 
     def _check_room(self, folder: Path) -> None:
         """What is made will have to be kept; what is there already is read from anywhere."""
@@ -157,13 +157,13 @@ class TokenizerStage:
         remedy = f"name another folder in ${CACHE_VARIABLE}"
         check_can_write(folder, remedy, sum(part.nbytes for part in kept))
 
-    def _make(self, cached: Path, together, windows: Windows | None, show_progress: bool) -> dict:
+    def _make(self, cached: Path, together, windows: Windows | None) -> dict:
         start = time.perf_counter()
         parts = (self.tokenizer, self.settings, self.new_optimizer, self.progress)
         if self.tokenizer.reads == DENSE_TOKENS:
-            stage = train_slots(*parts, together, show_progress)
+            stage = train_slots(*parts, together)
         elif self.tokenizer.reads == TOWER_VECTOR:
-            stage = train_tower(*parts, windows, show_progress)
+            stage = train_tower(*parts, windows)
         else:
             stage = self._quantize()
         stage["seconds"] = self.progress.spent_before_s + time.perf_counter() - start
@@ -218,7 +218,7 @@ class TokenizerStage:
         texts = self.tokenizer.texts[1:]
         vectors = torch.empty(len(texts), 0)
         if self.encoder is not None:
-            vectors = self.encoder(texts, self.tokenizer.max_text_tokens)
+            vectors = self.encoder(texts, self.tokenizer.max_text_tokens, self.progress.status)
         if not torch.isfinite(vectors).all():
             raise BackboneError(
                 f"The text encoder `{self.tokenizer.encoder_name}` makes vectors of the texts that "

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from recbole_store.errors import Diverged
+from recbole_store.status import SILENT, Status
 
 log = logging.getLogger(__name__)
 
@@ -18,13 +19,14 @@ class StageProgress:
     Args:
         progress: a :class:`recbole_store.plugin.progress.Progress`, or None.
         name: of all that the stage depends on; another stage's states are no use.
+        status: says how far the training is, to whoever looks on.
 
     Attributes:
         found: what the stage found before the run was cut off; None if it was not over.
     """
 
-    def __init__(self, progress=None, name: str = ""):
-        self._progress, self._name = progress, name
+    def __init__(self, progress=None, name: str = "", status: Status = SILENT):
+        self._progress, self._name, self.status = progress, name, status
         state = progress.load() if progress else None
         self._begun = state if state and state["of"] == name else None
         self.found: dict | None = self._begun and self._begun.get("found")

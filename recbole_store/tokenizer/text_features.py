@@ -15,6 +15,7 @@ from torch import Tensor
 from recbole_store.llm.layer_means import layers_read
 from recbole_store.llm.model_files import MINILM
 from recbole_store.llm.text_encoder import TextEncoder
+from recbole_store.status import SILENT, Status
 from recbole_store.tokenizer.mean_states import mean_states
 from recbole_store.tokenizer.nearest import bags_of_words, principal_axes
 from recbole_store.tokenizer.whitening import FEATURES, Whitening
@@ -25,7 +26,13 @@ KINDS = {"llm": FEATURES, "words": WORD_COMPONENTS + ENCODER_COMPONENTS}  # and 
 
 
 def text_features(
-    kind: str, texts: list[str], known: Tensor, backbone: str, max_tokens: int, device
+    kind: str,
+    texts: list[str],
+    known: Tensor,
+    backbone: str,
+    max_tokens: int,
+    device,
+    status: Status = SILENT,
 ) -> Tensor:
     """Features [N, F] of texts; what a small catalogue lacks is 0.
 
@@ -34,16 +41,17 @@ def text_features(
         known: bool [N], texts that anything is fitted on.
         backbone: the LLM of ``llm``.
         max_tokens: texts are cut to so many.
+        status: says how many were read.
     """
     found = torch.zeros(len(texts), KINDS[kind])
     known = known.cpu()
     if kind == "llm":
-        states = mean_states(backbone, texts, max_tokens, device)
+        states = mean_states(backbone, texts, max_tokens, device, status)
         whitening = Whitening(states.size(1), len(layers_read(1)), int(known.sum()))
         whitening.fit(states[known])
         parts = [whitening(states)]
     else:
-        embeddings = TextEncoder(MINILM, device)(texts, max_tokens).numpy()
+        embeddings = TextEncoder(MINILM, device)(texts, max_tokens, status).numpy()
         mean, axes = principal_axes(embeddings[known.numpy()], ENCODER_COMPONENTS)
         parts = [_words(texts, known), torch.from_numpy((embeddings - mean) @ axes.T)]
     start = 0

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
-from tqdm import tqdm
 
 import recbole_store.ranks as ranks
 from recbole_store.tokenizer.co_occurrence import collaborative_factors
@@ -37,7 +36,6 @@ def train_slots(
     new_optimizer: Callable[..., torch.optim.Optimizer],
     progress: StageProgress,
     together,
-    show_progress: bool,
 ) -> dict:
     """Train the LLM and its slots, and fit the quantizer to the dense tokens.
 
@@ -54,6 +52,7 @@ def train_slots(
         factors = ranks.from_first(
             lambda: collaborative_factors(together, settings["pca_dim"], settings["seed"])
         )
+    status = progress.status
     torch.manual_seed(settings["seed"])
     backbone, before = tokenizer.backbone, tokenizer.backbone.stage
     backbone.use_stage("tokenizer")
@@ -70,52 +69,48 @@ def train_slots(
     items, rng, batch_size = at.items, at.rng, settings["tokenizer_batch_size"]
     n_epochs = settings["tokenizer_epochs"] if any(weights) else 0
     steps = -(-len(items) // batch_size)
-    bar = tqdm(
-        total=n_epochs * steps,
-        initial=at.epoch * steps + at.start // batch_size,
-        disable=not show_progress,
-        desc="Tokenizer",
-    )
-    with bar:
-        while at.epoch < n_epochs:
-            if at.start == 0:
-                at.begin_epoch()
-            while at.start < len(items):
-                batch = items[at.start : at.start + batch_size]
-                optimizer.zero_grad()
-                with ranks.own_random():
-                    losses = tokenizer_losses(
-                        tokenizer.slots,
-                        backbone,
-                        [tokenizer.fields[item] for item in batch],
-                        tokenizer.token_texts.vocabulary,
-                        _positives(factors, batch, settings, tokenizer.device),
-                        *weights,
-                        rng,
-                    )
-                    if losses.total.requires_grad:  # else others have all items of a last batch
-                        losses.total.backward()
-                ranks.sum_gradients(list(trained.values()))
-                losses = _whole(losses)
-                check_loss(losses.total, at.epoch, at.start // batch_size + 1)
-                if settings["clip_grad_norm"]:
-                    clip_grad_norm_(trained.values(), **settings["clip_grad_norm"])
-                optimizer.step()
-                at.go_on(batch_size, losses)
-                bar.update()
-                if progress.is_due and at.start < len(items):
-                    progress.keep(at.state(), trained, optimizer)
-            check_weights(trained, at.epoch, steps)
-            total, at.reconstruction, contrastive = (s / steps for s in at.sums)
-            log.info(
-                "tokenizer epoch %d   loss %.4f   reconstruction %.4f   contrastive %.4f",
-                at.epoch,
-                total,
-                at.reconstruction,
-                contrastive,
-            )
-            at.epoch, at.start = at.epoch + 1, 0
-            progress.keep(at.state(), trained, optimizer)
+    done = {"training": at.epoch * steps + at.start // batch_size}
+    status.begin("stage 1 of 2", {"training": n_epochs * steps}, done)
+    while at.epoch < n_epochs:
+        if at.start == 0:
+            at.begin_epoch()
+        while at.start < len(items):
+            batch = items[at.start : at.start + batch_size]
+            optimizer.zero_grad()
+            with ranks.own_random():
+                losses = tokenizer_losses(
+                    tokenizer.slots,
+                    backbone,
+                    [tokenizer.fields[item] for item in batch],
+                    tokenizer.token_texts.vocabulary,
+                    _positives(factors, batch, settings, tokenizer.device),
+                    *weights,
+                    rng,
+                )
+                if losses.total.requires_grad:  # else others have all items of a last batch
+                    losses.total.backward()
+            ranks.sum_gradients(list(trained.values()))
+            losses = _whole(losses)
+            check_loss(losses.total, at.epoch, at.start // batch_size + 1)
+            if settings["clip_grad_norm"]:
+                clip_grad_norm_(trained.values(), **settings["clip_grad_norm"])
+            optimizer.step()
+            at.go_on(batch_size, losses)
+            status.step("training", f"epoch {at.epoch + 1}/{n_epochs}")
+            if progress.is_due and at.start < len(items):
+                progress.keep(at.state(), trained, optimizer)
+        check_weights(trained, at.epoch, steps)
+        total, at.reconstruction, contrastive = (s / steps for s in at.sums)
+        log.info(
+            "tokenizer epoch %d   loss %.4f   reconstruction %.4f   contrastive %.4f",
+            at.epoch,
+            total,
+            at.reconstruction,
+            contrastive,
+        )
+        at.epoch, at.start = at.epoch + 1, 0
+        progress.keep(at.state(), trained, optimizer)
+    status.begin("stage 1 of 2 · texts to codes", {})
     optimizer.zero_grad()  # else stage 2 would clip by what stage 1 left behind
     kept = {name: weight.detach().clone() for name, weight in trained.items()}
     dense = tokenizer.quantizer_inputs(tokenizer.texts[1:]).cpu()

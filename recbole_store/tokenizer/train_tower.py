@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 import torch
 import torch.nn.functional as F
 from torch.nn.utils import clip_grad_norm_
-from tqdm import tqdm
 
 import recbole_store.ranks as ranks
 from recbole_store.llm.length_batches import similar_lengths
@@ -35,7 +34,6 @@ def train_tower(
     new_optimizer: Callable[..., torch.optim.Optimizer],
     progress: StageProgress,
     windows: Windows,
-    show_progress: bool,
 ) -> dict:
     """Train the tower on what follows what, and fit the quantizer to its vectors.
 
@@ -48,9 +46,10 @@ def train_tower(
     """
     known = tokenizer.is_known()
     reads = (tokenizer.llm_name, tokenizer.texts[1:], tokenizer.max_text_tokens, tokenizer.device)
-    states = mean_states(*reads).to(tokenizer.device)
+    states = mean_states(*reads, progress.status).to(tokenizer.device)
     tokenizer.whitening.fit(states[known[1:]])
     features = F.pad(tokenizer.whitening(states), (0, 0, 1, 0))
+    status = progress.status
     torch.manual_seed(settings["seed"])
     tower = tokenizer.tower.train().requires_grad_(True)
     optimizer = new_optimizer(
@@ -69,56 +68,52 @@ def train_tower(
     chance = math.log(int(known.sum()))
     n_batches = -(-len(n_targets) // settings["tokenizer_batch_size"])
     n_epochs = settings["tokenizer_epochs"]
-    bar = tqdm(
-        total=n_batches * n_epochs,
-        initial=n_batches * at["epoch"],
-        disable=not show_progress,
-        desc="Tokenizer",
-    )
-    with bar:
-        while at["epoch"] < n_epochs:
-            if not at["batches"]:
-                at["total"] = 0.0
-                shuffled = torch.randperm(len(n_targets))
-                at["batches"] = similar_lengths(
-                    n_targets[shuffled], settings["tokenizer_batch_size"], shuffled
-                )
-            while at["batches"]:
-                rows, *at["batches"] = at["batches"]
-                n_wanted = int(n_targets[rows].sum())
-                if not n_wanted:
-                    continue
-                own = windows.of_rows(ranks.mine(rows))
-                items, wanted = (t.to(tokenizer.device) for t in own)
-                optimizer.zero_grad()
-                share = torch.zeros(())  # of the batch's loss
-                with ranks.own_random():
-                    if wanted.any():
-                        loss = tower_loss(
-                            tower, features, items, wanted, ~known, tokenizer.backbone.bf16, sampler
-                        )
-                        share = loss * (int(wanted.sum()) / n_wanted)
-                        share.backward()
-                ranks.sum_gradients(list(tower.parameters()))
-                loss = ranks.sum_over_ranks(share.detach().cpu())
-                check_loss(loss, at["epoch"], n_batches - len(at["batches"]))
-                if settings["clip_grad_norm"]:
-                    clip_grad_norm_(tower.parameters(), **settings["clip_grad_norm"])
-                optimizer.step()
-                at["total"] += loss.item() * n_wanted
-                bar.update()
-                if progress.is_due and at["batches"]:
-                    progress.keep(at, trained, optimizer)
-            check_weights(trained, at["epoch"], n_batches)
-            at["total"] /= int(n_targets.sum())
-            log.info(
-                "tokenizer epoch %d   loss %.4f   (chance %.4f)",
-                at["epoch"],
-                at["total"],
-                chance,
+    done = {"training": n_batches * at["epoch"]}
+    status.begin("stage 1 of 2", {"training": n_batches * n_epochs}, done)
+    while at["epoch"] < n_epochs:
+        if not at["batches"]:
+            at["total"] = 0.0
+            shuffled = torch.randperm(len(n_targets))
+            at["batches"] = similar_lengths(
+                n_targets[shuffled], settings["tokenizer_batch_size"], shuffled
             )
-            at["epoch"] += 1
-            progress.keep(at, trained, optimizer)
+        while at["batches"]:
+            rows, *at["batches"] = at["batches"]
+            n_wanted = int(n_targets[rows].sum())
+            if not n_wanted:
+                continue
+            own = windows.of_rows(ranks.mine(rows))
+            items, wanted = (t.to(tokenizer.device) for t in own)
+            optimizer.zero_grad()
+            share = torch.zeros(())  # of the batch's loss
+            with ranks.own_random():
+                if wanted.any():
+                    loss = tower_loss(
+                        tower, features, items, wanted, ~known, tokenizer.backbone.bf16, sampler
+                    )
+                    share = loss * (int(wanted.sum()) / n_wanted)
+                    share.backward()
+            ranks.sum_gradients(list(tower.parameters()))
+            loss = ranks.sum_over_ranks(share.detach().cpu())
+            check_loss(loss, at["epoch"], n_batches - len(at["batches"]))
+            if settings["clip_grad_norm"]:
+                clip_grad_norm_(tower.parameters(), **settings["clip_grad_norm"])
+            optimizer.step()
+            at["total"] += loss.item() * n_wanted
+            status.step("training", f"epoch {at['epoch'] + 1}/{n_epochs}")
+            if progress.is_due and at["batches"]:
+                progress.keep(at, trained, optimizer)
+        check_weights(trained, at["epoch"], n_batches)
+        at["total"] /= int(n_targets.sum())
+        log.info(
+            "tokenizer epoch %d   loss %.4f   (chance %.4f)",
+            at["epoch"],
+            at["total"],
+            chance,
+        )
+        at["epoch"] += 1
+        progress.keep(at, trained, optimizer)
+    status.begin("stage 1 of 2 · texts to codes", {})
     optimizer.zero_grad()  # else stage 2 would clip by what stage 1 left behind
     tower.eval().requires_grad_(False)
     with torch.no_grad():

@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
             started = time.perf_counter()
             measured = run_part(part)
             kept = {name: v for name, v in kept.items() if not name.startswith(PARTS[part])}
-            kept |= machine | measured
+            kept |= machine | measured | {f"{PARTS[part][0]}threads": THREADS}
             kept[f"{PARTS[part][0]}part_s"] = time.perf_counter() - started
             text = json.dumps(dict(sorted(kept.items())), indent=1)
             RESULTS.write_text(text + "\n")

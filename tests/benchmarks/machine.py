@@ -25,7 +25,6 @@ def describe() -> dict[str, str | int]:
     found = hardware(device)
     return {
         "machine": f"{found['name']}, {found['cores']} cores",
-        "threads": THREADS,
         "torch": torch.__version__,
         "transformers": importlib.metadata.version("transformers"),
     }

@@ -127,6 +127,14 @@ def measure_size(name: str, settings: dict, folder: Path) -> dict[str, float]:
                 n += size
             rate = n / (time.perf_counter() - started)
             figures[f"serving_users_per_s_{name}_b{size}_t{threads}"] = rate
+    torch.set_num_threads(1)
+    rounded = load(folder, device="cpu", precision="bf16")
+    figures[f"serving_p50_ms_{name}_bf16_t1"], _ = latency_ms(
+        partial(_one, rounded), given[:REQUESTS]
+    )
+    torch.set_num_threads(THREADS)
+    # Random codebooks send all texts to few codes, so what is timed is reading, which add_items
+    # spends nearly all its time on.
     texts = [TEXT.format(f"new {n}") for n in range(NEW_ITEMS)]
     started = time.perf_counter()
     store.model.item_tokenizer.read(texts)

@@ -112,6 +112,35 @@ ROWS = {
         "{:.0f}x",
         "",
     ),
+    "serving_p50_ms_ml100k_t1": (
+        "one request of 50 items, ml-100k's catalogue, one core, fp32: median",
+        "{:.0f} ms",
+        "40 ms",
+    ),
+    "serving_p99_ms_ml100k_t1": ("its 99th percentile", "{:.0f} ms", ""),
+    "serving_p50_ms_ml100k_bf16_t1": ("in bf16: median", "{:.0f} ms", "40 ms"),
+    "serving_p50_ms_beauty_t1": ("the same of Beauty's catalogue, fp32", "{:.0f} ms", "40 ms"),
+    "serving_p50_ms_beauty_bf16_t1": ("in bf16", "{:.0f} ms", "40 ms"),
+    "serving_users_per_s_ml100k_b1_t1": ("users a second, one at a time, ml-100k", "{:.0f}", ""),
+    "serving_users_per_s_ml100k_b32_t1": ("32 at once", "{:.0f}", ""),
+    "serving_users_per_s_ml100k_b512_t1": ("512 at once", "{:.0f}", ""),
+    "serving_users_per_s_beauty_b512_t1": ("512 at once, Beauty", "{:.0f}", ""),
+    "serving_speedup_vs_case_study": (
+        "one user's list against RecBole's full_sort_topk, same model",
+        "{:.1f}x",
+        "20x",
+    ),
+    "serving_load_s_beauty_t1": ("loading Beauty's folder", "{:.1f} s", "3 s"),
+    "serving_size_beauty": ("its weights, in 4 bytes a trained number", "{:.2f}", "1.1"),
+    "serving_new_texts_read_per_s_beauty": ("texts of new items read a second", "{:.0f}", "83"),
+    "serving_http_requests_per_s": (
+        "the server's requests a second, 64 connections for a minute, ml-100k",
+        "{:.0f}",
+        "",
+    ),
+    "serving_http_p99_ms": ("99th percentile under that load", "{:.0f} ms", ""),
+    "serving_http_errors": ("errors", "{:.0f}", "0"),
+    "serving_http_memory_growth": ("memory at its end over halfway", "{:.2f}x", "1x"),
     "growth_epoch_straightness": (
         "training time against interactions, squared correlation",
         "{:.4f}",
@@ -127,8 +156,11 @@ def render(figures: dict) -> str:
     for name, (meaning, form, aim) in ROWS.items():
         if name in figures:
             lines.append(f"| {meaning} | {form.format(figures[name])} | {aim} |")
+    threads = {name.split("_")[0]: n for name, n in figures.items() if name.endswith("_threads")}
+    fewer = [part for part in sorted(threads) if threads[part] < max(threads.values())]
+    on_one = f"; {', '.join(fewer)} on one of them" if fewer else ""
     lines.append("")
-    lines.append(f"{figures['machine']}, torch {figures['torch']}.")
+    lines.append(f"{figures['machine']}{on_one}, torch {figures['torch']}.")
     return "\n".join(lines)
 
 

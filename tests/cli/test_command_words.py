@@ -139,3 +139,31 @@ def test_train_and_compare_run(planted, capfd):
     one, other = (json.load(open(path)) for path in ("one/result.json", kept))
     assert one["test"] == other["test"] and one["protocol_hash"] == other["protocol_hash"]
     assert "Kept in results" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("verb", cli.RUNS)
+def test_json_is_all_that_stdout_has(verb, planted, capfd):
+    words = ["--model=Pop", "--dataset=planted", f"--data_path={planted}", "--epochs=1"]
+    assert cli.main([verb, *words, "--gpu_id=", "--json"]) == 0
+    shown, wrong = capfd.readouterr()
+    told = json.loads(shown)
+    (run,) = told["runs"]
+    assert len(told["verdicts"]) == 1 and "Pop" in told["verdicts"][0] and told["failed"] == []
+    result = json.load(open(run["result"]))
+    assert run["test"] == result["test"] and run["model"] == "Pop" and run["seed"] == 2020
+    assert "epoch   0" in wrong and "model  " not in wrong, "the table is in the object"
+
+
+@pytest.mark.parametrize("verb", cli.RUNS)
+def test_quiet_is_the_end_alone_and_verbose_has_recboles_settings(verb, planted, capfd):
+    words = [verb, "--model=Pop", "--dataset=planted", f"--data_path={planted}", "--epochs=1"]
+    assert cli.main([*words, "--gpu_id=", "-q"]) == 0
+    shown, wrong = capfd.readouterr()
+    assert "Pop" in shown and "epoch" not in shown.split("model ")[0] and "===" not in shown
+    assert wrong == ""
+    again = [] if verb == "train" else ["--again"]
+    assert cli.main([*words, *again, "--gpu_id=", "-v"]) == 0
+    shown, _ = capfd.readouterr()
+    assert "Training Hyper Parameters:" in shown and "\x1b" not in shown
+    assert "epoch   0" in shown
+    assert said([*words, "-q", "-v"], capfd)[0] == 2

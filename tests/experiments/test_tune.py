@@ -378,9 +378,9 @@ def test_a_space_that_is_none(listed, searched, tmp_path, capsys, content, said)
 
 
 def test_proposals_that_do_not_go_together_are_left_out(listed, searched, tmp_path, capsys):
-    (tmp_path / "space.yaml").write_text("hidden_size: [8]\nn_heads: [3, 4]\n")
-    assert searched("--trials=8", "--only=1") == 0
-    assert {settings.get("n_heads") for settings in searched.ran} == {None, 4}
+    (tmp_path / "space.yaml").write_text("hidden_size: [8]\nn_heads: [3]\n")
+    assert searched("--trials=2", "--only=1") == 0
+    assert searched.ran == [{"hidden_size": 8}]
     assert "which `n_heads` 3 does not divide" in capsys.readouterr().out
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from recbole_store.generator.beam_search import beam_search, path_log_probs
+from recbole_store.generator.beam_search import WithPaths, beam_search, path_log_probs
 from recbole_store.generator.code_tokens import CodeVocabulary
 from recbole_store.generator.code_trie import CodeTrie
 from recbole_store.generator.tree_decoder import TreeDecoder
@@ -177,6 +177,20 @@ def test_candidates_share_the_prefill_too(setup):
     counting = CountingBackbone(setup.backbone)
     path_log_probs(setup.decoder(counting), random_codes(N_USERS, 9))
     assert [call[1] for call in counting.calls] == [4 + int(LENGTHS.max()) * N_LEVELS, 9, 9]
+
+
+def test_paths_beside_a_search_cost_no_call_and_change_nothing(setup):
+    counting = CountingBackbone(setup.backbone)
+    item_codes = torch.cartesian_prod(*(torch.arange(size) for size in SIZES))
+    trie = CodeTrie(item_codes, torch.arange(len(item_codes)) + 1)
+    paths = random_codes(N_USERS, 9)
+    step = WithPaths(setup.decoder(counting), paths)
+    found = beam_search(step, trie, K)
+    assert [call[1] for call in counting.calls[1:]] == [SIZES[0] + 9, K + 9]
+    alone = beam_search(setup.decoder(), trie, K)
+    assert torch.equal(found.item_ids, alone.item_ids)
+    assert_close(found.log_probs, alone.log_probs, **CLOSE)
+    assert_close(step.log_probs, path_log_probs(setup.decoder(), paths), **CLOSE)
 
 
 def test_beam_search_on_the_decoder_equals_naive_log_likelihoods(setup):

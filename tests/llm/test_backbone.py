@@ -102,11 +102,33 @@ def test_hidden_dropout_spares_the_tokenizer_and_evaluation(tiny_llm):
     assert not torch.equal(backbone(inputs), plain)
 
 
-def test_an_llm_without_a_list_of_layers_is_refused(tiny_llm):
-    backbone = Backbone(str(tiny_llm), None, "full", "fp32", {}, "cpu")
-    backbone.llm.config.num_hidden_layers = 77
+def test_an_llm_without_a_list_of_layers_is_refused_where_they_are_needed(tiny_llm, monkeypatch):
+    make = [str(tiny_llm), None, "full", "fp32", {}, "cpu"]
+    plain = Backbone(*make)
+    inputs, at = torch.randn(2, 5, plain.hidden_size), torch.tensor([4, 1])
+    monkeypatch.setattr(Backbone, "_layers", lambda backbone: None)
     with pytest.raises(BackboneError, match="`dropout`: set it to 0"):
-        backbone._layers("this")
+        Backbone(*make, hidden_dropout=0.5)
+    torch.testing.assert_close(Backbone(*make)(inputs, only_at=at), plain(inputs, only_at=at))
+
+
+@pytest.mark.parametrize("tuning", ["full", "lora"])
+def test_one_state_a_row_is_what_all_would_be_and_costs_less(tiny_llm, tuning):
+    lora = {"rank": 2, "target_modules": None}
+    backbone = Backbone(str(tiny_llm), None, tuning, "fp32", lora, "cpu").eval()
+    inputs, at = torch.randn(3, 6, backbone.hidden_size), torch.tensor([5, 0, 2])
+    more = torch.randn(3, 2, backbone.hidden_size)
+    read = []
+    backbone.llm.base_model.layers[-1].mlp.register_forward_hook(
+        lambda mlp, inputs, output: read.append(inputs[0].size(1))
+    )
+    caches = backbone.new_cache(), backbone.new_cache()
+    every = backbone(inputs, cache=caches[0])
+    one = backbone(inputs, cache=caches[1], only_at=at)
+    torch.testing.assert_close(one.squeeze(1), every[torch.arange(3), at], rtol=1e-5, atol=1e-5)
+    behind = [backbone(more, cache=cache) for cache in caches]  # all positions are attended to
+    torch.testing.assert_close(*behind, rtol=1e-5, atol=1e-5)
+    assert read == [6, 1, 2, 2]
 
 
 def test_fetching_the_default_llm_moves_no_seed(tiny_llm, tmp_path, monkeypatch):

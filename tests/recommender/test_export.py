@@ -33,7 +33,9 @@ def compare(folder, out) -> None:
 
 def test_a_tuned_store(finished, tmp_path, capsys):
     run, out = finished("STORE"), tmp_path / "hf"
+    capsys.readouterr()
     assert cli.main(["export", str(run.folder), str(out), "--format", "hf"]) == 0
+    assert capsys.readouterr().err == "", "no bars"
     compare(run.folder, out)
     llm = AutoModelForCausalLM.from_pretrained(out)
     trained = load(run.folder, device="cpu").model.backbone.llm

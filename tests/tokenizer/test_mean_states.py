@@ -18,9 +18,9 @@ def readings(monkeypatch, tmp_path) -> list[int]:
     found: list[int] = []
     read = LayerMeans.__call__
 
-    def spy(self, texts, max_tokens):
+    def spy(self, texts, max_tokens, *status):
         found.append(len(texts))
-        return read(self, texts, max_tokens)
+        return read(self, texts, max_tokens, *status)
 
     monkeypatch.setattr(LayerMeans, "__call__", spy)
     monkeypatch.setattr(module, "KEPT_FROM", 3)

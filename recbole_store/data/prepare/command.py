@@ -60,11 +60,12 @@ def parser() -> argparse.ArgumentParser:
             "--out", type=Path, required=True, metavar="dataset/NAME", help="folder to be written"
         )
         source.add_arguments(s)
-        _add_filters(s, source.k_core)
+        add_filters(s, source.k_core)
     return p
 
 
-def _add_filters(p: argparse.ArgumentParser, k_core: int) -> None:
+def add_filters(p: argparse.ArgumentParser, k_core: int) -> None:
+    """Flags of what stays, and of reading and writing; ``k_core`` is the source's default."""
     group = p.add_argument_group("filters, in the order of their work")
     group.add_argument("--since", metavar="TIME", help="drop what is earlier (number or ISO date)")
     group.add_argument("--until", metavar="TIME", help="drop this time and what is later")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recbole_store.data.prepare.atomic_files import (
+    Unreadable,
     check_column_names,
     write_features,
     write_interactions,
@@ -157,6 +158,7 @@ class _Preparation:
             if not len(interactions):
                 raise DataError(f"No row of {first} has user, item and time.")
             self.say(f"{n_raw:,} interactions read")
+            self._say_unreadable(self.source.unreadable)
             rows = {"raw": n_raw, "incomplete": interactions.incomplete}
             rows["items"] = interactions.counts("item")[0]
             rows |= apply_filters(interactions, self.choices.filters)
@@ -187,8 +189,8 @@ class _Preparation:
         )
         kinds = {column: kind for column, kind in self.source.item_columns.items() if kind}
         unreadable = write_features(features, texts, kinds)
-        for column, (n, first) in unreadable.items():
-            self.say(f"{column}: {n:,} values are no numbers, such as {first[:40]!r}; left empty")
+        self._say_unreadable(unreadable)
+        unreadable = {**self.source.unreadable, **unreadable}
         if not found.with_row:  # no files are better than files without a line
             texts.unlink()
             features.unlink()
@@ -203,6 +205,10 @@ class _Preparation:
             "no_numbers": {column: found.count for column, found in unreadable.items()},
             "words": found.spread(),
         }
+
+    def _say_unreadable(self, unreadable: dict[str, Unreadable]) -> None:
+        for column, (n, first) in unreadable.items():
+            self.say(f"{column}: {n:,} values are no numbers, such as {first[:40]!r}; left empty")
 
     @property
     def keeps_all(self) -> bool:

@@ -62,6 +62,19 @@ class TableFile:
         columns = delimited_header(reader, self.file, *self._delimited())
         return [name for name in columns if name]
 
+    def other_delimiter(self, reader: RawReader) -> str | None:
+        """What parts the columns, if it is not what the file's name says.
+
+        Spreadsheets of many countries write semicolons into ``.csv``. None if a delimiter is given,
+        or the header has several columns, or but one by any of these marks.
+        """
+        if self.is_parquet or self.is_json or self.written.delimiter:
+            return None
+        columns = self.columns(reader)
+        if len(columns) != 1:
+            return None
+        return next((mark for mark in (";", "\t", ",", "|") if mark in columns[0]), None)
+
     def check(self, reader: RawReader, wanted: list[str]) -> None:
         """Raises DataError, naming the columns there are, if one that is wanted is not."""
         there = self.columns(reader)

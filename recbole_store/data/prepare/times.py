@@ -97,8 +97,12 @@ def from_format(value: str | None, pattern: str, shown: str | None = None) -> Ti
     return delta.days * 86_400 + delta.seconds, delta.microseconds * 10 ** (DECIMALS - 6)
 
 
-def from_any(value: int | float | str | None, unit: str = "s") -> Time | None:
-    """A number as :func:`from_epoch` reads it, anything else as :func:`from_iso` does."""
+def from_any(value: int | float | str | None, unit: str = "s", hint: str = "") -> Time | None:
+    """A number as :func:`from_epoch` reads it, anything else as :func:`from_iso` does.
+
+    Args:
+        hint: what the source can do about times of other kinds.
+    """
     if unit == "s" and isinstance(value, str) and value.isdecimal() and len(value) < 19:
         return int(value), 0  # nearly every row of most tables: the short way
     if isinstance(value, str) and "-" in value.strip()[1:] and _ISO.fullmatch(value.strip()):
@@ -110,6 +114,7 @@ def from_any(value: int | float | str | None, unit: str = "s") -> Time | None:
             raise
         raise BadValue(
             f"the time {value!r} is neither a number nor an ISO date such as 2014-07-23 10:30:00"
+            f"{hint}"
         ) from error
 
 

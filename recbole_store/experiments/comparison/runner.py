@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from recbole_store.experiments.run.run_folder import (
     is_unfinished,
     read_identity,
 )
+from recbole_store.status import duration as duration
 
 
 @dataclass(frozen=True)
@@ -181,13 +183,6 @@ def progress(place: int, runs: list[Run], spent: float, seconds: dict) -> str:
     return said + ("; " + ", ".join(parts) if parts else "")
 
 
-def duration(seconds: float) -> str:
-    """Example: 40 -> ``40 s``, 600 -> ``10 min``, 9000 -> ``2.5 h``"""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def cut_off(parent: Path, planned: list[Planned]) -> dict[Run, Path]:
     """Folders of planned runs that were cut off, the last begun of each; none runs there now.
 
@@ -215,6 +210,7 @@ def run_all(
     parent: Path,
     seconds: dict,
     begun: dict[Run, Path] | None = None,
+    say: Callable[[str], None] = print,
 ) -> Outcome:
     """Run and keep each; one that fails is reported and left out, an interruption ends them all.
 
@@ -227,15 +223,16 @@ def run_all(
         parent: where the run folders go.
         seconds: times of earlier runs, :func:`past_times`; those of these runs are added.
         begun: folders of runs that go on in them, :func:`cut_off`.
+        say: takes a line on each run.
     """
     outcome, started = Outcome(), time.monotonic()
     begun = begun or {}
     own: dict[tuple[str, str], list[float]] = {}  # of this machine, so better than the others
     for place, run in enumerate(runs, start=1):
         spent = time.monotonic() - started
-        print(f"\n=== {progress(place, runs, spent, seconds | own)} ===", flush=True)
+        say(f"\n=== {progress(place, runs, spent, seconds | own)} ===")
         if run in begun:
-            print(f"It was cut off, and goes on in {begun[run]}.", flush=True)
+            say(f"It was cut off, and goes on in {begun[run]}.")
         run_dir = begun.get(run) or new_run_dir(parent, run)
         words = [f"--model={run.typed}", f"--dataset={run.dataset}", f"--seed={run.seed}"]
         run_started = time.monotonic()

@@ -14,7 +14,7 @@ from recbole.utils import init_seed
 
 from recbole_store.errors import InputError, RunError, SettingsError
 from recbole_store.experiments.run.data_checks import check_caches, check_data, check_splits
-from recbole_store.experiments.run.epoch_log import quiet_libraries
+from recbole_store.experiments.run.logs import quiet_libraries
 from recbole_store.llm.loading import read_config
 from recbole_store.llm.text_encoder import text_width
 from recbole_store.settings.property_files import TOKENIZED_MODELS

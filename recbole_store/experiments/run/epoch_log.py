@@ -1,15 +1,10 @@
-"""What a run says while it goes on: one line an epoch for a person, everything in a file."""
+"""What a run says while it goes on: one line an epoch."""
 
 from __future__ import annotations
 
 import logging
 import re
-import sys
 import time
-import warnings
-from pathlib import Path
-
-import recbole_store.ranks as ranks
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +33,14 @@ class EpochLog:
 
     def _begun_line(self) -> str:
         row = self.epochs[-1]
-        return f"epoch {row['epoch']:3d}   loss " + " + ".join(f"{x:.4f}" for x in row["losses"])
+        means = [f"{mean:.4f}" for mean in row["losses"]]
+        model = getattr(self._trainer, "model", None)
+        names = getattr(model, "loss_names", ())
+        if len(means) == len(names) > 1:
+            means = [f"{mean} {name}" for mean, name in zip(means, names, strict=True)]
+        if chance := getattr(model, "chance_loss", None):
+            means[0] += f" (chance {chance:.4f})"
+        return f"epoch {row['epoch']:3d}   loss " + " + ".join(means)
 
     def _valid(self, *args, **kwargs):
         start = time.perf_counter()
@@ -66,38 +68,3 @@ def scores_in(text: str) -> dict[int, float]:
     """
     found = re.finditer(r"epoch +(\d+)   loss .*?   \S+@\d+ (\d\.\d+)", text)
     return {int(match[1]): float(match[2]) for match in found}
-
-
-def start_logging(log_file: Path) -> None:
-    """Log to the console for a person, and to a file with times; keep libraries' chatter out.
-
-    Of several processes the first one does.
-    """
-    root = logging.getLogger()
-    for handler in list(root.handlers):
-        root.removeHandler(handler)
-        handler.close()
-    if not ranks.is_first():
-        quiet_libraries()
-        return
-    console = logging.StreamHandler(sys.stdout)
-    console.setFormatter(logging.Formatter("%(message)s"))
-    console.addFilter(lambda record: record.name.startswith("recbole_store"))
-    file = logging.FileHandler(log_file, encoding="utf-8")
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    root.setLevel(logging.INFO)
-    for handler in (console, file):
-        root.addHandler(handler)
-    quiet_libraries()
-
-
-def quiet_libraries() -> None:
-    """Keep warnings out that say nothing to the person who runs a model."""
-    root = logging.getLogger()
-    if not root.handlers:
-        root.addHandler(logging.NullHandler())
-    # On every run RecBole fills columns in ways that pandas 2 warns about, and torch reminds of
-    # the checkpoints it is allowed to load.
-    warnings.filterwarnings("ignore", module=r"recbole\.")
-    for name in ("transformers", "huggingface_hub", "peft", "accelerate"):
-        logging.getLogger(name).setLevel(logging.ERROR)

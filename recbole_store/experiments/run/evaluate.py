@@ -11,7 +11,12 @@ from typing import NamedTuple
 
 from recbole.data.dataloader import FullSortEvalDataLoader
 
-from recbole_store.experiments.run.ranked_lists import ListRecorder
+from recbole_store.experiments.results.rank_metrics import is_by_rank, per_user
+from recbole_store.experiments.run.ranked_lists import (
+    ListRecorder,
+    Popularity,
+    ranks_by_popularity,
+)
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +42,21 @@ class Tested(NamedTuple):
         return next(iter(self.seconds.values()))
 
 
+def say_popular(valid_data, popularity: Popularity, config) -> None:
+    """Log what the most popular items would have on validation, beside which an epoch's is read.
+
+    Nothing is said of metrics that no rank gives, of several targets a user, and of cold items,
+    which are in the validation of no model.
+    """
+    metric = config["valid_metric"].lower()
+    if config["cold_items"] or not is_by_rank(metric):
+        return
+    ranks = ranks_by_popularity(valid_data, popularity.items, config["USER_ID_FIELD"])
+    if ranks is not None:
+        value = per_user(ranks.numpy(), metric).mean()
+        log.info("On validation the most popular items have %s %.4f.", metric, value)
+
+
 def test_model(trainer, test_data, config, best: bool = True) -> Tested:
     """Evaluate the best epoch.
 
@@ -60,7 +80,7 @@ def test_model(trainer, test_data, config, best: bool = True) -> Tested:
                 result = trainer.evaluate(
                     test_data,
                     load_best_model=best and name == names[0],
-                    show_progress=config["show_progress"],
+                    show_progress=False,
                 )
             tested.seconds[name] = time.perf_counter() - started
             tested.metrics[name] = dict(result)

@@ -39,7 +39,7 @@ def fit(continuation: Continuation, train_data, valid_data, config) -> float:
             train_data,
             valid_data,
             verbose=False,
-            show_progress=config["show_progress"],
+            show_progress=False,  # RecBole's bars; see run_status.py
             **limit,
         )
     except _HoursSpent:  # the best epoch so far is saved already

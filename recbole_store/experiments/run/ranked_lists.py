@@ -112,6 +112,37 @@ class Popularity:
                 self.users -= np.bincount(users[is_warm], minlength=test.user_num)
 
 
+def ranks_by_popularity(test_data, counts: np.ndarray, user_field: str) -> Tensor | None:
+    """Rank of each test target among all items by their counts, [U] by user and target.
+
+    Among items of equal counts the first item_ids come first. What the evaluation hides of a user's
+    history is passed over. None where a user has several targets.
+
+    Args:
+        test_data: RecBole's loader of a full ranking.
+        counts: int [n_items], training interactions of each item; of padding 0.
+    """
+    places = np.empty(len(counts), dtype=np.int64)
+    places[1 + np.argsort(-counts[1:], kind="stable")] = np.arange(1, len(counts))
+    places[0] = len(counts)
+    places = torch.from_numpy(places)
+    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    for interaction, hidden, rows, targets in test_data:
+        rows, targets = torch.as_tensor(rows).cpu(), torch.as_tensor(targets).cpu()
+        if len(rows.unique()) < len(rows):
+            return None
+        own = torch.zeros(len(interaction), dtype=torch.int64)
+        own[rows] = places[targets]
+        before = torch.zeros_like(own)
+        if hidden is not None:
+            of, items = (torch.as_tensor(part).cpu() for part in hidden)
+            before.index_add_(0, of, (places[items] < own[of]).long())
+        users = interaction[user_field].cpu()[rows]
+        parts.append((users, targets, (own - before)[rows]))
+    users, targets, ranks = (torch.cat(part) for part in zip(*parts, strict=True))
+    return ranks[np.lexsort((targets.numpy(), users.numpy()))]
+
+
 def ends_on_one_day(users: np.ndarray, times: np.ndarray, n_users: int) -> np.ndarray | None:
     """Whether each user's two latest interactions have one date, bool [n_users].
 
@@ -135,11 +166,13 @@ def write_lists(
     dataset,
     popularity: Popularity,
     tables: dict[str, tuple[Tensor, Tensor, Tensor]],
+    by_popularity: Tensor | None = None,
 ) -> None:
     """Write ``ranked.npz``: a row for each test target, ordered by raw user id.
 
     Args:
         tables: "unfiltered" and "filtered" -> users, targets and lists, row by row the same users.
+        by_popularity: the same users' :func:`ranks_by_popularity`, under the run's own filter.
     """
     users, targets, _ = tables["unfiltered"]
     raw_users = dataset.field2id_token[dataset.uid_field][users.numpy()].astype(str)
@@ -155,6 +188,8 @@ def write_lists(
     }
     if popularity.same_day is not None:
         arrays["same_day"] = popularity.same_day[users.numpy()][order]
+    if by_popularity is not None:
+        arrays["ranks_by_popularity"] = by_popularity.numpy()[order].astype(np.int32)
     for name, (_, its_targets, items) in tables.items():
         arrays[f"items_{name}"] = items.numpy()[order].astype(np.int32)
         ranks = ranks_of_targets(items, its_targets)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.utils import get_model, get_trainer, init_seed
 
 import recbole_store.ranks as ranks
@@ -22,11 +23,11 @@ from recbole_store.errors import ModelFolderError
 from recbole_store.experiments.results.results_folder import replace_file
 from recbole_store.experiments.run.build import build, recbole_refusals, split
 from recbole_store.experiments.run.continuation import Continuation, clear
-from recbole_store.experiments.run.epoch_log import start_logging
-from recbole_store.experiments.run.evaluate import test_model
+from recbole_store.experiments.run.evaluate import say_popular, test_model
 from recbole_store.experiments.run.evaluate_cold import test_cold
 from recbole_store.experiments.run.fingerprint import identity
 from recbole_store.experiments.run.fit import converged, fit
+from recbole_store.experiments.run.logs import NORMAL, QUIET, start_logging
 from recbole_store.experiments.run.machine import (
     git_commit,
     hardware,
@@ -37,6 +38,7 @@ from recbole_store.experiments.run.machine import (
 from recbole_store.experiments.run.ranked_lists import (
     Popularity,
     example_histories,
+    ranks_by_popularity,
     write_items,
     write_lists,
 )
@@ -49,18 +51,20 @@ from recbole_store.experiments.run.run_folder import (
     opened,
     write_identity,
 )
+from recbole_store.experiments.run.run_status import RunStatus
 from recbole_store.plugin.cold_items import histories_without_cold
 from recbole_store.plugin.register import register
 from recbole_store.recommender.finished_run import write_model
 from recbole_store.recommender.folder import RECOMMENDERS
 from recbole_store.settings.profile import Profile
+from recbole_store.status import Status
 
 register()  # the command line imports the package without
 
 log = logging.getLogger(__name__)
 
-# What shows and writes things that one process alone is to show and write.
-_OF_THE_FIRST = ("show_progress", "save_dataset", "save_dataloaders", "log_wandb")
+# What writes things that one process alone is to write.
+_OF_THE_FIRST = ("save_dataset", "save_dataloaders", "log_wandb")
 
 
 def run_model(
@@ -73,6 +77,7 @@ def run_model(
     is_new: bool = False,
     again: bool = False,
     profile: Profile | None = None,
+    verbosity: str = NORMAL,
 ) -> dict:
     """Train, validate and test one model; the result also goes to ``run_dir/result.json``.
 
@@ -85,6 +90,7 @@ def run_model(
         is_new: whether the folder was made for this run, and goes if the run is refused.
         again: whether to begin anew, whatever the folder holds.
         profile: that the settings are by; the log and result.json say so.
+        verbosity: how much the console is told, see :mod:`recbole_store.experiments.run.logs`.
 
     Returns:
         The content of result.json.
@@ -94,7 +100,7 @@ def run_model(
         RunError: it broke after it had begun.
     """
     with opened(run_dir, is_new):
-        start_logging(run_dir / f"{run_dir.name}.log")
+        start_logging(run_dir / f"{run_dir.name}.log", verbosity)
         if ranks.world_size() > 1:
             log.info("world_size %d", ranks.world_size())
         found = identity(model_name, dataset_name, settings, variant)
@@ -116,15 +122,22 @@ def run_model(
                 log.info(line)
             found["profile"] = profile.kept(settings)
         with disk_errors(run_dir):
-            return _run(model_name, dataset_name, settings, run_dir, found)
+            is_shown = settings.get("show_progress", True) and verbosity != QUIET
+            status = Status(is_shown and ranks.is_first())
+            with closing(status):
+                return _run(model_name, dataset_name, settings, run_dir, found, status)
 
 
 def _run(
-    model_name: str, dataset_name: str, settings: dict, run_dir: Path, run_identity: dict
+    model_name: str,
+    dataset_name: str,
+    settings: dict,
+    run_dir: Path,
+    run_identity: dict,
+    status: Status,
 ) -> dict:
     keep_freed_memory()
     settings = {**settings, "checkpoint_dir": str(run_dir)}
-    settings.setdefault("show_progress", sys.stderr.isatty())
     if ranks.world_size() > 1:
         settings["gpu_id"] = ranks.gpu_of(settings.get("gpu_id", "0"))
     if not ranks.is_first():
@@ -152,6 +165,9 @@ def _run(
         example_users, histories = histories_without_cold(
             example_users, histories, test_data._dataset
         )
+    if isinstance(test_data, FullSortEvalDataLoader):
+        popularity.take_off(valid_data._dataset, test_data._dataset)
+        say_popular(valid_data, popularity, config)
     # Set again, as RecBole does, so that the model's start does not depend on the data's.
     init_seed(config["seed"], config["reproducibility"])
     with recbole_refusals(model_name, dataset_name):
@@ -159,16 +175,21 @@ def _run(
     if ranks.is_first():
         _check_room(run_dir, model)
     trainer = get_trainer(config["MODEL_TYPE"], model_name)(config, model)
+    shown = RunStatus(status, trainer, train_data, valid_data)
     continuation = Continuation(trainer, run_dir, config["checkpoint_minutes"])
     epochs = continuation.epochs.epochs
 
     continuation.find()
     fit_s = fit(continuation, train_data, valid_data, config)
+    shown.testing = True
     cold = test_cold(trainer, valid_data, test_data, config) if config["cold_items"] else None
     tested = test_model(trainer, test_data, config, best=cold is None)
     if tested.lists and ranks.is_first():
-        popularity.take_off(valid_data._dataset, test_data._dataset)
-        write_lists(run_dir / "ranked.npz", dataset, popularity, tested.lists)
+        by_popularity = None
+        if cold is None:
+            counts, users = popularity.items, config["USER_ID_FIELD"]
+            by_popularity = ranks_by_popularity(test_data, counts, users)
+        write_lists(run_dir / "ranked.npz", dataset, popularity, tested.lists, by_popularity)
         if "LS" in config["eval_args"]["split"]:
             np.savez_compressed(run_dir / "histories.npz", users=example_users, histories=histories)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from contextlib import closing
 from pathlib import Path
 
 from recbole_store.recommender.commands.asking import answer, load, model_parser
@@ -37,17 +37,14 @@ def main(argv: list[str]) -> int:
 
 def _update(arguments) -> int:
     store = load(arguments)
-    from recbole_store.experiments.run.epoch_log import quiet_libraries
+    from recbole_store.experiments.run.logs import quiet_libraries
     from recbole_store.experiments.update.update import update
+    from recbole_store.status import Status
 
     quiet_libraries()
-    found = update(
-        store,
-        arguments.dataset,
-        arguments.data_path,
-        arguments.epochs,
-        show_progress=sys.stderr.isatty(),
-    )
+    asked = (arguments.dataset, arguments.data_path, arguments.epochs)
+    with closing(Status()) as status:
+        found = update(store, *asked, status=status)
     out = store.save(arguments.out or arguments.model)
     for name, value in found.after.items():
         print(f"  {name:12} {found.before[name]:.4f} -> {value:.4f}")

@@ -21,10 +21,12 @@ from recbole_store.data.item_texts import read_item_columns
 from recbole_store.errors import RequestError
 from recbole_store.experiments.run.build import build, split
 from recbole_store.experiments.run.evaluate import test_model
+from recbole_store.experiments.run.run_status import RunStatus
 from recbole_store.experiments.update.numbering import adopt, bring_back
 from recbole_store.recommender.new_items import NewItems, take
 from recbole_store.recommender.recommender import Recommender
 from recbole_store.settings.property_files import recbole_folder
+from recbole_store.status import SILENT, Status
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +48,14 @@ def update(
     dataset: str,
     data_path: str | Path = "dataset",
     epochs: int | None = None,
-    show_progress: bool = False,
+    status: Status = SILENT,
 ) -> Updated:
     """Train a Recommender on; it is the updated one afterwards.
 
     Args:
         dataset: with all interactions, the former ones too, in the layout of the run's.
         epochs: passes over the training data; None: a tenth of the run's, at least one.
+        status: says how far it is.
 
     Raises:
         SettingsError: there is no such data set, or it cannot be read.
@@ -69,7 +72,6 @@ def update(
             "checkpoint_dir": folder,
             "epochs": epochs,
             "stopping_step": epochs,  # of so few none is left out
-            "show_progress": show_progress,
             "gpu_id": "" if store.model.device.type == "cpu" else own.get("gpu_id", "0"),
         }
         if dataset == "ml-100k":
@@ -84,10 +86,12 @@ def update(
         model = get_model(name)(config, train.dataset).to(config["device"])
         adopt(model, store.model, place)
         trainer = get_trainer(config["MODEL_TYPE"], name)(config, model)
+        shown = RunStatus(status, trainer, train, valid)
         metric = config["valid_metric"].lower()
         before_valid = trainer.evaluate(valid, load_best_model=False)[metric]
         before = test_model(trainer, test, config, best=False)
-        trainer.go_on(train, valid, show_progress=show_progress)
+        trainer.go_on(train, valid, show_progress=False)
+        shown.testing = True
         better = trainer.best_valid_result and trainer.best_valid_result[metric] >= before_valid
         after = test_model(trainer, test, config, best=True) if better else before
         if better:

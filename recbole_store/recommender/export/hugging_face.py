@@ -26,6 +26,7 @@ from torch import Tensor
 
 from recbole_store.errors import ModelFolderError
 from recbole_store.generator.company import DECAY
+from recbole_store.llm.loading import quiet
 from recbole_store.model.store import HISTORY_PROMPT
 from recbole_store.recommender.card import card_text
 from recbole_store.tokenizer import text_tower as tower
@@ -82,13 +83,14 @@ def _fill(store, part: Path) -> None:
     model, catalogue = store.model, store.catalogue
     backbone = model.backbone
     backbone.use_stage("recommender")
-    if backbone.tuning == "lora":
-        # Both adapters are in the LLM; on the disk each stands by itself.
-        backbone.llm.save_pretrained(part / "adapter")
-        plain, _ = backbone.reloaded()
-        plain.save_pretrained(part)
-    else:
-        backbone.llm.save_pretrained(part)
+    with quiet():  # of a bar for every file
+        if backbone.tuning == "lora":
+            # Both adapters are in the LLM; on the disk each stands by itself.
+            backbone.llm.save_pretrained(part / "adapter")
+            plain, _ = backbone.reloaded()
+            plain.save_pretrained(part)
+        else:
+            backbone.llm.save_pretrained(part)
     backbone.tokenizer.save_pretrained(part)
     save_file(_tensors(model), part / "store.safetensors", metadata={"format": "pt"})
     has_heads = _has_heads(model)

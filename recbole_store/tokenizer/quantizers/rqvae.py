@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from recbole_store.status import SILENT
 from recbole_store.tokenizer.quantizers.base import (
     Quantizer,
     cluster,
@@ -160,6 +161,8 @@ class _Network(nn.Module):
         else:
             unused_for, self.revived = at["unused_for"].to(points.device), at["revived"]
         first = at["epoch"] if at else 0
+        status = progress.status if progress else SILENT
+        status.begin("stage 1 of 2 · codes", {"training": epochs}, {"training": first})
         n_steps = (epochs - first) * math.ceil(len(points) / batch_size)
         for epoch in range(first, epochs):
             if progress and progress.is_due:
@@ -177,6 +180,7 @@ class _Network(nn.Module):
                 unused_for.scatter_(1, codes.T, 0.0)
                 if n_steps:  # a code set on a row after the last step would help nobody
                     self._revive(unused_for, residuals, optimizer)
+            status.step("training", f"epoch {epoch + 1}/{epochs}")
         check_weights(trained, epochs - 1, math.ceil(len(points) / batch_size), RATE)
 
     def forward(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -40,6 +40,17 @@ def test_every_epoch_has_one_line(caplog, eval_step, evaluated):
         assert line.count("train 0 s") == 1
 
 
+def test_losses_have_names_and_chance_has_its_loss(caplog):
+    trainer = Trainer(1)
+    trainer.model = SimpleNamespace(loss_names=("next item", "alignment"), chance_loss=4.5)
+    EpochLog(trainer)
+    with caplog.at_level("INFO", logger="recbole_store.experiments.run.epoch_log"):
+        trainer.fit(1)
+    said = "epoch   0   loss 0.0000 next item (chance 4.5000) + 2.0000 alignment   NDCG@10 0.2500"
+    assert caplog.messages[0].startswith(said)
+    assert scores_in(caplog.messages[0]) == {0: 0.25}
+
+
 def test_scores_are_read_from_what_is_logged():
     said = """2026-01-01 08:00:01 INFO epoch   0   loss 7.0874   train 30 s
 2026-01-01 08:00:31 INFO epoch   1   loss 6.7 + 0.4   ndcg@10 0.0748  best so far   train 28 s

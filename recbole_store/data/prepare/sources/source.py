@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from recbole_store.data.prepare.atomic_files import Unreadable
 from recbole_store.data.prepare.interactions import Interaction
 from recbole_store.data.prepare.raw_files import RawFile, Role, find_files
 from recbole_store.data.prepare.raw_reader import RawReader
@@ -27,6 +28,8 @@ class Source(ABC):
         k_core: of the published protocol.
         describes_all_items: write texts of items without interactions, too, for whoever may rank
             them; models do not.
+        unreadable: of ``more_columns``, those of type float that hold values that are no numbers,
+            which are left empty.
         remark: what a reader of the data card should know of the times or the rows.
     """
 
@@ -40,6 +43,7 @@ class Source(ABC):
 
     def __init__(self, name: str, arguments: Namespace):
         self.name = name
+        self.unreadable: dict[str, Unreadable] = {}
         self.arguments = arguments
 
     @classmethod

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from itertools import islice
 from pathlib import Path
 
-import yaml
-
-from recbole_store.data.prepare.atomic_text import clean_value, safe_id
+from recbole_store.data.prepare.atomic_files import Unreadable
 from recbole_store.data.prepare.column_guesses import guess_column, guess_texts, guess_unit
 from recbole_store.data.prepare.interactions import Interaction
 from recbole_store.data.prepare.raw_files import RawFile, Role, raw_files_in
-from recbole_store.data.prepare.raw_rows import number_text
 from recbole_store.data.prepare.sources.source import Source
+from recbole_store.data.prepare.sources.table_properties import yaml_text
+from recbole_store.data.prepare.sources.table_values import inter_value, known, table_id
 from recbole_store.data.prepare.table_file import TableFile, TableFormat
 from recbole_store.data.prepare.times import EPOCH_UNITS, as_date, from_any, from_format
 from recbole_store.errors import BadValue, DataError
@@ -30,6 +28,8 @@ class Table(Source):
         items_id: column of the item in the table of the items.
         texts: text columns of the items.
         unit: of times that are numbers.
+        with_number: columns of the interactions in which a value was read.
+        delimiters: file -> what parts its columns, where its name says otherwise.
     """
 
     summary = "any CSV, TSV, JSON lines or Parquet file"
@@ -43,6 +43,8 @@ class Table(Source):
         self.user, self.item, self.time = arguments.user, arguments.item, arguments.time
         self.items_id, self.texts = arguments.items_id, arguments.text
         self.unit = arguments.time_unit or "s"
+        self.delimiters: dict[str, str] = {}
+        self.with_number: set[str] = set()
         self.more_columns = _typed(arguments.inter_features)
         if arguments.file_order:
             self.remark = "The raw data have no times: the time is the row's place in the file."
@@ -110,6 +112,10 @@ class Table(Source):
         return files
 
     def settle(self, reader, files, say):
+        for file in files.values():
+            if mark := self._table(file).other_delimiter(reader):
+                self.delimiters[str(file)] = mark
+                say(f"{file}: columns are parted by {mark!r}; --delimiter names another")
         tables = {role: self._table(file) for role, file in files.items()}
         there = {role: table.columns(reader) for role, table in tables.items()}
         of_items = "items" if "items" in files else "interactions"
@@ -145,7 +151,12 @@ class Table(Source):
             self.items_id = self.item
         elif self.items_id is None:
             guessed = guess_column("item", of_items) or guess_column("item_id", of_items)
-            self.items_id = self.item if self.item in of_items else guessed or self.item
+            self.items_id = self.item if self.item in of_items else guessed
+            if self.items_id is None:
+                raise DataError(
+                    f"Which column of {files['items']} is the item? Name it with --items_id; there "
+                    f"are {', '.join(of_items) or 'none'}."
+                )
         if self.texts is None:
             taken = [self.user, self.item, self.time, self.items_id]
             self.texts = guess_texts(of_items, taken, is_own)
@@ -179,7 +190,8 @@ class Table(Source):
 
     def _table(self, file: RawFile) -> TableFile:
         given = self.arguments
-        return TableFile(file, TableFormat(given.delimiter, given.encoding, not given.no_quotes))
+        delimiter = given.delimiter or self.delimiters.get(str(file))
+        return TableFile(file, TableFormat(delimiter, given.encoding, not given.no_quotes))
 
     def _columns(self) -> list[str]:
         return [self.user, self.item, *filter(None, [self.time]), *self.more_columns]
@@ -188,20 +200,38 @@ class Table(Source):
         return [self.items_id, *self.item_columns]
 
     def interactions(self, reader, files):
-        return reader.read(
+        yield from reader.read(
             self._table(files["interactions"]).rows(reader, self._columns()),
             lambda row: Interaction(
                 table_id(row[self.user]),
                 table_id(row[self.item]),
                 self._time(row[self.time]) if self.time else (reader.number, 0),
-                tuple(_inter_value(row[name], kind) for name, kind in self.more_columns.items()),
+                tuple(self._more(row, name) for name in self.more_columns),
             ),
         )
+
+        for name in self.unreadable.keys() - self.with_number:
+            raise DataError(
+                f"No value of `{name}` in {files['interactions']} is a number, such as "
+                f"{self.unreadable[name].first[:40]!r}: it is no float."
+            )
 
     def _time(self, value):
         if self.arguments.time_format:
             return from_format(value, self.arguments.time_format)
-        return from_any(value, self.unit)
+        return from_any(value, self.unit, " (--time_format names another pattern)")
+
+    def _more(self, row: dict, name: str) -> str:
+        """A further column's value; one that is no number is left empty, and counted."""
+        try:
+            value = inter_value(row[name], self.more_columns[name])
+        except BadValue:
+            before = self.unreadable.get(name, Unreadable(0, str(row[name])))
+            self.unreadable[name] = before._replace(count=before.count + 1)
+            return ""
+        if value and name not in self.with_number:
+            self.with_number.add(name)
+        return value
 
     def items(self, reader, files):
         if not self.item_columns:
@@ -225,29 +255,6 @@ class Table(Source):
         return self.texts
 
 
-def yaml_text(text_columns: list[str], more: dict[str, str]) -> str:
-    """Properties of a table's data set: the columns loaded, and each text column's piece."""
-    load = ["user_id", "item_id", *more, "timestamp"]
-    lines = [
-        "load_col:                       # (dict) Atomic file suffix: columns RecBole loads.",
-        f"  inter: {_flow(load)}",
-    ]
-    if text_columns:
-        lines.append(
-            "item_text:                      # (dict) Text column: its piece; {} is the value."
-        )
-        first, *others = text_columns
-        for column, piece in [(first, "{}"), *((other, other + ": {}") for other in others)]:
-            lines.append(f"  {_flow(column)}: {_flow(piece)}")
-    return "\n".join(lines) + "\n"
-
-
-def _flow(value) -> str:
-    """A value as YAML on one line."""
-    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
-    return text.removesuffix("\n").removesuffix("\n...")
-
-
 def _typed(words: list[str]) -> dict[str, str]:
     """["price:float"] -> {"price": "float"}."""
     typed = {}
@@ -257,38 +264,6 @@ def _typed(words: list[str]) -> dict[str, str]:
             raise DataError(f"{word!r} is not COLUMN:TYPE with TYPE one of {', '.join(KINDS)}.")
         typed[name] = kind
     return typed
-
-
-_WHOLE = re.compile(r"(-?\d+)\.0+")
-
-
-def known(value):
-    """A value of a table; None for one that pandas wrote because there was none.
-
-    Example: known("nan") -> None; known("NA") -> "NA"
-    """
-    return None if value in ("nan", "NaN", "NaT") else value
-
-
-def table_id(value) -> str:
-    """An id of a table, as ``safe_id``; in CSV, too, numbers that are whole are integers.
-
-    A column of integers that lacks one is a column of floats to pandas, and is written as such.
-
-    Example: table_id("7.0") -> "7"; table_id("nan") -> ""; table_id("1.10") -> "1.10"
-    """
-    whole = _WHOLE.fullmatch(value.strip()) if isinstance(value, str) else None
-    return safe_id(whole[1] if whole else known(value))
-
-
-def _inter_value(value, kind: str) -> str:
-    value = known(value)
-    if kind == "float":
-        return number_text(value)
-    if kind == "token_seq":
-        words = value if isinstance(value, list) else clean_value(value).split()
-        return " ".join(safe_id(word) for word in words)
-    return safe_id(value)
 
 
 def _single(paths: list[Path]) -> RawFile:

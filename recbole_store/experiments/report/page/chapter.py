@@ -7,6 +7,7 @@ from functools import cached_property
 
 from markupsafe import Markup
 
+from recbole_store.experiments.report.answer import answer
 from recbole_store.experiments.report.page.charts import Dot, Series, chart, dots
 from recbole_store.experiments.report.tables.detail_tables import detail_tables
 from recbole_store.experiments.report.tables.label_table import named
@@ -61,38 +62,8 @@ class Chapter:
 
     @cached_property
     def answer(self) -> str:
-        """One sentence: against the best other model on validation, and against all of them."""
-        if self.runs[0].cold_share:
-            return self._answer_on_new_items()
-        family = [pair for pair in self.pairs if pair.family == "baselines"]
-        if not family:
-            said = f"{self.every[0].label} has the highest {self.metric} on validation"
-            figure = self.quality(self.every[0])
-            value = f" ({figure.mean:.4f} on the test)" if figure else ""
-            return f"{said}{value}; there is no other model to pair it with."
-        first, n = family[0], len(family)
-        word = {"undecided": "neither ahead of nor behind", "ahead": "ahead of"}
-        said = (
-            f"{marked(first, first.a)} is {word.get(first.verdict, first.verdict)} "
-            f"{marked(first, first.b)}, the {'best' if n > 1 else 'only'} other model on "
-            f"validation: {metric_name(METRIC)} {first.difference:+.4f}, 95% interval "
-            f"{first.low:+.4f} to {first.high:+.4f}"
-        )
-        counts = [sum(p.verdict == w for p in family) for w in ("ahead", "behind", "undecided")]
-        rest = "; of all {} it is ahead of {}, behind {}, and undecided with {}"
-        return said + (rest.format(n, *counts) if n > 1 else "") + "."
-
-    def _answer_on_new_items(self) -> str:
-        metric = f"recall@{self.runs[0].valid_metric.partition('@')[2] or 10}"
-        ways = {"cold/full/bias": ", raised", "cold/full": ""}  # the bias is validation's choice
-        shares = []
-        for summary in self.every:
-            for way, said in ways.items():
-                if figure := summary.get(way, metric):
-                    shares.append(f"{summary.label}{said} {figure.mean:.1%}")
-                    break
-        said = f"{metric_name(metric)} of new items among all items"
-        return f"{said}: {'; '.join(shares) or 'not measured'}."
+        """One sentence, see :mod:`recbole_store.experiments.report.answer`."""
+        return answer(self.runs, self.every, self.pairs)
 
     @property
     def charts(self) -> list[Markup]:

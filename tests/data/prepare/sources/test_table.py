@@ -285,6 +285,34 @@ def test_numbers_that_cannot_be_read_are_counted(prepare, capsys):
     assert "| values of price that are no numbers | 2 (left empty) |" in prepared.lines("card.md")
 
 
+def test_numbers_of_interactions_that_cannot_be_read_cost_no_interaction(prepare, capsys):
+    rows = ["u,i,t,qty", "a,x,1,2", "a,y,2,two", "a,z,3,", "b,x,4,many"]
+    named = ("--user=u", "--item=i", "--time=t", "--inter_features", "qty:float")
+    prepared = prepare("table", {"t.csv": rows}, *named)
+    assert [line.split("\t")[2] for line in prepared.lines("inter")[1:]] == ["2", "", "", ""]
+    assert "qty: 2 values are no numbers, such as 'two'; left empty" in capsys.readouterr().out
+    assert "| values of qty that are no numbers | 2 (left empty) |" in prepared.lines("card.md")
+
+
+OTHER_MARKS = [("csv", ";"), ("csv", "\t"), ("txt", ","), ("tsv", "|")]
+
+
+@pytest.mark.parametrize(("ending", "mark"), OTHER_MARKS)
+def test_other_delimiters_are_told_by_the_header(prepare, capsys, ending, mark):
+    rows = ["Customer,SKU,Datum,Title", "A,1,2024-01-01,Lamp", "B,2,2024-01-02,Chair"]
+    rows = [row.replace(",", mark) for row in rows]
+    prepared = prepare("table", {f"t.{ending}": rows})
+    assert [line.split("\t")[0] for line in prepared.lines("inter")[1:]] == ["A", "B"]
+    said = f"t.{ending}: columns are parted by {mark!r}; --delimiter names another"
+    assert said in capsys.readouterr().out
+
+
+def test_items_without_a_column_of_ids_are_asked_for_it(refused, tmp_path):
+    (tmp_path / "items.csv").write_text("a,b\n1,2\n")
+    message = refused("table", {"t.csv": CSV}, *COLUMNS, "--items", str(tmp_path / "items.csv"))
+    assert "Which column of" in message and "--items_id; there are a, b." in message
+
+
 CATALOGUE = "what,title\n" + "".join(f"i{n},Thing {n}\n" for n in range(1, 9))
 
 
@@ -341,9 +369,10 @@ def test_html_is_stripped_from_texts(prepare):
             "t.csv",
             CSV,
             ["--inter_features", "title:float"],
-            ["line 2", "'The \"best\"' is not a number"],
+            ["No value of `title` in", "is a number, such as 'The \"best\"'"],
         ),
         ("t.csv", CSV, ["--inter_features", "timestamp:float"], ["'timestamp' cannot stand"]),
+        ("t.csv", "who,what,when,title\nu,x,1.2.24,\n", [], ["'1.2.24'", "--time_format names"]),
         ("t.csv", CSV, ["--encoding=nonsense"], ["no encoding 'nonsense'"]),
         ("t.csv", CSV, ['--delimiter="'], ["--delimiter"]),
         ("t.csv", CSV, ["--time_format=%Q"], ["t.csv, line 2", "pattern %Q"]),

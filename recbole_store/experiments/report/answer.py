@@ -1,0 +1,127 @@
+"""What a comparison comes to, in one sentence with its interval: losses are told as wins are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from recbole_store.experiments.report.tables.pair_table import marked
+from recbole_store.experiments.results.glossary import metric_name
+from recbole_store.experiments.results.kept_run import KeptRun, read_arrays
+from recbole_store.experiments.results.rank_metrics import per_user
+from recbole_store.experiments.results.significance import (
+    METRIC,
+    Pair,
+    family_pairs,
+    paired_difference,
+    verdict,
+)
+from recbole_store.experiments.results.summary import Summary, summaries
+
+POPULAR = "the most popular items"
+
+
+def answer(
+    runs: list[KeptRun], every: list[Summary] | None = None, pairs: list[Pair] | None = None
+) -> str:
+    """Of comparable runs: against the best other model on validation, and against all of them.
+
+    Args:
+        every, pairs: the runs' summaries and pairs, where they are known already.
+    """
+    every = summaries(runs) if every is None else every
+    if runs[0].cold_share:
+        return _on_new_items(runs, every)
+    pairs = family_pairs(runs) if pairs is None else pairs
+    family = [pair for pair in pairs if pair.family == "baselines"]
+    if not family:
+        metric = runs[0].valid_metric
+        said = f"{every[0].label} has the highest {metric_name(metric)} on validation"
+        figure = every[0].get(runs[0].own_slice, metric)
+        value = f" ({figure.mean:.4f} on the test)" if figure else ""
+        return f"{said}{value}; there is no other model to pair it with."
+    first, n = family[0], len(family)
+    other = f", the {'best' if n > 1 else 'only'} other model on validation,"
+    counts = [sum(p.verdict == w for p in family) for w in ("ahead", "behind", "undecided")]
+    rest = "; of all {} it is ahead of {}, behind {}, and undecided with {}"
+    return sentence(first, other) + (rest.format(n, *counts) if n > 1 else "") + "."
+
+
+def sentence(pair: Pair, more: str = "") -> str:
+    """A pair's verdict, without the full stop.
+
+    Example: ``STORE is ahead of SASRecAll on NDCG@10 by +0.0031 (95% interval +0.0012 to +0.0050),
+    paired over 22,363 users``
+    """
+    words = {"undecided": "neither ahead of nor behind", "ahead": "ahead of"}
+    return (
+        f"{marked(pair, pair.a)} is {words.get(pair.verdict, pair.verdict)} "
+        f"{marked(pair, pair.b)}{more} on {metric_name(METRIC)} by {pair.difference:+.4f} "
+        f"(95% interval {pair.low:+.4f} to {pair.high:+.4f}), paired over {pair.n_users:,} users"
+    )
+
+
+def answer_on(kept: KeptRun, run_dir: Path, beside: list[KeptRun]) -> str | None:
+    """Of one run: against what stands beside it, or against the most popular items.
+
+    None for a run of which no user's ranks are known, and for one with cold items.
+
+    Args:
+        beside: runs under the same protocol.
+    """
+    if kept.cold_share:
+        return None
+    pairs = family_pairs([kept, *beside])
+    if any(pair.a == kept.label for pair in pairs):
+        return answer([kept, *beside], pairs=pairs)
+    for pair in pairs:
+        if pair.b == kept.label:
+            return sentence(turned(pair)) + "."
+    pair = against_popularity(kept, run_dir)
+    return None if pair is None else sentence(pair) + "."
+
+
+def turned(pair: Pair) -> Pair:
+    """A pair of a family, seen from the other side."""
+    said = {"ahead": "behind", "behind": "ahead"}.get(pair.verdict, pair.verdict)
+    return replace(pair, a=pair.b, b=pair.a, difference=-pair.difference, verdict=said)
+
+
+def against_popularity(kept: KeptRun, run_dir: Path) -> Pair | None:
+    """A run against items ranked by their training interactions, under the run's own filter."""
+    own = kept.per_user(kept.own_slice, METRIC)
+    path = run_dir / "ranked.npz"
+    if own is None or len(own) < 2 or not path.is_file():
+        return None
+    ranks = read_arrays(path).get("ranks_by_popularity")
+    if ranks is None:
+        return None
+    theirs = per_user(np.asarray(ranks), METRIC)
+    difference, error, p = paired_difference(own, theirs)
+    rising = (kept.label,) if kept.converged is False else ()
+    return Pair(
+        kept.label,
+        POPULAR,
+        difference,
+        error,
+        p,
+        len(own),
+        p_holm=p,
+        verdict=verdict(difference, p),
+        still_rising=rising,
+    )
+
+
+def _on_new_items(runs: list[KeptRun], every: list[Summary]) -> str:
+    metric = f"recall@{runs[0].valid_metric.partition('@')[2] or 10}"
+    ways = {"cold/full/bias": ", raised", "cold/full": ""}  # the bias is validation's choice
+    shares = []
+    for summary in every:
+        for way, said in ways.items():
+            if figure := summary.get(way, metric):
+                shares.append(f"{summary.label}{said} {figure.mean:.1%}")
+                break
+    said = "; ".join(shares) or "not measured"
+    return f"{metric_name(metric)} of new items among all items: {said}."
