@@ -42,11 +42,11 @@ def few(planted, tmp_path_factory) -> Path:
 
 
 def words_of(data_path: Path, llm: Path, run_dir: str, **changes) -> list[str]:
-    """A run with all there is but dropout, whose last batches are of odd sizes."""
+    """A run with all there is but dropout; of its last batches the second process has nothing."""
     common = {
         **{"model": "STORE", "dataset": "planted", "data_path": data_path, "run_dir": run_dir},
         **{"load_col": "{inter: [user_id, item_id, timestamp]}", "gpu_id": "''"},
-        **{"topk": [1, 5, 10], "MAX_ITEM_LIST_LENGTH": 6, "train_batch_size": 9, "epochs": 2},
+        **{"topk": [1, 5, 10], "MAX_ITEM_LIST_LENGTH": 6, "train_batch_size": 8, "epochs": 2},
         "stopping_step": 9,
     }
     texts = {"item_text": "{colour: '{}', shape: '{}'}"}
@@ -54,7 +54,7 @@ def words_of(data_path: Path, llm: Path, run_dir: str, **changes) -> list[str]:
     of_model = {
         "STORE": {
             **{**codes, "backbone": llm, "backbone_layers": 1, "precision": "fp32", "dropout": 0.0},
-            **{"pca_dim": 16, "tokenizer_epochs": 2, "tokenizer_batch_size": 9},
+            **{"pca_dim": 16, "tokenizer_epochs": 3, "tokenizer_batch_size": 59},
             **{"align_weight": 0.2, "item_dropout": 0.2},
         },
         "TIGER": {
