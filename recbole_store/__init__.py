@@ -13,8 +13,8 @@ The flow, folder by folder::
     one run, many runs, tables and page         experiments/
     every command of the command line           cli/
 
-Beside them stand errors.py, with every error that is the input's, and status.py, which says how far
-a run is. A folder imports from those
+Beside them stand errors.py, with every error that is the input's, ranks.py, with what the processes
+of one run tell each other, and status.py, which says how far a run is. A folder imports from those
 above it in this list, never from those below.
 
 Vocabulary: an item's *text* becomes ``L`` *dense tokens* (LLM vectors), each is quantized to a
