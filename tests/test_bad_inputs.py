@@ -415,7 +415,7 @@ def test_what_torchrun_has_started_in_vain(data_path, capsys, monkeypatch):
 # What is found out about the machine, before stage 1
 
 
-@pytest.mark.parametrize("folder", ["run_dir", "results", "TensorBoard", "cache"])
+@pytest.mark.parametrize("folder", ["run_dir", "results", "cache"])
 def test_too_little_room_is_told_before_training(
     folder, data_path, capsys, monkeypatch, tiny_llm, tmp_path
 ):
@@ -438,11 +438,7 @@ def test_too_little_room_is_told_before_training(
     monkeypatch.setattr(run, "bytes_of_run", lambda model: 0)
     blocked = tmp_path / "blocked"
     blocked.write_text("a file in the way")
-    if folder == "TensorBoard":
-        monkeypatch.setattr(run, "TENSORBOARD", blocked)
-        assert str(blocked) in error_of(run_recbole_store.main, words, capsys)
-    else:
-        monkeypatch.setenv("RECBOLE_STORE_CACHE", str(blocked))
-        words = [*words[:2], "--model=STORE", f"--backbone={tiny_llm}", "--backbone_layers=1"]
-        message = error_of(run_recbole_store.main, words, capsys)
-        assert f"{blocked}/tokenizers" in message and "$RECBOLE_STORE_CACHE" in message
+    monkeypatch.setenv("RECBOLE_STORE_CACHE", str(blocked))
+    words = [*words[:2], "--model=STORE", f"--backbone={tiny_llm}", "--backbone_layers=1"]
+    message = error_of(run_recbole_store.main, words, capsys)
+    assert f"{blocked}/tokenizers" in message and "$RECBOLE_STORE_CACHE" in message

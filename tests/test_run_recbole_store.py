@@ -227,6 +227,8 @@ def test_a_store_run_writes_its_result(command, capsys, planted):
 
     (run_dir,) = Path("saved").iterdir()
     assert run_dir.name.startswith("STORE-planted-seed5-")
+    assert any((run_dir / "tensorboard").glob("events.*"))
+    assert not Path("log_tensorboard").exists()
     result = json.loads((run_dir / "result.json").read_text())
     assert json.loads(Path("kept/planted/STORE-seed5.json").read_text()) == result
     assert (result["model"], result["dataset"], result["seed"]) == ("STORE", "planted", 5)

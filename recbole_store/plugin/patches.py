@@ -18,14 +18,13 @@ from recbole.data.dataset import Dataset
 from recbole.evaluator import collector as recbole_collector
 from recbole.model.general_recommender.pop import Pop
 from recbole.trainer import Trainer
-from recbole.trainer import trainer as recbole_trainer
 from recbole.utils import case_study
 
-import recbole_store.ranks as ranks
 from recbole_store.errors import SettingsError
 from recbole_store.plugin.benchmark_files import mend_histories
 from recbole_store.plugin.checkpoints import load_checkpoint, unpickling, wrote
 from recbole_store.plugin.cold_items import withhold
+from recbole_store.plugin.diary import write_one_diary
 from recbole_store.plugin.seen_items import excluded_pairs, history_pairs
 from recbole_store.plugin.topk_collector import with_empty_places
 from recbole_store.plugin.validation_gap import leave_gap
@@ -42,7 +41,7 @@ def mend_recbole() -> None:
     _rank_all_items()
     _mend_pop()
     _read_embeddings_alone()
-    _write_once()
+    write_one_diary()
     _refuse_nproc()
 
 
@@ -279,26 +278,6 @@ def _read_embeddings_alone() -> None:
                 ) from error
 
     importlib.import_module("recbole.model.general_recommender.ldiffrec").np = Numpy()
-
-
-def _write_once() -> None:
-    """Let the first of a run's processes alone write TensorBoard's diary."""
-
-    class Silent:
-        """A diary that nobody keeps."""
-
-        def add_scalar(self, *args, **kwargs):
-            """Nothing is written."""
-
-        add_hparams = add_scalar
-
-    open_diary = recbole_trainer.get_tensorboard
-
-    @wraps(open_diary)
-    def get_tensorboard(logger):
-        return open_diary(logger) if ranks.is_first() else Silent()
-
-    recbole_trainer.get_tensorboard = get_tensorboard
 
 
 def _refuse_nproc() -> None:

@@ -53,6 +53,7 @@ from recbole_store.experiments.run.run_folder import (
 )
 from recbole_store.experiments.run.run_status import RunStatus
 from recbole_store.plugin.cold_items import histories_without_cold
+from recbole_store.plugin.diary import diary_in
 from recbole_store.plugin.register import register
 from recbole_store.recommender.finished_run import write_model
 from recbole_store.recommender.folder import RECOMMENDERS
@@ -173,8 +174,9 @@ def _run(
     with recbole_refusals(model_name, dataset_name):
         model = get_model(model_name)(config, train_data._dataset).to(config["device"])
     if ranks.is_first():
-        _check_room(run_dir, model)
-    trainer = get_trainer(config["MODEL_TYPE"], model_name)(config, model)
+        check_can_write(run_dir, "name another folder with --run_dir", bytes_of_run(model))
+    with diary_in(run_dir / TENSORBOARD):
+        trainer = get_trainer(config["MODEL_TYPE"], model_name)(config, model)
     shown = RunStatus(status, trainer, train_data, valid_data)
     continuation = Continuation(trainer, run_dir, config["checkpoint_minutes"])
     epochs = continuation.epochs.epochs
@@ -255,11 +257,6 @@ def _run(
     replace_file(run_dir / RESULT, text.encode())
     clear(run_dir)  # what a run would go on from that is over now
     return result
-
-
-def _check_room(run_dir: Path, model) -> None:
-    check_can_write(run_dir, "name another folder with --run_dir", bytes_of_run(model))
-    check_can_write(TENSORBOARD, "run it from another working directory")
 
 
 def as_json(value):

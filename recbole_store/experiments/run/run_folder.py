@@ -5,6 +5,7 @@
     RUN/run.json         which run it is, and the hash of all that its figures depend on
     RUN/settings.json    its settings, a property file
     RUN/state/           how far it is; gone once it has finished
+    RUN/tensorboard/     its losses and validation, for `tensorboard --logdir`
     RUN/result.json      what came of it, the last file to be written
 """
 
@@ -24,8 +25,8 @@ from recbole_store.errors import InputError, RunError, SettingsError
 from recbole_store.experiments.results.result_file import ANY_TEXT, OBJECT, TEXT, complaint
 from recbole_store.experiments.results.results_folder import replace_file
 
+TENSORBOARD = "tensorboard"
 IDENTITY, SETTINGS, RESULT = "run.json", "settings.json", "result.json"
-TENSORBOARD = Path("log_tensorboard")  # where RecBole puts it, whatever the run's folder is
 STATES = "state"  # a folder a stage
 _LOCK = ".lock"
 _PARTS = (".best*", ".*.json.*", "*.part", "state/*/.*")  # what is written before it is moved
@@ -49,8 +50,6 @@ def opened(folder: Path, is_new: bool = False) -> Iterator[None]:
         yield
         return
     made = [folder] if is_new or not folder.exists() else []
-    diary = TENSORBOARD / folder.name
-    made += [] if diary.exists() else [diary]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / _LOCK, "a+", encoding="utf-8")  # noqa: SIM115

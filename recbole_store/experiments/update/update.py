@@ -23,6 +23,7 @@ from recbole_store.experiments.run.build import build, split
 from recbole_store.experiments.run.evaluate import test_model
 from recbole_store.experiments.run.run_status import RunStatus
 from recbole_store.experiments.update.numbering import adopt, bring_back
+from recbole_store.plugin.diary import diary_in
 from recbole_store.recommender.new_items import NewItems, take
 from recbole_store.recommender.recommender import Recommender
 from recbole_store.settings.property_files import recbole_folder
@@ -85,7 +86,8 @@ def update(
         init_seed(config["seed"], config["reproducibility"])
         model = get_model(name)(config, train.dataset).to(config["device"])
         adopt(model, store.model, place)
-        trainer = get_trainer(config["MODEL_TYPE"], name)(config, model)
+        with diary_in(None):
+            trainer = get_trainer(config["MODEL_TYPE"], name)(config, model)
         shown = RunStatus(status, trainer, train, valid)
         metric = config["valid_metric"].lower()
         before_valid = trainer.evaluate(valid, load_best_model=False)[metric]
