@@ -2,6 +2,7 @@
 
 The flow, folder by folder::
 
+    who runs, and how far it is                 processes/
     what a run is told                          settings/
     raw files -> atomic files -> item texts     data/
     the one LLM behind it all                   llm/
@@ -13,8 +14,7 @@ The flow, folder by folder::
     one run, many runs, tables and page         experiments/
     every command of the command line           cli/
 
-Beside them stand errors.py, with every error that is the input's, ranks.py, with what the processes
-of one run tell each other, and status.py, which says how far a run is. A folder imports from those
+Beside them stands errors.py, with every error that is the input's. A folder imports from those
 above it in this list, never from those below.
 
 Vocabulary: an item's *text* becomes ``L`` *dense tokens* (LLM vectors), each is quantized to a

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "recbole_store"
-ALLOWED_LOOSE = {"__init__.py", "errors.py", "status.py"}
+ALLOWED_LOOSE = {"__init__.py", "errors.py"}
 
 
 def sources(revision: str | None) -> dict[str, str]:

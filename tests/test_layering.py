@@ -15,8 +15,7 @@ SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path != FOR_OTHERS)
 # From the bottom to the top: whoever stands higher may import what stands lower.
 FLOORS = (
     "errors",
-    "ranks",
-    "status",
+    "processes",
     "settings",
     "data",
     "llm",

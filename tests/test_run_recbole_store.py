@@ -219,6 +219,12 @@ def head_commit() -> str:
     return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
+def test_stages_that_end_in_their_warm_up_are_told_of(command, capsys):
+    assert exit_status(command(warmup_steps=10_000)) == 0
+    said = capsys.readouterr().out
+    assert "Stage 1 has hardly learnt" in said and "Stage 2 has hardly learnt" in said
+
+
 def test_a_store_run_writes_its_result(command, capsys, planted):
     metrics = ["Recall", "MRR", "NDCG", "Hit", "Precision", "ItemCoverage"]
     head = head_commit()

@@ -214,7 +214,7 @@ def run(argv: list[str], verb: str = "") -> int:
     check_words(verb, arguments, pairs, p.error)
     try:
         # Imported late: --help and wrong arguments answer at once, without torch.
-        import recbole_store.ranks as ranks
+        import recbole_store.processes.ranks as ranks
         from recbole_store.experiments.comparison.plan import parse_datasets, parse_labels
 
         labels = parse_labels(arguments.model or "STORE")

@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.data.writable import check_can_write
 from recbole_store.errors import InputError, RunError, SettingsError
 from recbole_store.experiments.comparison import runner

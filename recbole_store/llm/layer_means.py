@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.llm.loading import load, quiet, read_config
 from recbole_store.llm.precision import use_bf16
 from recbole_store.llm.token_batches import TokenBatch
-from recbole_store.status import SILENT, Status
+from recbole_store.processes.status import SILENT, Status
 
 TEXTS_PER_PASS = 32
 

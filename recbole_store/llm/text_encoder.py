@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils import cached_file
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.errors import BackboneError
 from recbole_store.llm.loading import SAFELY, WEIGHTS_SAFELY, convert_gguf, quiet, refusals
 from recbole_store.llm.model_files import (
@@ -25,7 +25,7 @@ from recbole_store.llm.model_files import (
     locate_encoder,
 )
 from recbole_store.llm.weight_checks import check_weights
-from recbole_store.status import SILENT, Status
+from recbole_store.processes.status import SILENT, Status
 
 TEXTS_PER_PASS = 64
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.generator.code_tokens import CodeTokens
 from recbole_store.llm.backbone import Backbone
 from recbole_store.tokenizer.token_texts import TokenTexts

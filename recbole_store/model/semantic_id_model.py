@@ -10,7 +10,7 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.generator.beam_search import Beams, beam_search, path_log_probs
 from recbole_store.generator.candidates import group_candidates
 from recbole_store.generator.code_trie import CodeTrie

@@ -18,7 +18,7 @@ from recbole_store.generator.company import Company, likeness_to_history
 from recbole_store.generator.windows import with_targets
 from recbole_store.llm.precision import use_bf16
 from recbole_store.model.window_targets import WindowTargets
-from recbole_store.status import SILENT, Status
+from recbole_store.processes.status import SILENT, Status
 from recbole_store.tokenizer.co_occurrence import training_co_occurrence
 from recbole_store.tokenizer.text_features import KINDS, text_features
 from recbole_store.tokenizer.text_tower import TextTower as Tower

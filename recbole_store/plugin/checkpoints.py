@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.errors import DamagedState
 from recbole_store.tokenizer.tensor_file import read, write
 

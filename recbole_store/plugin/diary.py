@@ -10,7 +10,7 @@ from pathlib import Path
 from recbole.trainer import trainer as recbole_trainer
 from torch.utils.tensorboard import SummaryWriter
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 
 
 class _Silent:

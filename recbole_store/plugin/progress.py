@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.errors import RunError
 from recbole_store.plugin import run_state
 

@@ -12,7 +12,7 @@ import torch
 from recbole.trainer import Trainer
 from recbole.utils import init_seed
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.data.popularity import popularity_bounds
 from recbole_store.generator.scores import dense_scores
 from recbole_store.generator.windows import with_targets
@@ -22,7 +22,7 @@ from recbole_store.plugin.item_dropout import ItemDropout
 from recbole_store.plugin.loaders import SimilarLengths
 from recbole_store.plugin.progress import Progress
 from recbole_store.plugin.topk_collector import TopKCollector, is_ranked_by_topk
-from recbole_store.status import SILENT, Status
+from recbole_store.processes.status import SILENT, Status
 from recbole_store.tokenizer.cache import stage_keys
 from recbole_store.tokenizer.co_occurrence import (
     start_from_co_occurrence,

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.data.file_lock import hold
 from recbole_store.errors import DamagedState
 from recbole_store.llm.text_encoder import TextEncoder, weights_digest

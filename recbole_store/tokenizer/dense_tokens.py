@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.llm.length_batches import length_groups
 
 TASK = "The text of this item:"

@@ -6,7 +6,7 @@ import copy
 
 from torch import Tensor
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
 from recbole_store.tokenizer.stage_progress import StageProgress
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.data.item_texts import join_fields
 from recbole_store.tokenizer.dense_tokens import DenseTokenizer
 from recbole_store.tokenizer.text_views import drop_fields

@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.llm.layer_means import LayerMeans
 from recbole_store.llm.model_digest import model_digest
 from recbole_store.llm.model_files import cache_folder
-from recbole_store.status import SILENT, Status
+from recbole_store.processes.status import SILENT, Status
 from recbole_store.tokenizer.cache import one_at_a_time, read_cached
 from recbole_store.tokenizer.tensor_file import SUFFIX, write
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.data.writable import check_can_write
 from recbole_store.errors import BackboneError, DisambiguationOverflow
 from recbole_store.llm.model_files import CACHE_VARIABLE, cache_folder
 from recbole_store.llm.text_encoder import TextEncoder
-from recbole_store.status import SILENT, Status
+from recbole_store.processes.status import SILENT, Status
 from recbole_store.tokenizer.cache import fingerprint, one_at_a_time, read_cached
 from recbole_store.tokenizer.fit_quantizer import fit_quantizer
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer

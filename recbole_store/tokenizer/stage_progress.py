@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from recbole_store.errors import Diverged
-from recbole_store.status import SILENT, Status
+from recbole_store.processes.status import SILENT, Status
 
 log = logging.getLogger(__name__)
 

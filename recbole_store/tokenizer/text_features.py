@@ -15,7 +15,7 @@ from torch import Tensor
 from recbole_store.llm.layer_means import layers_read
 from recbole_store.llm.model_files import MINILM
 from recbole_store.llm.text_encoder import TextEncoder
-from recbole_store.status import SILENT, Status
+from recbole_store.processes.status import SILENT, Status
 from recbole_store.tokenizer.mean_states import mean_states
 from recbole_store.tokenizer.nearest import bags_of_words, principal_axes
 from recbole_store.tokenizer.whitening import FEATURES, Whitening

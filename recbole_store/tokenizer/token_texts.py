@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.llm.length_batches import similar_lengths
 from recbole_store.llm.token_batches import TokenBatch
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
+from recbole_store.processes.hardly_learnt import say_if_hardly_learnt
 from recbole_store.tokenizer.co_occurrence import collaborative_factors
 from recbole_store.tokenizer.fit_quantizer import fit_quantizer
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
@@ -110,6 +111,7 @@ def train_slots(
         )
         at.epoch, at.start = at.epoch + 1, 0
         progress.keep(at.state(), trained, optimizer)
+    say_if_hardly_learnt("Stage 1", n_epochs * steps, settings["warmup_steps"])
     status.begin("stage 1 of 2 · texts to codes", {})
     optimizer.zero_grad()  # else stage 2 would clip by what stage 1 left behind
     kept = {name: weight.detach().clone() for name, weight in trained.items()}

@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch.nn.utils import clip_grad_norm_
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.llm.length_batches import similar_lengths
+from recbole_store.processes.hardly_learnt import say_if_hardly_learnt
 from recbole_store.tokenizer.fit_quantizer import fit_quantizer
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
 from recbole_store.tokenizer.mean_states import mean_states
@@ -113,6 +114,9 @@ def train_tower(
         )
         at["epoch"] += 1
         progress.keep(at, trained, optimizer)
+    say_if_hardly_learnt(
+        "Stage 1", n_epochs * n_batches, settings["warmup_steps"], at["total"], chance
+    )
     status.begin("stage 1 of 2 · texts to codes", {})
     optimizer.zero_grad()  # else stage 2 would clip by what stage 1 left behind
     tower.eval().requires_grad_(False)

@@ -21,7 +21,7 @@ from recbole_store.experiments.run.run_folder import (
     is_unfinished,
     read_identity,
 )
-from recbole_store.status import duration as duration
+from recbole_store.processes.status import duration as duration
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from recbole.trainer import Trainer
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.errors import DamagedState, Diverged, RunError
 from recbole_store.experiments.run.epoch_log import EpochLog
 from recbole_store.experiments.run.run_folder import STATES

@@ -6,8 +6,9 @@ import logging
 
 from recbole.utils import ModelType
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.experiments.run.continuation import Continuation
+from recbole_store.processes.hardly_learnt import say_if_hardly_learnt
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ def fit(continuation: Continuation, train_data, valid_data, config) -> float:
     trainer = continuation.trainer
 
     def stop_in_time(epoch_idx, valid_score):
+        if epoch_idx + 1 >= config["epochs"]:  # it ends anyway
+            return
         spent_s = continuation.spent_s + cached_seconds(trainer.model)
         before_s = continuation.trained_s
         continuation.trained_s = spent_s - tokenizer_seconds(trainer.model)
@@ -47,7 +50,18 @@ def fit(continuation: Continuation, train_data, valid_data, config) -> float:
             "Stopped: the next evaluation would come after `max_hours` (%s).", config["max_hours"]
         )
     continuation.finish()
+    _say_if_hardly_learnt(continuation, len(train_data), config)
     return continuation.spent_s + cached_seconds(trainer.model)
+
+
+def _say_if_hardly_learnt(continuation: Continuation, n_batches: int, config) -> None:
+    epochs = [row for row in continuation.epochs.epochs if row.get("losses")]
+    if not epochs or not hasattr(continuation.trainer.model, "chance_loss"):
+        return
+    stage = "Stage 2" if hasattr(continuation.trainer.model, "tokenizer_report") else "Training"
+    loss, chance = epochs[-1]["losses"][0], continuation.trainer.model.chance_loss
+    steps = len(epochs) * n_batches
+    say_if_hardly_learnt(stage, steps, config["warmup_steps"] or 0, loss, chance)
 
 
 def tokenizer_seconds(model) -> float:

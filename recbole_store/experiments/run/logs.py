@@ -9,8 +9,8 @@ import sys
 import warnings
 from pathlib import Path
 
-import recbole_store.ranks as ranks
-from recbole_store.status import above
+import recbole_store.processes.ranks as ranks
+from recbole_store.processes.status import above
 
 QUIET, NORMAL, VERBOSE = "quiet", "normal", "verbose"  # how much a console is told
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 
 VERSIONS_OF = ("recbole", "torch", "transformers", "peft", "numpy", "pandas", "scikit-learn")
 

@@ -17,7 +17,7 @@ import numpy as np
 from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.utils import get_model, get_trainer, init_seed
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.data.writable import check_can_write
 from recbole_store.errors import ModelFolderError
 from recbole_store.experiments.results.results_folder import replace_file
@@ -55,10 +55,10 @@ from recbole_store.experiments.run.run_status import RunStatus
 from recbole_store.plugin.cold_items import histories_without_cold
 from recbole_store.plugin.diary import diary_in
 from recbole_store.plugin.register import register
+from recbole_store.processes.status import Status
 from recbole_store.recommender.finished_run import write_model
 from recbole_store.recommender.folder import RECOMMENDERS
 from recbole_store.settings.profile import Profile
-from recbole_store.status import Status
 
 register()  # the command line imports the package without
 

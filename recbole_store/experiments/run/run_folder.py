@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import recbole_store.ranks as ranks
+import recbole_store.processes.ranks as ranks
 from recbole_store.data.file_lock import hold
 from recbole_store.errors import InputError, RunError, SettingsError
 from recbole_store.experiments.results.result_file import ANY_TEXT, OBJECT, TEXT, complaint

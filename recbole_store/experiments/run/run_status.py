@@ -6,7 +6,7 @@ import time
 
 from recbole.trainer import Trainer
 
-from recbole_store.status import Status
+from recbole_store.processes.status import Status
 
 
 class RunStatus:

@@ -39,7 +39,7 @@ def _update(arguments) -> int:
     store = load(arguments)
     from recbole_store.experiments.run.logs import quiet_libraries
     from recbole_store.experiments.update.update import update
-    from recbole_store.status import Status
+    from recbole_store.processes.status import Status
 
     quiet_libraries()
     asked = (arguments.dataset, arguments.data_path, arguments.epochs)

@@ -24,10 +24,10 @@ from recbole_store.experiments.run.evaluate import test_model
 from recbole_store.experiments.run.run_status import RunStatus
 from recbole_store.experiments.update.numbering import adopt, bring_back
 from recbole_store.plugin.diary import diary_in
+from recbole_store.processes.status import SILENT, Status
 from recbole_store.recommender.new_items import NewItems, take
 from recbole_store.recommender.recommender import Recommender
 from recbole_store.settings.property_files import recbole_folder
-from recbole_store.status import SILENT, Status
 
 log = logging.getLogger(__name__)
 

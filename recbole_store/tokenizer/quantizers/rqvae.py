@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recbole_store.status import SILENT
+from recbole_store.processes.status import SILENT
 from recbole_store.tokenizer.quantizers.base import (
     Quantizer,
     cluster,

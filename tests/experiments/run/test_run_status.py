@@ -9,7 +9,8 @@ import sys
 import pytest
 import yaml
 
-from recbole_store import cli, status
+from recbole_store import cli
+from recbole_store.processes import status
 
 
 class Terminal(io.StringIO):

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from recbole_store.status import Status, above, duration
+from recbole_store.processes.status import Status, above, duration
 
 
 class Clock:

@@ -17,11 +17,12 @@ import torch
 from planted_data import ROOT
 from recbole import quick_start
 
-from recbole_store import cli, ranks
+from recbole_store import cli
 from recbole_store.errors import SettingsError
 from recbole_store.experiments.run import run
 from recbole_store.experiments.run.continuation import Continuation
 from recbole_store.model import store
+from recbole_store.processes import ranks
 from recbole_store.tokenizer import item_tokenizer
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
