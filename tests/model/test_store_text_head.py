@@ -16,6 +16,7 @@ from planted_store import (
 from torch.testing import assert_close
 
 from recbole_store.generator.company import likeness_to_history
+from recbole_store.model.store import TEXT_SHARE
 from recbole_store.tokenizer.quantizers.base import TOWER_VECTOR
 
 TOWER = {
@@ -92,7 +93,7 @@ def test_heads_and_gains_are_weighed_as_the_settings_say(prepared, tokenized):
     by_text = model._by_text(states, pooled).log_softmax(-1)
     company = model.company(batch["item_id_list"], batch["item_length"])
     alike = likeness_to_history(model.text_vectors(), batch["item_id_list"], batch["item_length"])
-    total = 0.5 * by_id + 0.5 * by_text + 2 * company + alike
+    total = (1 - TEXT_SHARE) * by_id + TEXT_SHARE * by_text + 2 * company + alike
     with torch.no_grad():
         found = model._at_history_end(decoder)
     assert_close(found[:, 1:], total.log_softmax(-1)[:, 1:], rtol=1e-4, atol=1e-4)
