@@ -50,17 +50,17 @@ def fit(continuation: Continuation, train_data, valid_data, config) -> float:
             "Stopped: the next evaluation would come after `max_hours` (%s).", config["max_hours"]
         )
     continuation.finish()
-    _say_if_hardly_learnt(continuation, len(train_data), config)
+    _say_if_hardly_learnt(continuation, train_data, config)
     return continuation.spent_s + cached_seconds(trainer.model)
 
 
-def _say_if_hardly_learnt(continuation: Continuation, n_batches: int, config) -> None:
+def _say_if_hardly_learnt(continuation: Continuation, train_data, config) -> None:
     epochs = [row for row in continuation.epochs.epochs if row.get("losses")]
     if not epochs or not hasattr(continuation.trainer.model, "chance_loss"):
         return
     stage = "Stage 2" if hasattr(continuation.trainer.model, "tokenizer_report") else "Training"
     loss, chance = epochs[-1]["losses"][0], continuation.trainer.model.chance_loss
-    steps = len(epochs) * n_batches
+    steps = len(epochs) * len(train_data)
     say_if_hardly_learnt(stage, steps, config["warmup_steps"] or 0, loss, chance)
 
 

@@ -279,7 +279,7 @@ class Clocked:
 def test_hours_are_kept_and_hold_the_tokenizer_cached_or_not(monkeypatch, cached, tmp_path):
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(continuation.time, "perf_counter", lambda: clock.now)
-    config = {"max_hours": 1.0, "show_progress": False, "model": "Clocked"}
+    config = {"max_hours": 1.0, "epochs": 50, "model": "Clocked"}
     trainer = Clocked(config, clock, tokenizer_s=1500, cached=cached, epoch_s=500)
     training = continuation.Continuation(trainer, tmp_path, minutes=None)
     assert fit(training, None, None, config) == 1500 + 4 * 500  # a fifth would end at 4000
@@ -290,6 +290,19 @@ def test_hours_are_kept_and_hold_the_tokenizer_cached_or_not(monkeypatch, cached
     training.progress.spent_before_s = training.trained_s = 2000
     trainer.model.tokenizer_report = {"tokenizer_s": 0, "tokenizer_cached": False}
     assert fit(training, None, None, config) == 3500 and trainer.epochs == 3
+
+
+def test_hours_are_not_blamed_where_the_last_epoch_has_come(monkeypatch, caplog, tmp_path):
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(continuation.time, "perf_counter", lambda: clock.now)
+    config = {"max_hours": 1.0, "epochs": 4, "model": "Clocked"}
+    trainer = Clocked(config, clock, tokenizer_s=0, cached=False, epoch_s=3000)
+    trainer.fit = lambda *_, callback_fn, **__: callback_fn(3, 0.0)
+    training = continuation.Continuation(trainer, tmp_path, minutes=None)
+    training.progress.spent_before_s = 9000
+    with caplog.at_level("INFO"):
+        assert fit(training, None, None, config) == 9000
+    assert "max_hours" not in caplog.text
 
 
 def test_early_stopping_is_convergence(repeating, tmp_path):
