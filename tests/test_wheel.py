@@ -62,7 +62,7 @@ def installed(built, tmp_path_factory) -> Path:
     (wheel,) = built.glob("*.whl")
     pip = (commands / "python", "-m", "pip", "install", "--quiet")
     call(*pip, "--no-deps", "recbole==1.2.1", cwd=folder)
-    call(*pip, "-c", ROOT / "constraints.txt", wheel, cwd=folder)
+    call(*pip, "-c", ROOT / "constraints.txt", f"{wheel}[tune]", cwd=folder)
     return commands
 
 
@@ -111,7 +111,7 @@ def test_it_runs_from_another_folder(installed, elsewhere):
     assert kept.keys() == {f"{label}-seed2020" for label in labels}
     assert kept["STORE-more-seed2020"]["settings"]["learning_rate"] == 0.002
     assert kept["STORE-seed2020"]["git_commit"] is None
-    call(command, "trials", "--model=STORE", *words, "--list=list.yaml", cwd=elsewhere)
+    call(command, "tune", "--model=STORE", *words, "--list=list.yaml", cwd=elsewhere)
     assert (elsewhere / "results" / "trials" / "planted" / "STORE.json").is_file()
     assert "STORE:more" in call(command, "results", cwd=elsewhere)
     call(command, "report", cwd=elsewhere)

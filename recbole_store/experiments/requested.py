@@ -209,7 +209,7 @@ def _planned(run: Run, settings: dict) -> runner.Planned:
         raise SettingsError(
             "`validation_gap` is for choosing settings, and its runs see less than others: they "
             "are not kept in a results folder. Use it in a single run, or in "
-            "`recbole-store trials`."
+            "`recbole-store tune`."
         )
     said = identity(run.model, run.dataset, settings)
     return runner.Planned(
