@@ -38,8 +38,9 @@ from recbole_store.tokenizer.text_tower import TextTower, without_seen
 
 # Words before the codes of a history; no others were tried.
 HISTORY_PROMPT = "User behavior sequence:"
-# Share of the text head's log-probability in that of both heads: they count the same.
-TEXT_SHARE = 0.5
+# Share of the text head's log-probability in that of both heads. On Beauty's validation with a gap
+# .8 beat .5 by .0017 of NDCG@10, the other gains chosen anew, on users they were not chosen on.
+TEXT_SHARE = 0.8
 
 
 class STORE(WindowTargets, SemanticIdModel):
