@@ -48,7 +48,7 @@ def parser() -> Parser:
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    p.add_argument("file", type=Path, metavar="FILE", help="table of the interactions")
+    p.add_argument("file", metavar="FILE", help="table of the interactions")
     _add_own(p.add_argument_group("what comes of it"))
     Table.add_arguments(p.add_argument_group("its columns, as `prepare table` takes them"))
     add_filters(p, Table.k_core)
@@ -80,14 +80,14 @@ def main(argv: list[str]) -> int:
     own = Parser(add_help=False, allow_abbrev=False)
     _add_own(own)
     _, more = own.parse_known_args(argv)
-    more.remove(str(arguments.file))
-    name = arguments.name or name_of(arguments.file)
+    more.remove(arguments.file)  # as it was typed
+    name = arguments.name or name_of(Path(arguments.file))
     try:
         check_dataset_name(name)
     except SettingsError as error:
         p.error(str(error))
     where = Path("dataset") / name
-    table = ["prepare", "table", "--raw", str(arguments.file), "--out", where.as_posix(), *more]
+    table = ["prepare", "table", "--raw", arguments.file, "--out", where.as_posix(), *more]
     if status := step("Prepare: atomic files, texts and a data card.", table):
         return status
     # 1 says that something would change results, and what; a run refuses what it cannot take.
