@@ -7,7 +7,6 @@ than RecBole knows are the affair of compatibility.py.
 from __future__ import annotations
 
 import importlib
-import inspect
 import warnings
 from functools import wraps
 
@@ -25,10 +24,10 @@ from recbole_store.plugin.benchmark_files import mend_histories
 from recbole_store.plugin.checkpoints import load_checkpoint, unpickling, wrote
 from recbole_store.plugin.cold_items import withhold
 from recbole_store.plugin.diary import write_one_diary
+from recbole_store.plugin.launcher import refuse_nproc
 from recbole_store.plugin.seen_items import excluded_pairs, history_pairs
 from recbole_store.plugin.topk_collector import with_empty_places
 from recbole_store.plugin.validation_gap import leave_gap
-from recbole_store.settings.property_files import PLUGIN_MODELS
 
 
 def mend_recbole() -> None:
@@ -42,7 +41,7 @@ def mend_recbole() -> None:
     _mend_pop()
     _read_embeddings_alone()
     write_one_diary()
-    _refuse_nproc()
+    refuse_nproc()
 
 
 def _stop_anomaly_mode() -> None:
@@ -278,29 +277,3 @@ def _read_embeddings_alone() -> None:
                 ) from error
 
     importlib.import_module("recbole.model.general_recommender.ldiffrec").np = Numpy()
-
-
-def _refuse_nproc() -> None:
-    """Let RecBole's launcher say that it cannot share out a model of this package.
-
-    It starts processes that know no plugin, and joins them by nccl, GPUs or not. Upstream has no
-    issue.
-    """
-    package = importlib.import_module("recbole.quick_start")
-    launch = package.run
-    words = inspect.signature(launch)
-
-    @wraps(launch)
-    def run(*args, **kwargs):
-        given = words.bind(*args, **kwargs)
-        given.apply_defaults()
-        model, n_processes = given.arguments["model"], given.arguments["nproc"]
-        if model in PLUGIN_MODELS and (n_processes > 1 or given.arguments["world_size"] > 1):
-            raise SettingsError(
-                f"`nproc` is {n_processes}, but RecBole's own launcher cannot share out {model}: "
-                f"`torchrun --nproc_per_node={n_processes} run_recbole_store.py --model={model}` "
-                "can."
-            )
-        return launch(*args, **kwargs)
-
-    package.run = importlib.import_module("recbole.quick_start.quick_start").run = run

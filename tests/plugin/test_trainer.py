@@ -14,7 +14,7 @@ from planted_store import (
 )
 from torch.testing import assert_close
 
-from recbole_store.plugin.trainer import schedule
+from recbole_store.plugin.learning_rates import schedule
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-6}
 

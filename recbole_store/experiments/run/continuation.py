@@ -26,8 +26,9 @@ from recbole_store.generator.beam_search import Beams
 from recbole_store.plugin import run_state
 from recbole_store.plugin.checkpoints import load_weights, save_weights
 from recbole_store.plugin.loaders import Rest
+from recbole_store.plugin.plugin_trainer import PluginTrainer
 from recbole_store.plugin.progress import Progress, set_random_state
-from recbole_store.plugin.trainer import PluginTrainer, SemanticIdTrainer
+from recbole_store.plugin.trainer import SemanticIdTrainer
 from recbole_store.tokenizer.tensor_file import read
 
 log = logging.getLogger(__name__)
