@@ -55,10 +55,11 @@ def sentence(pair: Pair, more: str = "") -> str:
     Example: ``STORE is ahead of SASRecAll on NDCG@10 by +0.0031 (95% interval +0.0012 to +0.0050),
     paired over 22,363 users``
     """
-    words = {"undecided": "neither ahead of nor behind", "ahead": "ahead of"}
+    said = {"undecided": "cannot be told from", "ahead": "is ahead of", "behind": "is behind"}
+    by = ":" if pair.verdict == "undecided" else " by"
     return (
-        f"{marked(pair, pair.a)} is {words.get(pair.verdict, pair.verdict)} "
-        f"{marked(pair, pair.b)}{more} on {metric_name(METRIC)} by {pair.difference:+.4f} "
+        f"{marked(pair, pair.a)} {said[pair.verdict]} {marked(pair, pair.b)}{more} "
+        f"on {metric_name(METRIC)}{by} {pair.difference:+.4f} "
         f"(95% interval {pair.low:+.4f} to {pair.high:+.4f}), paired over {pair.n_users:,} users"
     )
 
