@@ -40,6 +40,13 @@ def _clean_process(monkeypatch, tmp_path):
             handler.close()
 
 
+@pytest.fixture(autouse=True)
+def _same_settings_for_all_data(request, monkeypatch):
+    """STORE's own profile chooses by the data; tests of other things keep the defaults."""
+    if "auto_profile" not in request.keywords:
+        monkeypatch.setattr("recbole_store.plugin.profiles.auto.choose", lambda data, machine: [])
+
+
 @pytest.fixture(scope="session")
 def tiny_llm(tmp_path_factory) -> Path:
     """Folder of a random LLM that knows the planted data's words."""

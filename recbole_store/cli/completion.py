@@ -10,10 +10,10 @@ from pathlib import Path
 from recbole_store.cli.commands import GROUPS, RUNS
 from recbole_store.settings.arguments import Parser
 from recbole_store.settings.keys import declared_keys
+from recbole_store.settings.profile import profile_names
 from recbole_store.settings.property_files import (
     PLUGIN_MODELS,
     model_folders,
-    properties_folder,
     variants_of,
 )
 
@@ -71,8 +71,7 @@ def whole_parser() -> Parser:
             elif action.dest == "model" and action.choices is None:
                 action.choices = labels()
             elif action.dest == "profile":
-                folder = properties_folder() / "profile"
-                action.choices = sorted(path.stem for path in folder.glob("*.yaml"))
+                action.choices = profile_names()
     return whole
 
 

@@ -94,7 +94,7 @@ def parser(verb: str = "") -> Parser:
     how.add_argument(
         "--profile",
         metavar="NAME",
-        help="quick, a first look; auto, by the data and the machine; full, for a GPU; or a file",
+        help="auto, STORE's own, by the data; quick, a first look; full, for a GPU; none; FILE",
     )
     where = p.add_argument_group("its places")
     single = SUPPRESS if verb == "compare" else None

@@ -8,17 +8,15 @@ from typing import TextIO
 
 from recbole_store.errors import SettingsError
 from recbole_store.experiments.comparison.plan import plan
-from recbole_store.experiments.profiles.auto import named_profile
 from recbole_store.experiments.results.run_key import Run
 from recbole_store.experiments.run.logs import NORMAL, QUIET
 from recbole_store.experiments.run.run_folder import (
     SETTINGS,
     read_identity,
 )
-from recbole_store.settings.profile import Profile
-from recbole_store.settings.property_files import (
-    variant_name,
-)
+from recbole_store.plugin.profiles.auto import profile_of
+from recbole_store.settings.profile import AUTO, Profile
+from recbole_store.settings.property_files import is_path, variant_name
 from recbole_store.settings.resolve import resolve
 
 SEED = 2020  # RecBole's default
@@ -94,7 +92,6 @@ def resolve_all(request: Request) -> dict[Run, dict]:
     Raises:
         SettingsError: for the first thing that is wrong with any of them.
     """
-    profiles = profiles_of(request)
     resolved = {
         (dataset, model, variant_name(model, variant)): resolve(
             model,
@@ -102,7 +99,7 @@ def resolve_all(request: Request) -> dict[Run, dict]:
             request.files,
             request.typed,
             request.models,
-            profiles.get(dataset),
+            profile_for(request, dataset, (model, variant)),
             "" if request.begun else variant,  # its settings are in the folder
         )
         for dataset in request.datasets
@@ -120,9 +117,14 @@ def resolve_all(request: Request) -> dict[Run, dict]:
     }
 
 
-def profiles_of(request: Request) -> dict[str, Profile]:
-    """The profile that was asked for, by data set; none was: none."""
-    if request.profile is None:
-        return {}
+def profile_for(request: Request, dataset: str, label: tuple[str, str]) -> Profile | None:
+    """The profile of a model's run on a data set; a run that goes on has its settings already."""
+    if request.begun:
+        return None
     about = (request.files, request.typed, request.models)
-    return {name: named_profile(request.profile, name, *about) for name in request.datasets}
+    return profile_of(request.profile, label, dataset, *about)
+
+
+def names_run(profile: str | None) -> bool:
+    """Whether a run is called after the profile that was asked for: it is another one then."""
+    return profile is not None and profile != AUTO and not is_path(profile)

@@ -23,7 +23,7 @@ from recbole_store.experiments.ending import (
 )
 from recbole_store.experiments.processes import exit_status
 from recbole_store.experiments.report.answer import answer_on
-from recbole_store.experiments.request import Request, profiles_of, resolve_all
+from recbole_store.experiments.request import Request, names_run, profile_for, resolve_all
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.results_folder import (
     keep,
@@ -41,7 +41,6 @@ from recbole_store.experiments.run.run_folder import (
 )
 from recbole_store.settings.property_files import (
     PLUGIN_MODELS,
-    is_path,
     model_folders,
     read_properties,
     variant_file,
@@ -66,7 +65,7 @@ def _prepared(request: Request) -> tuple[Run, dict, Path]:
     ((run, settings),) = resolve_all(request).items()
     if ranks.world_size() > 1:
         _check_shared(run, settings)
-    if request.profile and not run.variant and not is_path(request.profile):
+    if names_run(request.profile) and not run.variant:
         run = replace(run, variant=request.profile)  # another run than the model's by itself
     if request.begun:
         check_same(request, run, settings)
@@ -117,7 +116,7 @@ def _run_model(request: Request, run: Run, settings: dict, run_dir: Path) -> Non
             request.models,
             is_new=request.run_dir is None,
             again=request.again,
-            profile=None if request.begun else profiles_of(request).get(run.dataset),
+            profile=profile_for(request, run.dataset, (run.model, run.variant_file or run.variant)),
             verbosity=request.verbosity,
         )
     except Exception as error:

@@ -12,9 +12,9 @@ import yaml
 from recbole_store.errors import RunError, SettingsError
 from recbole_store.experiments.comparison.plan import parse_labels
 from recbole_store.experiments.processes import PROGRAM, reason, run_process
-from recbole_store.experiments.profiles.auto import named_profile
 from recbole_store.experiments.results.trial_file import score
 from recbole_store.experiments.run.run_folder import STATES
+from recbole_store.plugin.profiles.auto import profile_of
 from recbole_store.settings.property_files import variant_name
 
 # What changes how a trained model's scores rank items, and in training only which epoch is best.
@@ -106,7 +106,7 @@ def resolved(label: str, dataset: str, settings: dict, passed_on: list[str]) -> 
     typed = told(settings, passed_on)
     files = [Path(typed.pop("config_files"))] if "config_files" in typed else []
     name = typed.pop("profile", None)
-    profile = named_profile(name, dataset, files, typed, [model]) if name else None
+    profile = profile_of(name, (model, variant), dataset, files, typed, [model])
     return resolve(model, dataset, files, typed, profile=profile, variant=variant)
 
 

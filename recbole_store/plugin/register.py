@@ -6,6 +6,7 @@ What is mended in RecBole itself stands in patches.py; nothing else changes it.
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 
 from recbole import trainer as recbole_trainer
@@ -15,6 +16,7 @@ from recbole.data import transform as recbole_transform
 from recbole.data.interaction import Interaction
 from recbole.utils import argument_list
 
+from recbole_store.errors import SettingsError
 from recbole_store.plugin.datasets import (
     SASRecAllDataset,
     STOREDataset,
@@ -23,9 +25,14 @@ from recbole_store.plugin.datasets import (
     TIGERDataset,
 )
 from recbole_store.plugin.patches import mend_recbole
+from recbole_store.plugin.profiles.auto import profile_by_name
+from recbole_store.settings.dataset_files import check_dataset
 from recbole_store.settings.defaults import plugin_defaults, shipped_defaults
+from recbole_store.settings.profile import AUTO
 from recbole_store.settings.property_files import PLUGIN_MODELS, TOKENIZED_MODELS
 from recbole_store.settings.resolve import set_by_code
+
+log = logging.getLogger(__name__)
 
 # Dataset keys that RecBole's cache of filtered datasets has to compare as well.
 DATASET_KEYS = ("exact_time_order", "item_text", "n_slots", "cold_items", "validation_gap")
@@ -89,14 +96,34 @@ def _add_default_properties() -> None:
     def load_internal_config_dict(self, model, model_class, dataset):
         load(self, model, model_class, dataset)
         if model in PLUGIN_MODELS:
-            data_path = self.external_config_dict.get("data_path", "dataset")
-            defaults = plugin_defaults(model, dataset, data_path)
+            given = self.external_config_dict
+            defaults = plugin_defaults(model, dataset, given.get("data_path", "dataset"))
+            if model == "STORE" and not self.is_resolved:
+                told = {**self.internal_config_dict, **defaults, **given}
+                defaults.update(_of_profile(given.get("profile", AUTO), told, dataset))
             self.internal_config_dict.update(defaults, **set_by_code(model, defaults))
         else:
             exact = shipped_defaults(model)["exact_time_order"]
             self.internal_config_dict["exact_time_order"] = exact
 
     Config._load_internal_config_dict = load_internal_config_dict
+    Config.is_resolved = False  # True of settings to which this package's commands added theirs
+
+
+def _of_profile(name: str, told: dict, dataset: str) -> dict:
+    """STORE's settings under a profile, for RecBole's own ``run_recbole``.
+
+    Args:
+        name: what ``config_dict`` says of ``profile``, by default "auto".
+        told: RecBole's and the plugin's defaults, and what was given.
+    """
+    try:
+        check_dataset(told, dataset)
+    except SettingsError as error:  # RecBole may download it, or tells of it itself
+        log.warning("STORE has its defaults, whatever the data: %s", error)
+        return {}
+    profile = profile_by_name(name, told, dataset)
+    return profile.settings if profile else {}
 
 
 def _add_transform() -> None:

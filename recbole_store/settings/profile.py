@@ -15,7 +15,8 @@ from recbole_store.settings.property_files import (
     read_properties,
 )
 
-AUTO = "auto"  # chosen from the data and the machine: recbole_store/experiments/profiles/
+AUTO = "auto"  # chosen from the data and the machine: recbole_store/plugin/profiles/
+NONE = "none"  # the model's defaults as they stand
 _OF_ALL = "MAX_ITEM_LIST_LENGTH"  # what baselines take of a profile
 
 
@@ -87,7 +88,7 @@ def in_words(settings: dict) -> str:
 
 def profile_names() -> list[str]:
     """Names that ``--profile`` takes."""
-    return sorted([AUTO, *(f.stem for f in (properties_folder() / "profile").glob("*.yaml"))])
+    return sorted([AUTO, NONE, *(f.stem for f in (properties_folder() / "profile").glob("*.yaml"))])
 
 
 def profile_file(name: str) -> Path:

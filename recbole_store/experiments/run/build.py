@@ -25,6 +25,8 @@ from recbole_store.tokenizer.quantizers.registry import QUANTIZERS
 class CheckedConfig(Config):
     """RecBole's Config for settings that were read and checked already: it evaluates no strings."""
 
+    is_resolved = True
+
     def _load_cmd_line(self):
         return {}
 

@@ -1,23 +1,18 @@
 """Settings of STORE for data and a machine, each with its reason.
 
-The rules rest on what was measured: ``results/Beauty``, ``results/Steam-100K``, ``results/ml-100k``
-and ``results/trials``; tests/experiments/profiles/test_rules.py compares them with those files.
-What lies between, or below, was not measured: there the rules keep a training from being too short
-to learn anything.
+The rules rest on what was measured: whole data sets and trials in ``results/``, and samples of five
+data sets, ``results/profiles.json``. A GPU changes no setting but the windows at a time: the whole
+LLM, ``--profile=full``, was not measured.
 """
 
 from __future__ import annotations
 
 import math
 
-from recbole_store.experiments.profiles.facts import DataFacts, MachineFacts
+from recbole_store.plugin.profiles.facts import DataFacts, MachineFacts
 from recbole_store.settings.defaults import shipped_defaults
-from recbole_store.settings.profile import Choice, in_words
-from recbole_store.settings.property_files import (
-    properties_folder,
-    read_properties,
-    variant_file,
-)
+from recbole_store.settings.profile import Choice
+from recbole_store.settings.property_files import read_properties, variant_file
 
 # Beauty has 9 interactions a user, Steam-100K 12, ml-100k 106: long ones begin in between.
 LONG_HISTORIES = 35
@@ -31,16 +26,13 @@ MANY_USERS = 10_000  # an evaluation of Beauty's takes as long as an epoch
 # Bytes of a softmax over all items at every position, for the batch and its gradients: what
 # STORE:text had at its peak on Beauty, for a window and an item.
 BYTES_A_WINDOW_AND_ITEM = 6_400
-SECONDS_A_TARGET = 2.4e-3  # of an epoch of STORE:text on Beauty, on one core
-HOURS = 2.5  # that results on Beauty and Steam-100K have
-GPU_GB = 12  # for the whole default LLM with adapters
 
 
 def choose(data: DataFacts, machine: MachineFacts) -> list[Choice]:
     """What differs from STORE's defaults, in groups; later ones win."""
     choices = [*_kind(data)]
     now = _now(choices)
-    for rule in (_gpu, _disambiguation, _stage_1, _stage_2, _evaluations, _memory, _hours):
+    for rule in (_disambiguation, _stage_1, _stage_2, _evaluations, _memory):
         if chosen := rule(data, machine, now):
             choices.append(chosen)
             now.update(chosen.settings)
@@ -68,16 +60,6 @@ def _kind(data: DataFacts) -> list[Choice]:
         sizes = {"n_slots": 2, "codebook_size": None}
         found.append(Choice(sizes, f"{data.n_items:,} items need fewer codes, by their number"))
     return found
-
-
-def _gpu(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:
-    if machine.gpu is None or machine.gpu_memory_gb < GPU_GB:
-        return None
-    full = read_properties(properties_folder() / "profile" / "full.yaml")
-    keys = ("backbone_layers", "tuning", "lora_rank", "precision", "learning_rate")
-    keys += ("tokenizer_learning_rate",) if now["tokenizer"] == "palette" else ()
-    settings = {key: full[key] for key in keys}
-    return Choice(settings, f"{machine.gpu}: the whole LLM, as in --profile=full (not measured)")
 
 
 def _disambiguation(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:
@@ -156,14 +138,4 @@ def _memory(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:
     return Choice(
         {"micro_batch_size": size},
         f"{now['train_batch_size']} windows at a time would take more than half of the memory",
-    )
-
-
-def _hours(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:
-    seconds = data.n_interactions * SECONDS_A_TARGET * now["epochs"] / min(machine.cores, 2)
-    if machine.gpu or seconds < HOURS * 3600:
-        return None
-    return Choice(
-        {"max_hours": HOURS},
-        f"{in_words({'epochs': now['epochs']})} would take about {seconds / 3600:.0f} hours here",
     )

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
 from planted_store import store_settings, working_in
+from recbole.config import Config
 
 from recbole_store import cli
-from recbole_store.experiments.profiles.auto import named_profile
-from recbole_store.experiments.profiles.facts import DataFacts, MachineFacts, data_facts
-from recbole_store.experiments.profiles.rules import (
+from recbole_store.errors import SettingsError
+from recbole_store.experiments.trials import as_typed
+from recbole_store.plugin.profiles.auto import profile_of
+from recbole_store.plugin.profiles.facts import DataFacts, MachineFacts, data_facts
+from recbole_store.plugin.profiles.rules import (
     ENOUGH_STEPS,
     ENOUGH_STEPS_2,
     MOST_EPOCHS,
     choose,
 )
-from recbole_store.experiments.trials import as_typed
 from recbole_store.settings.defaults import recbole_defaults, shipped_defaults
 from recbole_store.settings.profile import Profile
 from recbole_store.settings.property_files import (
@@ -86,11 +89,9 @@ def test_data_without_texts_have_identifiers_alone():
 
 
 def test_the_machine_counts():
-    whole = all_settings(BEAUTY, GPU)
-    assert whole["backbone_layers"] is None and whole["tuning"] == "lora"
+    assert chosen(BEAUTY, GPU) == chosen(BEAUTY), "the whole LLM was not measured"
     assert chosen(BEAUTY, MachineFacts(2, 4.0, None))["micro_batch_size"] < 128
-    many = DataFacts(500_000, 12_101, 5_000_000, 500_000, 20.0, 1.0, 1)
-    assert chosen(many)["max_hours"] == 2.5 and "max_hours" not in chosen(many, GPU)
+    assert chosen(BEAUTY, MachineFacts(2, 128.0, "some GPU", 4.0))["micro_batch_size"] < 128
 
 
 def test_facts_are_counted_from_the_files(planted):
@@ -141,8 +142,33 @@ def test_an_unknown_profile_is_told_the_known(planted, capsys):
     assert "did you mean `quick`" in capsys.readouterr().err
 
 
+@pytest.mark.auto_profile
 def test_auto_is_chosen_for_the_data_that_are_named(planted):
-    profile = named_profile("auto", "planted", [], {"data_path": str(planted)}, ["STORE"])
+    of_data = ("planted", [], {"data_path": str(planted)}, ["STORE"])
+    profile = profile_of(None, ("STORE", ""), *of_data)
     assert "60 items" in profile.said and profile.choices
     lines = profile.told({**profile.settings, "epochs": 1})
     assert lines[0].startswith("--profile=auto: ") and "set otherwise" in lines[-1]
+    assert profile_of("auto", ("STORE", "codes_alone"), *of_data) == profile
+    for label in (("STORE", "codes_alone"), ("SASRecAll", "")):
+        assert profile_of(None, label, *of_data) is None, "which say what they are"
+    assert profile_of("none", ("STORE", ""), *of_data) is None
+
+
+@pytest.mark.auto_profile
+def test_recbole_alone_has_it_too(planted, tmp_path, caplog):
+    """``run_recbole("STORE", ...)`` builds its Config from what is given, and asks nobody else."""
+    given = {"data_path": str(planted), "eval_step": 5}
+    config = Config("STORE", "planted", config_dict=given)
+    chosen = profile_of(
+        None, ("STORE", ""), "planted", [], {"data_path": str(planted)}, ["STORE"]
+    ).settings
+    assert chosen["text_head_weight"] == config["text_head_weight"] == 1.0
+    assert config["epochs"] == chosen["epochs"] and config["eval_step"] == 5
+    plain = Config("STORE", "planted", config_dict={**given, "profile": "none"})
+    assert plain["text_head_weight"] == 0.0
+    with pytest.raises(SettingsError, match="did you mean `quick`"):
+        Config("STORE", "planted", config_dict={**given, "profile": "quik"})
+    with caplog.at_level(logging.WARNING):
+        other = Config("STORE", "elsewhere", config_dict={**given, "data_path": str(tmp_path)})
+    assert other["text_head_weight"] == 0.0 and "No dataset `elsewhere`" in caplog.text
