@@ -18,7 +18,10 @@ from recbole_store.plugin.profiles.auto import profile_of
 from recbole_store.settings.property_files import variant_name
 
 # What changes how a trained model's scores rank items, and in training only which epoch is best.
-RANKING_KEYS = {"item_head_share", "last_item_weight", "num_beams", "decoding"}
+RANKING_KEYS = {
+    *("item_head_share", "last_item_weight", "together_weight", "likeness_weight"),
+    *("num_beams", "decoding"),
+}
 
 
 def run_trial(

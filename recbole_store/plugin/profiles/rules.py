@@ -32,7 +32,7 @@ def choose(data: DataFacts, machine: MachineFacts) -> list[Choice]:
     """What differs from STORE's defaults, in groups; later ones win."""
     choices = [*_kind(data)]
     now = _now(choices)
-    for rule in (_disambiguation, _stage_1, _stage_2, _evaluations, _memory):
+    for rule in (_disambiguation, _stage_1, _stage_2, _warm_up, _evaluations, _memory):
         if chosen := rule(data, machine, now):
             choices.append(chosen)
             now.update(chosen.settings)
@@ -88,8 +88,13 @@ def _long_enough(n_rows: int, batches: list[int], epochs: int, enough: int) -> t
     return batch, max(epochs, min(needed, MOST_EPOCHS))
 
 
+def _rows_1(data: DataFacts, now: dict) -> int:
+    """Rows of an epoch of stage 1: a tower learns from histories, slots from items."""
+    return data.n_windows if now["tokenizer"] == "tower" else data.n_items
+
+
 def _stage_1(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:
-    rows = data.n_windows if now["tokenizer"] == "tower" else data.n_items
+    rows = _rows_1(data, now)
     batch, epochs = now["tokenizer_batch_size"], now["tokenizer_epochs"]
     steps = _steps(rows, batch, epochs)
     if steps >= FEWEST_MEASURED:
@@ -115,6 +120,16 @@ def _stage_2(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None
         return None
     now_steps = _steps(data.n_windows, batch, epochs)
     return Choice(settings, f"stage 2 would have {steps} steps; so it has up to {now_steps}")
+
+
+def _warm_up(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:
+    """At most a fifth of the shorter stage, where that is shorter than any that was measured."""
+    of_1 = _steps(_rows_1(data, now), now["tokenizer_batch_size"], now["tokenizer_epochs"])
+    shorter = min(of_1, _steps(data.n_windows, now["train_batch_size"], now["epochs"]))
+    warm_up = max(shorter // 5, 1)
+    if shorter >= FEWEST_MEASURED or warm_up >= now["warmup_steps"]:
+        return None
+    return Choice({"warmup_steps": warm_up}, f"the shorter stage has {shorter} steps")
 
 
 def _evaluations(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:

@@ -82,6 +82,15 @@ def test_small_data_are_trained_long_enough(data):
     assert found["codebook_size"] is None, "by the number of items"
 
 
+def test_no_stage_ends_in_its_warm_up():
+    handful = DataFacts(6, 5, 40, 6, 5.0, 1.0, 1)
+    found = all_settings(handful)
+    steps = -(-handful.n_windows // found["train_batch_size"]) * found["epochs"]
+    assert steps == MOST_EPOCHS, "one batch an epoch"
+    assert found["warmup_steps"] == MOST_EPOCHS // 5
+    assert "warmup_steps" not in chosen(SHOP) and "warmup_steps" not in chosen(ML_100K)
+
+
 def test_data_without_texts_have_identifiers_alone():
     data = DataFacts(22_363, 12_101, 198_502, 22_504, 0.0, 0.0, 12_101)
     found = chosen(data)
