@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from recbole import quick_start
+from recbole.quick_start import run_recbole
 from two_processes import rows_of_each, torchrun
 
 from recbole_store import cli
@@ -314,13 +314,7 @@ def test_one_process_shares_with_nobody():
     assert ranks.all_rows(weight, 2) is weight and ranks.is_first()
 
 
-def test_recbole_s_launcher_refuses_what_it_cannot_share_out():
-    for named in ({"nproc": 2}, {"nproc": 1, "world_size": 2}):
-        with pytest.raises(SettingsError, match="RecBole's own launcher cannot share out STORE"):
-            quick_start.run("STORE", "planted", **named)
-
-
 def test_torchrun_without_the_command_line_is_refused(tiny_settings, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(SettingsError, match="each would train the whole model"):
-        quick_start.run_recbole(model="STORE", dataset="planted", config_dict=tiny_settings)
+        run_recbole(model="STORE", dataset="planted", config_dict=tiny_settings)

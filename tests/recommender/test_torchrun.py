@@ -14,6 +14,7 @@ from recbole_store import cli
 from recbole_store.model import semantic_id_model
 from recbole_store.recommender import ranking
 
+DENSE = ("SASRecAll", "Neighbours")  # score every item
 AT_ONCE = 16  # histories, so that there are several parts to be shared out
 TOLD = f"""
 from recbole_store.recommender import ranking
@@ -52,11 +53,7 @@ def done_by_two(words, folder, first) -> tuple[str, list[int]]:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "STORE",
-        "SASRecAll",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("TIGER", "Neighbours")),
-    ],
+    ["STORE", *(pytest.param(n, marks=pytest.mark.slow) for n in ("TIGER", *DENSE))],
 )
 def test_two_processes_rank_histories_as_one(name, finished, tmp_path, monkeypatch, capsys):
     folder, rng = finished(name).folder, random.Random(5)
@@ -73,14 +70,15 @@ def test_two_processes_rank_histories_as_one(name, finished, tmp_path, monkeypat
         capsys.readouterr()
         assert cli.main([str(word) for word in [*words, tmp_path / "one.jsonl"]]) == 0
         of_one = capsys.readouterr().out
-    first = OF_CODES if name in ("STORE", "TIGER") else OF_DENSE
+    first = OF_DENSE if name in DENSE else OF_CODES
     said, rows = done_by_two([*words, tmp_path / "two.jsonl"], tmp_path, first)
     assert (tmp_path / "one.jsonl").read_text() == (tmp_path / "two.jsonl").read_text()
     assert said.count(of_one.replace("one.jsonl", "two.jsonl")) == 1, said
     assert min(rows) > 0.3 * n_ranked and sum(rows) == n_ranked
 
 
-@pytest.mark.parametrize("name", ["STORE", pytest.param("SASRecAll", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["STORE", "SASRecAll"])
 def test_two_processes_add_items_as_one(name, finished, tmp_path, monkeypatch):
     folder, given = finished(name).folder, tmp_path / "items.csv"
     texts = itertools.islice(itertools.product(COLOURS, COLOURS, SHAPES), 100)
