@@ -407,7 +407,7 @@ def test_what_torchrun_has_started_in_vain(data_path, capsys, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     words = ["--model=STORE", "--dataset=good", f"--data_path={data_path}"]
     assert "$RANK is not set" in error_of(run_recbole_store.main, words, capsys)
-    for several in (["compare", *words], [*words, "--seeds=2"], ["recommend", "saved/x/model"]):
+    for several in (["compare", *words], [*words, "--seeds=2"], ["similar", "saved/x/model"]):
         said = error_of(run_recbole_store.main, several, capsys)
         assert "torchrun has started 2 processes, but" in said and "without torchrun" in said
 

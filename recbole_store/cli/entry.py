@@ -7,8 +7,9 @@ import sys
 from importlib import import_module
 
 from recbole_store.cli.commands import COMMANDS, RUNS, overview, version
-from recbole_store.cli.run_words import alone, n_processes, run
+from recbole_store.cli.run_words import run
 from recbole_store.errors import one_sentence
+from recbole_store.processes.torchrun import SHARED, alone, n_processes
 from recbole_store.settings.property_files import nearest
 
 
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     if first in RUNS:
         return run(argv[1:], first)
-    if n_processes() > 1:
+    if n_processes() > 1 and first not in SHARED:
         print(f"error: {alone(first)}", file=sys.stderr)
         return 2
     return import_module(COMMANDS[first]).main(argv[1:])

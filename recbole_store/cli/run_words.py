@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 import textwrap
 from argparse import SUPPRESS, RawDescriptionHelpFormatter
@@ -18,6 +17,7 @@ from recbole_store.experiments.processes import (
     exit_status,
     terminating,
 )
+from recbole_store.processes.torchrun import alone, n_processes
 from recbole_store.settings.arguments import Parser
 from recbole_store.settings.descriptions import line_of
 from recbole_store.settings.keys import RENAMED, declared_keys
@@ -191,19 +191,6 @@ def check_words(verb: str, arguments, pairs: list[tuple[str, str]], error) -> No
     for name in ("model", "dataset") if verb and not arguments.resume else ():
         if not getattr(arguments, name):
             error(f"`{verb}` needs --{name}=NAME; `{verb} --help` lists what there is")
-
-
-def n_processes() -> int:
-    """How many processes torchrun has started for one command."""
-    return int(os.environ.get("WORLD_SIZE") or 1)
-
-
-def alone(verb: str) -> str:
-    """What a command says to torchrun that runs in one process."""
-    return (
-        f"torchrun has started {n_processes()} processes, but `{verb}` runs in one: start it "
-        "without torchrun; only the training of one model is shared out"
-    )
 
 
 def run(argv: list[str], verb: str = "") -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from recbole_store.data.file_lock import locked
@@ -101,9 +103,12 @@ class Search:
             )
         for trial in self.study.get_trials(states=(self.states.RUNNING,)):
             settings = trial.user_attrs.get("settings")
-            if settings is not None and is_free(self.run_dir(settings)):
-                self.study.tell(trial.number, state=self.states.FAIL)
-                self.enqueue(settings)
+            if settings is None or not is_free(self.run_dir(settings)):
+                continue
+            with self.claimed(settings) as is_ours:
+                if is_ours:
+                    self.study.tell(trial.number, state=self.states.FAIL)
+                    self.enqueue(settings)
 
     def enqueue(self, settings: dict) -> None:
         """Let settings be tried before anything that the search proposes."""
@@ -119,6 +124,19 @@ class Search:
     def run_dir(self, settings: dict) -> Path:
         name = hashlib.sha256(self.hash_of(settings).encode()).hexdigest()[:12]
         return self._beside("runs") / name
+
+    @contextmanager
+    def claimed(self, settings: dict) -> Iterator[bool]:
+        """Whether nobody else tries settings; while the block runs, nobody else begins to."""
+        folder = self.run_dir(settings)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(folder.with_name(f"{folder.name}.trial"), wait=False))
+            except BlockingIOError:
+                yield False
+                return
+            yield True
 
     def next(self, judge) -> bool:
         """Try what comes next; returns whether there was anything.
@@ -139,6 +157,7 @@ class Search:
         self.study.sampler = optuna.samplers.TPESampler(seed=SEED + n_known)
         trial = self.study.ask()
         settings = trial.user_attrs.get("settings")
+        is_listed = settings is not None
         if settings is None and not self.space:  # another process took the last that waited
             self.study.tell(trial, state=self.states.FAIL)
             return False
@@ -153,6 +172,15 @@ class Search:
             trial.set_user_attr("settings", settings)
         else:
             suggest(trial, {key: self.space[key] for key in inside(settings, self.space)})
+        with self.claimed(settings) as is_ours:
+            # Of several processes that were started at once each has put the list before the rest.
+            if not is_ours or (is_listed and self.is_done(settings)):
+                self.study.tell(trial, state=self.states.FAIL)
+                return True
+            self._try(trial, settings, judge)
+        return True
+
+    def _try(self, trial, settings: dict, judge) -> None:
         print(f"\n=== {self.which[0]}, trial {trial.number}: {settings} ===", flush=True)
 
         def is_hopeless(scores: dict[int, float]) -> bool:
@@ -174,4 +202,3 @@ class Search:
         else:
             self.keep(found)
             self.study.tell(trial, score(found))
-        return True

@@ -175,5 +175,14 @@ def convert_gguf(gguf: Path, target: Path) -> None:
         del config.quantization_config  # a model from GGUF refuses to be saved with it
         plain = AutoModelForCausalLM.from_config(config)
     plain.load_state_dict(quantised.state_dict())
-    plain.save_pretrained(target)
+    save_whole(plain, target)
     tokenizer.save_pretrained(target)
+
+
+def save_whole(model, target: Path) -> None:
+    """Write a model's files, whichever of torchrun's processes this is.
+
+    transformers writes them in the first process alone, and here it is one that fills the cache.
+    """
+    model.should_save_on_this_rank = lambda is_main_process: True
+    model.save_pretrained(target)

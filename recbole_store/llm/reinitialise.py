@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from recbole_store.llm.loading import save_whole
+
 SEED = 0
 
 
@@ -21,5 +23,5 @@ def reinitialise(source: str | Path, target: Path) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         llm = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    llm.save_pretrained(target)
+    save_whole(llm, target)
     AutoTokenizer.from_pretrained(source, trust_remote_code=False).save_pretrained(target)

@@ -18,7 +18,7 @@ from recbole_store.generator.item_head import ItemHead
 from recbole_store.generator.item_vectors import ItemVectors
 from recbole_store.generator.short_list import BlockIndex, ListedScores, entries
 from recbole_store.llm.precision import use_bf16
-from recbole_store.tokenizer.sampled_softmax import ItemSampler
+from recbole_store.tokenizer.sampled_softmax import ItemSampler, Lot
 from recbole_store.tokenizer.text_tower import TextTower
 
 # Items up to which each has an own vector to itself, if `full_softmax_limit` is not higher: a table
@@ -141,14 +141,15 @@ class LargeCatalogue(nn.Module):
         is_target: Tensor,
         is_known: Tensor,
         is_filtered: bool,
+        lot: Lot | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Cross-entropy of the item head and of the text head, if there is one, over all targets.
 
         Args:
             states: before each of n targets, [n, H].
-            items, is_target, is_known, is_filtered: of :meth:`ItemSampler.draw`.
+            items, is_target, is_known, is_filtered, lot: of :meth:`ItemSampler.draw`.
         """
-        drawn = self.sampler.draw(items, is_target, is_known, is_filtered)
+        drawn = self.sampler.draw(items, is_target, is_known, is_filtered, lot)
         vectors, points = heads.item_vectors, heads.points
         query = heads.item_head.queries(states)
         of_drawn = query @ vectors(points, drawn.item_ids).T

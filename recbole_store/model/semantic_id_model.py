@@ -212,14 +212,15 @@ class SemanticIdModel(SequentialRecommender):
             raise RuntimeError(f"{name} has no semantic IDs yet: train it or load a checkpoint.")
         # Histories of similar length need little padding.
         order = torch.argsort(interaction[self.ITEM_SEQ_LEN])
-        found = ranks.all_in_turn(
-            [
-                self._search_batch(interaction[rows], pairs_of_rows(excluded, rows))
-                for rows in ranks.mine(order.split(USERS_PER_PREFILL))
-            ]
-        )
+        own = [
+            self._search_batch(interaction[rows], pairs_of_rows(excluded, rows))
+            for rows in ranks.mine(order.split(USERS_PER_PREFILL))
+        ]
+        if ranks.world_size() > 1:  # whoever gets them may have no such GPU
+            own = [Beams(*(part.cpu() for part in beams)) for beams in own]
+        found = zip(*ranks.all_in_turn(own), strict=True)
         in_order = torch.argsort(order)
-        return Beams(*(torch.cat(parts)[in_order] for parts in zip(*found, strict=True)))
+        return Beams(*(torch.cat(parts).to(order.device)[in_order] for parts in found))
 
     def _search_batch(self, interaction, excluded: tuple[Tensor, Tensor] | None) -> Beams:
         def search(excluded: tuple[Tensor, Tensor] | None) -> Beams:

@@ -34,6 +34,7 @@ from recbole_store.tokenizer.dense_tokens import DenseTokenizer
 from recbole_store.tokenizer.item_tokenizer import TOWER_DROPOUT, ItemTokenizer
 from recbole_store.tokenizer.quantizers.base import DENSE_TOKENS, TOWER_VECTOR
 from recbole_store.tokenizer.quantizers.registry import QUANTIZERS
+from recbole_store.tokenizer.sampled_softmax import Lot, lot_of_all
 from recbole_store.tokenizer.text_tower import TextTower, without_seen
 
 # Words before the codes of a history; no others were tried.
@@ -216,11 +217,18 @@ class STORE(WindowTargets, SemanticIdModel):
         """
         lengths = interaction[self.ITEM_SEQ_LEN]
         learnt = self.wanted_targets(interaction).any(1)
-        for part in ranks.mine(torch.argsort(lengths)).split(rows or len(lengths)):
-            if len(part) == 0:  # there are fewer rows than processes
+        order = torch.argsort(lengths)
+        lot = None
+        if self.large is not None:
+            lot = lot_of_all(lambda: self._lot(interaction[order]), order.device)
+        own = ranks.mine(torch.arange(len(order), device=order.device))
+        for places in own.split(rows or len(order)):
+            if len(places) == 0:  # there are fewer rows than processes
                 continue
+            part = order[places]
             share = learnt[part].sum() / learnt.sum().clamp(min=1)
-            yield "next_item", self.next_item_loss(interaction[part]) * share
+            of_part = lot and lot.of_windows(places)
+            yield "next_item", self.next_item_loss(interaction[part], of_part) * share
         if self.alignment is not None:
             tokenizer = self.item_tokenizer
             parts = Parts(
@@ -229,7 +237,17 @@ class STORE(WindowTargets, SemanticIdModel):
             share = len(lengths) / self.n_windows
             yield from (("align", loss) for loss in self.alignment.pieces(parts, share, rows))
 
-    def next_item_loss(self, interaction) -> Tensor:
+    def _targets(self, interaction) -> tuple[Tensor, Tensor]:
+        """Windows of item_ids, [B, T + 1], and which of them are to be learnt, bool [B, T]."""
+        lengths = interaction[self.ITEM_SEQ_LEN]
+        items = with_targets(interaction[self.ITEM_SEQ], lengths, interaction[self.ITEM_ID])
+        return items, self.wanted_targets(interaction)[:, : items.size(1) - 1]
+
+    def _lot(self, interaction) -> Lot:
+        """What is drawn for a batch of a large catalogue's."""
+        return self.large.sampler.lot(*self._targets(interaction))
+
+    def next_item_loss(self, interaction, lot: Lot | None = None) -> Tensor:
         """Token-to-token: cross-entropy of the codes of every target of the windows.
 
         It is the mean over the codes of as many targets as these rows have on average, so that it
@@ -238,13 +256,15 @@ class STORE(WindowTargets, SemanticIdModel):
 
         A loss on codes that the beams would drop was tried as well (APAO, arXiv 2603.02730): it
         left the codes where they were on ml-100k (.0477 for .0468) and on Beauty.
+
+        Args:
+            lot: of a large catalogue, what was drawn for the batch that these rows are a part of;
+                None: these rows are drawn for alone.
         """
         lengths = interaction[self.ITEM_SEQ_LEN]
         history, target = self._history_codes(interaction), self._item_codes(interaction)
         window = make_window(history, lengths, target)
-        items = with_targets(interaction[self.ITEM_SEQ], lengths, interaction[self.ITEM_ID])
-        wanted = self.wanted_targets(interaction)[:, : window.codes.size(1) - 1]
-        is_target = window.is_target & wanted
+        items, is_target = self._targets(interaction)
         hidden = self(window, items)
         total = 0.0
         for level, head in enumerate(self.code_tokens.heads):
@@ -255,7 +275,7 @@ class STORE(WindowTargets, SemanticIdModel):
         loss = total / (n_targets * window.codes.size(-1))
         if self.large is not None:
             arguments = (hidden[:, :, 0][is_target], items, is_target, self._is_known())
-            by_id, by_text = self.large.losses(self.heads(), *arguments, self.filters_training)
+            by_id, by_text = self.large.losses(self.heads(), *arguments, self.filters_training, lot)
             loss = loss + self.item_head_weight * by_id / n_targets
             return loss if by_text is None else loss + self.text_head_weight * by_text / n_targets
         if self.item_head is not None:

@@ -24,7 +24,7 @@ from recbole_store.plugin.benchmark_files import mend_histories
 from recbole_store.plugin.checkpoints import load_checkpoint, unpickling, wrote
 from recbole_store.plugin.cold_items import withhold
 from recbole_store.plugin.diary import write_one_diary
-from recbole_store.plugin.launcher import refuse_nproc
+from recbole_store.plugin.launcher import explain_hyper_tuning, launch_by_torchrun
 from recbole_store.plugin.seen_items import excluded_pairs, history_pairs
 from recbole_store.plugin.topk_collector import with_empty_places
 from recbole_store.plugin.validation_gap import leave_gap
@@ -41,7 +41,8 @@ def mend_recbole() -> None:
     _mend_pop()
     _read_embeddings_alone()
     write_one_diary()
-    refuse_nproc()
+    launch_by_torchrun()
+    explain_hyper_tuning()
 
 
 def _stop_anomaly_mode() -> None:

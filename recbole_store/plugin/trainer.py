@@ -16,7 +16,9 @@ from recbole_store.generator.windows import with_targets
 from recbole_store.plugin.learning_rates import schedule
 from recbole_store.plugin.plugin_trainer import PluginTrainer
 from recbole_store.plugin.progress import Progress
+from recbole_store.plugin.shared_ranking import SharedRankingTrainer
 from recbole_store.plugin.topk_collector import TopKCollector, is_ranked_by_topk
+from recbole_store.processes.shared_states import share_states_if_too_large
 from recbole_store.processes.status import SILENT, Status
 from recbole_store.tokenizer.cache import stage_keys
 from recbole_store.tokenizer.co_occurrence import (
@@ -32,7 +34,7 @@ from recbole_store.tokenizer.text_tower import Windows
 log = logging.getLogger(__name__)
 
 
-class SASRecAllTrainer(PluginTrainer):
+class SASRecAllTrainer(SharedRankingTrainer):
     """Starts items' vectors from what training histories put together, if asked to."""
 
     def fit(self, train_data, *args, **kwargs):
@@ -46,7 +48,7 @@ class SASRecAllTrainer(PluginTrainer):
         return super().fit(train_data, *args, **kwargs)
 
 
-class NeighboursTrainer(PluginTrainer):
+class NeighboursTrainer(SharedRankingTrainer):
     """RecBole's trainer for a model that has nothing to learn."""
 
     learns = False
@@ -55,7 +57,7 @@ class NeighboursTrainer(PluginTrainer):
         return 0.0
 
 
-class TextTowerTrainer(PluginTrainer):
+class TextTowerTrainer(SharedRankingTrainer):
     """A trainer on windows, once the texts are read."""
 
     def fit(self, train_data, *args, **kwargs):
@@ -99,6 +101,7 @@ class SemanticIdTrainer(PluginTrainer):
             )
         else:
             optimizer = super()._build_optimizer(**kwargs)
+        share_states_if_too_large(optimizer, self.model, self.device)
         schedule(
             optimizer,
             self.config["warmup_steps"],

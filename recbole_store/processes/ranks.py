@@ -29,7 +29,7 @@ from recbole_store.errors import RunError, SettingsError
 # process that ends is noticed at once, so this is for a machine that vanishes from the net.
 PATIENCE = timedelta(hours=3)
 # After which a process tells of an error that the first one, which is ended with it, may have too.
-SECONDS_BEHIND_FIRST = 5
+SECONDS_BEHIND_FIRST = 15
 _BUCKET = 2**25  # numbers that are summed at once: 128 MB of fp32
 
 
@@ -153,6 +153,11 @@ def gpu_of(gpu_id: str) -> str:
     return ids[int(os.environ["LOCAL_RANK"])]
 
 
+def own_device() -> str:
+    """Of a process that is told of none: a GPU of its own, where there are GPUs."""
+    return f"cuda:{gpu_of('0')}" if torch.cuda.is_available() else "cpu"
+
+
 # What they tell each other
 
 
@@ -194,6 +199,16 @@ def gather(value: Made) -> list[Made]:
     with _reaching_others():
         dist.all_gather_object(found, value)
     return found
+
+
+def gather_on_first(value: Made) -> list[Made]:
+    """Everybody's value on the first process; the others have their own alone."""
+    if world_size() == 1:
+        return [value]
+    found: list | None = [None] * world_size() if is_first() else None
+    with _reaching_others():
+        dist.gather_object(value, found, dst=0)
+    return found or [value]
 
 
 def all_in_turn(own: list) -> list:
@@ -248,8 +263,14 @@ def share_weights(module: torch.nn.Module) -> None:
     if world_size() == 1:
         return
     for tensor in [*module.parameters(), *module.buffers()]:
+        broadcast(tensor, 0)
+
+
+def broadcast(tensor: Tensor, source: int) -> None:
+    """Let all have a process's tensor, in the place of their own."""
+    if world_size() > 1:
         with _reaching_others():
-            dist.broadcast(tensor.data, src=0, group=_group_of(tensor))
+            dist.broadcast(tensor.data, src=source, group=_group_of(tensor))
 
 
 @torch.no_grad()

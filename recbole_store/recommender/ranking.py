@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+import recbole_store.processes.ranks as ranks
 from recbole_store.model.semantic_id_model import SemanticIdModel
 from recbole_store.recommender.catalogue import Catalogue
 from recbole_store.recommender.histories import HistoryReader
@@ -64,7 +65,7 @@ class Ranker:
         """The best k items behind each history.
 
         Behind an empty history, which no model has ever seen, they are the items that training had
-        most often.
+        most often. Of several processes, all of which must ask, each ranks a share.
 
         Args:
             histories: item_ids, the latest last.
@@ -78,14 +79,24 @@ class Ranker:
             np.zeros((len(histories), k), dtype=np.int64),
             np.full((len(histories), k), -np.inf, dtype=np.float32),
         )
-        filled = [row for row, items in enumerate(histories) if items]
-        at_once = self.at_once(only)
-        for start in range(0, len(filled), at_once):
-            rows = filled[start : start + at_once]
+        starts = range(0, len(histories), at_once := self.at_once(only))
+        parts = [
+            [row for row in range(start, min(start + at_once, len(histories))) if histories[row]]
+            for start in starts
+        ]
+        parts = [rows for rows in parts if rows]
+
+        def best(rows: list[int]) -> tuple[np.ndarray, np.ndarray]:
             part = [histories[row] for row in rows]
             batch = self.reader.rows(part, [users[row] for row in rows])
             excluded = _excluded_pairs(part if exclude_seen else [], only, len(rows))
-            items, scores = self._best(batch, excluded, k)
+            return self._best(batch, excluded, k)
+
+        if isinstance(self.model, SemanticIdModel):  # which shares out each part itself
+            of_parts = [best(rows) for rows in parts]
+        else:
+            of_parts = ranks.all_in_turn([best(rows) for rows in ranks.mine(parts)])
+        for rows, (items, scores) in zip(parts, of_parts, strict=True):
             found.items[rows, : items.shape[1]] = items
             found.scores[rows, : items.shape[1]] = scores
         empty = [row for row, items in enumerate(histories) if not items]

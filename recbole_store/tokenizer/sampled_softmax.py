@@ -8,16 +8,40 @@ pushed down for being popular.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import recbole_store.processes.ranks as ranks
+
 # Items drawn a batch, at most half of them its own targets. A target's product with so many vectors
 # of 128 takes a twentieth of what one layer of the default LLM takes for an item's three codes. Of
 # fewer the gradient is noisier, and its bias, which falls with their number, larger.
 HEAD_NEGATIVES = 4096
+
+
+class Lot(NamedTuple):
+    """Items that were drawn for a batch of windows; some of them several times.
+
+    Attributes:
+        brought: item_ids of targets of the batch, int64 [b].
+        windows: which of the windows brought each, int64 [b]; -1 for one that is not at hand.
+        uniform: item_ids of any items, int64 [u].
+    """
+
+    brought: Tensor
+    windows: Tensor
+    uniform: Tensor
+
+    def of_windows(self, places: Tensor) -> Lot:
+        """The same for those of the windows that stand at some places, int64 [n], ascending."""
+        places = places.contiguous()
+        at = torch.searchsorted(places, self.windows).clamp(max=len(places) - 1)
+        windows = at.masked_fill(places[at] != self.windows, -1)
+        return self._replace(windows=windows)
 
 
 class Drawn(NamedTuple):
@@ -45,6 +69,17 @@ class Drawn(NamedTuple):
         return F.cross_entropy(logits.float(), first, reduction="sum")
 
 
+def lot_of_all(draw: Callable[[], Lot], device: torch.device) -> Lot | None:
+    """What is drawn for a batch that several processes share: the same for all of them.
+
+    It is drawn as one process would draw it; None where there is one, which draws for itself.
+    """
+    if ranks.world_size() == 1:
+        return None
+    drawn = ranks.from_first(lambda: Lot(*(part.cpu() for part in draw())))
+    return Lot(*(part.to(device) for part in drawn))
+
+
 class ItemSampler(nn.Module):
     """Draws items for batches of windows: targets of the batch, and any item alike.
 
@@ -62,29 +97,49 @@ class ItemSampler(nn.Module):
         shares = counts.float() / counts.sum().clamp(min=1)
         self.register_buffer("shares", shares, persistent=False)
 
-    def draw(self, items: Tensor, wanted: Tensor, is_known: Tensor, is_filtered: bool) -> Drawn:
+    def lot(self, items: Tensor, wanted: Tensor) -> Lot:
         """Draw by torch's generator.
 
         Args:
             items: windows of item_ids, [B, T + 1], right-padded by 0.
             wanted: bool [B, T]: item t + 1 is a target.
+        """
+        rows, places = wanted.nonzero(as_tuple=True)
+        chosen = torch.randperm(len(rows), device=items.device)[: self.n_drawn // 2]
+        n_uniform = self.n_drawn - len(chosen)
+        uniform = torch.randint(1, len(self.shares), (n_uniform,), device=items.device)
+        return Lot(items[rows[chosen], places[chosen] + 1], rows[chosen], uniform)
+
+    def draw(
+        self,
+        items: Tensor,
+        wanted: Tensor,
+        is_known: Tensor,
+        is_filtered: bool,
+        lot: Lot | None = None,
+    ) -> Drawn:
+        """What a batch's targets are told apart from.
+
+        Args:
+            items, wanted: see :meth:`lot`.
             is_known: bool [n_items], what is a candidate at all.
             is_filtered: whether items of a target's history are none of its candidates; the target
                 is one, also where the user had it before.
+            lot: of a batch that these windows are a part of; None: they are drawn for alone.
         """
+        brought, windows, uniform = self.lot(items, wanted) if lot is None else lot
         rows, places = wanted.nonzero(as_tuple=True)
-        targets, n_items = items[rows, places + 1], len(self.shares)
-        brought = torch.randperm(len(rows), device=items.device)[: self.n_drawn // 2]
-        n_uniform = self.n_drawn - len(brought)
-        uniform = torch.randint(1, n_items, (n_uniform,), device=items.device)
-        drawn, column = torch.cat([targets[brought], uniform]).unique(return_inverse=True)
+        targets = items[rows, places + 1]
+        drawn, column = torch.cat([brought, uniform]).unique(return_inverse=True)
 
         own = torch.zeros(len(items), len(drawn), device=items.device)  # by each window itself
-        ones = torch.ones(len(brought), device=items.device)
-        own.index_put_((rows[brought], column[: len(brought)]), ones, accumulate=True)
+        is_here = windows >= 0
+        ones = torch.ones(int(is_here.sum()), device=items.device)
+        of_brought = column[: len(brought)]
+        own.index_put_((windows[is_here], of_brought[is_here]), ones, accumulate=True)
         times = torch.bincount(column, minlength=len(drawn)) - own
         n_others = len(brought) - own.sum(1, keepdim=True)
-        expected = n_uniform / (n_items - 1) + n_others * self.shares[drawn]
+        expected = len(uniform) / (len(self.shares) - 1) + n_others * self.shares[drawn]
         corrections = times.log() - expected.log()  # -inf for what only the window itself brought
         corrections = corrections.masked_fill(~is_known[drawn], -torch.inf)[rows]
         is_none = drawn == targets[:, None]

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recbole_store.tokenizer.sampled_softmax import ItemSampler
+from recbole_store.tokenizer.sampled_softmax import ItemSampler, Lot
 
 RECENT = 10  # items of a history that are pooled
 DECAY = 0.6  # weight of each, of that of the next one; .5 and .85 were no better
@@ -116,6 +116,7 @@ def tower_loss(
     left_out: Tensor,
     bf16: bool,
     sampler: ItemSampler | None = None,
+    lot: Lot | None = None,
 ) -> Tensor:
     """Cross-entropy of each wanted target among all items, those of its history left out.
 
@@ -126,9 +127,10 @@ def tower_loss(
         left_out: bool [N], what is no candidate: padding and cold items.
         bf16: whether products are in bfloat16.
         sampler: draws the items among which each target is told apart; None: all items are.
+        lot: see :meth:`ItemSampler.draw`.
     """
     if sampler is not None:
-        drawn = sampler.draw(items, wanted, ~left_out, is_filtered=True)
+        drawn = sampler.draw(items, wanted, ~left_out, is_filtered=True, lot=lot)
         with torch.autocast(items.device.type, dtype=torch.bfloat16, enabled=bf16):
             queries = tower.queries(tower.pooled(features, items[:, :-1])[wanted])
             logits = tower.logits(queries, tower.items(features[drawn.item_ids]))

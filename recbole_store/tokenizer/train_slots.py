@@ -98,7 +98,7 @@ def train_slots(
             optimizer.step()
             at.go_on(batch_size, losses)
             status.step("training", f"epoch {at.epoch + 1}/{n_epochs}")
-            if progress.is_due and at.start < len(items):
+            if ranks.from_first(lambda: progress.is_due) and at.start < len(items):
                 progress.keep(at.state(), trained, optimizer)
         check_weights(trained, at.epoch, steps)
         total, at.reconstruction, contrastive = (s / steps for s in at.sums)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 import recbole_store.processes.ranks as ranks
@@ -17,7 +18,7 @@ from recbole_store.tokenizer.fit_quantizer import fit_quantizer
 from recbole_store.tokenizer.item_tokenizer import ItemTokenizer
 from recbole_store.tokenizer.mean_states import mean_states
 from recbole_store.tokenizer.quantizers.base import code_means
-from recbole_store.tokenizer.sampled_softmax import ItemSampler
+from recbole_store.tokenizer.sampled_softmax import ItemSampler, Lot, lot_of_all
 from recbole_store.tokenizer.stage_progress import (
     StageProgress,
     check_loss,
@@ -85,12 +86,17 @@ def train_tower(
                 continue
             own = windows.of_rows(ranks.mine(rows))
             items, wanted = (t.to(tokenizer.device) for t in own)
+            lot = None
+            if sampler is not None:
+                lot = _lot_of_all(sampler, windows, rows, tokenizer.device)
             optimizer.zero_grad()
             share = torch.zeros(())  # of the batch's loss
             with ranks.own_random():
                 if wanted.any():
                     loss = tower_loss(
-                        tower, features, items, wanted, ~known, tokenizer.backbone.bf16, sampler
+                        *(tower, features, items, wanted, ~known, tokenizer.backbone.bf16),
+                        sampler,
+                        lot,
                     )
                     share = loss * (int(wanted.sum()) / n_wanted)
                     share.backward()
@@ -102,7 +108,7 @@ def train_tower(
             optimizer.step()
             at["total"] += loss.item() * n_wanted
             status.step("training", f"epoch {at['epoch'] + 1}/{n_epochs}")
-            if progress.is_due and at["batches"]:
+            if ranks.from_first(lambda: progress.is_due) and at["batches"]:
                 progress.keep(at, trained, optimizer)
         check_weights(trained, at["epoch"], n_batches)
         at["total"] /= int(n_targets.sum())
@@ -138,3 +144,13 @@ def train_tower(
         "code_means": means,
         "code_counts": counts,
     }
+
+
+def _lot_of_all(sampler: ItemSampler, windows: Windows, rows: Tensor, device) -> Lot | None:
+    """What is drawn for a batch of windows, for this process's part of them."""
+
+    def draw() -> Lot:
+        return sampler.lot(*(part.to(device) for part in windows.of_rows(rows)))
+
+    lot = lot_of_all(draw, device)
+    return lot and lot.of_windows(ranks.mine(torch.arange(len(rows), device=device)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -11,6 +12,7 @@ from planted_store import store_settings
 
 from recbole_store.errors import RunError
 from recbole_store.experiments import trials, tune
+from recbole_store.experiments.processes import PROGRAM, environment
 from recbole_store.experiments.run import run_folder
 from recbole_store.experiments.run.run import run_model
 from recbole_store.experiments.space import read_space
@@ -350,14 +352,52 @@ def test_what_died_with_its_process_is_tried_again(listed, searched, tmp_path):
     assert searched.ran[1:] == [{"hidden_size": 4}]
 
 
-def test_what_another_process_tries_is_left_to_it(listed, searched, tmp_path):
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_what_another_process_tries_is_left_to_it(has_begun, listed, searched, tmp_path):
+    """Also before the trial's own process has made its folder."""
     assert searched("--only=1") == 0
-    other = search_of(searched, tmp_path)
-    other.enqueue({"hidden_size": 4})
+    other, settings = search_of(searched, tmp_path), {"hidden_size": 4}
+    other.enqueue(settings)
     other.study.ask()
-    with run_folder.opened(other.run_dir({"hidden_size": 4})):
+    with run_folder.opened(other.run_dir(settings)) if has_begun else other.claimed(settings):
         assert searched("--only=1") == 0
     assert len(searched.ran) == 1
+
+
+def test_what_two_have_put_before_the_rest_is_tried_once(listed, searched, tmp_path):
+    assert searched("--only=1") == 0
+    (tried,) = searched.ran
+    other = search_of(searched, tmp_path)
+    other.enqueue(tried)  # by a process that looked at the list as early as the first
+    other.enqueue({"hidden_size": 4})
+    with other.claimed({"hidden_size": 4}):
+        assert searched("--only=1") == 0
+    assert searched.ran == [tried]
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_search(planted, tmp_path):
+    """Started at once, for a list of two, of which each is tried by one of them."""
+    sizes = (4, 8)
+    (tmp_path / "list.yaml").write_text("".join(f"- {{hidden_size: {n}}}\n" for n in sizes))
+    words = ["tune", "--model=SASRecAll", "--dataset=planted", f"--data_path={planted}"]
+    words += ["--list=list.yaml", "--epochs=1", "--inner_size=8", "--n_layers=1", "--n_heads=1"]
+    words += ["--load_col={inter: [user_id, item_id, timestamp]}", "--gpu_id=''"]
+    # Which ends with its parent, had one started it for a run.
+    child = {key: value for key, value in environment().items() if key != "RECBOLE_STORE_PARENT"}
+    searches = [
+        subprocess.Popen(
+            [*PROGRAM, *words], cwd=tmp_path, env=child, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    said = [search.communicate()[0] for search in searches]
+    assert [search.returncode for search in searches] == [0, 0], said
+    began = [line for out in said for line in out.splitlines() if line.startswith("===")]
+    assert sorted(int(line.split("hidden_size': ")[1].split("}")[0]) for line in began) == [*sizes]
+    assert all("===" in out for out in said)
+    kept = json.loads((tmp_path / "results/trials/planted/SASRecAll.json").read_text())
+    assert sorted(trial["settings"]["hidden_size"] for trial in kept) == [*sizes]
 
 
 @pytest.mark.parametrize(

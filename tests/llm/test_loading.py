@@ -10,16 +10,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
+    AutoModelForCausalLM,
     AutoTokenizer,
     BertConfig,
     BertLMHeadModel,
     GPT2Config,
     GPT2LMHeadModel,
     GPT2Model,
+    PreTrainedModel,
 )
 
 from recbole_store.errors import BackboneError
-from recbole_store.llm.loading import load
+from recbole_store.llm.loading import load, save_whole
 from recbole_store.llm.text_encoder import TextEncoder
 
 NORM = "model.layers.0.input_layernorm.weight"
@@ -231,3 +233,13 @@ def test_pickled_weights_are_never_read(copied, read, tmp_path):
     torch.save({**weights, "evil": Crafted(tmp_path / "ran")}, folder / "pytorch_model.bin")
     assert "safetensors" in refusal(read, folder)
     assert not (tmp_path / "ran").exists()
+
+
+def test_any_process_of_torchrun_s_can_fill_the_cache(tiny_llm, tmp_path, monkeypatch):
+    """transformers by itself would leave the weights to the first one."""
+    model = AutoModelForCausalLM.from_pretrained(tiny_llm)
+    monkeypatch.setattr(PreTrainedModel, "should_save_on_this_rank", lambda self, is_main: False)
+    model.save_pretrained(tmp_path / "another")
+    assert not (tmp_path / "another" / "model.safetensors").exists()
+    save_whole(model, tmp_path / "whole")
+    assert (tmp_path / "whole" / "model.safetensors").is_file()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 from contextlib import suppress
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ import torch
 from data_with_holes import config_of, write_holes
 from pristine import pristine
 from recbole.data import create_dataset, data_preparation
+from recbole.trainer import HyperTuning
 from recbole.utils import get_model
 
 from recbole_store.errors import SettingsError
@@ -73,6 +75,16 @@ def test_torch_refuses_a_checkpoint(data, tmp_path, monkeypatch):
     resume = pristine("recbole.trainer.trainer").Trainer.resume_checkpoint
     with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
         resume(SimpleNamespace(device="cpu"), tmp_path / "checkpoint.pth")
+
+
+def test_recbole_s_search_says_what_to_use_without_its_hyperopt(monkeypatch):
+    """1868"""
+    monkeypatch.setitem(sys.modules, "hyperopt", None)
+    given = {"objective_function": None, "params_dict": {"choice": {"epochs": [1]}}}
+    with pytest.raises(ModuleNotFoundError, match="hyperopt"):
+        pristine("recbole.trainer.hyper_tuning").HyperTuning(**given)
+    with pytest.raises(SettingsError, match="recbole-store tune --model=MODEL"):
+        HyperTuning(**given)
 
 
 def test_an_item_twice_in_a_batch_counts_once(data):

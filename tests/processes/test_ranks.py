@@ -6,16 +6,15 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
+import socket
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from planted_data import ROOT
-from recbole import quick_start
+from recbole.quick_start import run_recbole
+from two_processes import rows_of_each, torchrun
 
 from recbole_store import cli
 from recbole_store.errors import SettingsError
@@ -24,9 +23,51 @@ from recbole_store.experiments.run.continuation import Continuation
 from recbole_store.model import store
 from recbole_store.processes import ranks
 from recbole_store.tokenizer import item_tokenizer
+from recbole_store.tokenizer.sampled_softmax import ItemSampler
 
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
-TORCHRUN += ["--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0"]
+# The tower's dropout is no setting.
+WITHOUT_DROPOUT = """
+from recbole_store.tokenizer import item_tokenizer, sampled_softmax
+item_tokenizer.TOWER_DROPOUT = 0.0
+sampled_softmax.ItemSampler.__init__.__defaults__ = (24,)  # items drawn a batch
+"""
+
+
+# Whatever there is room for; both end in the second epoch of stage 2.
+SHARED_AND_STOPPED = """
+from recbole_store.plugin import trainer
+from recbole_store.processes import ranks, shared_states
+
+def share(optimizer, model, device):
+    shared_states.share_states(optimizer)
+    n_steps = 0
+
+    def stop(*_):
+        nonlocal n_steps
+        n_steps += 1
+        if n_steps == 20 and len(optimizer.param_groups) > 1:
+            n_weights = sum(len(group["params"]) for group in optimizer.param_groups)
+            ranks.gather(print("states", n_weights, len(optimizer.state), flush=True))
+            os._exit(1)
+    optimizer.register_step_pre_hook(stop)
+
+trainer.share_states_if_too_large = share
+"""
+DENSE = ("SASRecAll", "TextTower", "Neighbours")  # score every item
+RANKED_BY = {
+    True: """
+from recbole_store.plugin.plugin_trainer import Trainer
+counted(Trainer, "_full_sort_batch_eval", lambda batch: len(batch[0]))
+""",
+    False: """
+from recbole_store.model.semantic_id_model import SemanticIdModel
+counted(SemanticIdModel, "_search_batch", lambda batch, *_: len(batch))
+""",
+}
+
+
+def begin(words: list[str], folder: Path, cache: str, first: str = ""):
+    return torchrun(words, folder, cache, WITHOUT_DROPOUT + first)
 
 
 @pytest.fixture(scope="module")
@@ -68,36 +109,11 @@ def words_of(data_path: Path, llm: Path, run_dir: str, **changes) -> list[str]:
             **{"hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0},
         },
         "TextTower": {**texts, "backbone": llm, "dropout_prob": 0.0},
+        "Neighbours": texts,
         "BPR": {},
     }
     settings = common | of_model[changes.get("model", "STORE")] | changes
     return [*(f"--{key}={value}" for key, value in settings.items()), "--no_table"]
-
-
-# The tower's dropout is no setting.
-WITHOUT_DROPOUT = """
-import os, sys
-os.environ["RECBOLE_STORE_REGISTER"] = "0"
-from recbole_store import cli
-from recbole_store.tokenizer import item_tokenizer
-del os.environ["RECBOLE_STORE_REGISTER"]
-item_tokenizer.TOWER_DROPOUT = 0.0
-sys.exit(cli.main())
-"""
-
-
-def begin(words: list[str], folder: Path, cache: str) -> subprocess.Popen:
-    """Two processes of torchrun's; what they say goes to ``folder/said.txt``."""
-    environment = {
-        **{k: v for k, v in os.environ.items() if k != "RECBOLE_STORE_REGISTER"},
-        **{"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        "RECBOLE_STORE_CACHE": str(folder / cache),
-    }
-    script = folder / "without_dropout.py"
-    script.write_text(WITHOUT_DROPOUT)
-    with (folder / "said.txt").open("ab") as said:
-        command = [*TORCHRUN, str(script), *words]
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=said)
 
 
 def one_process(words: list[str], folder: Path, monkeypatch, cache: str = "cache_of_one") -> dict:
@@ -105,6 +121,7 @@ def one_process(words: list[str], folder: Path, monkeypatch, cache: str = "cache
     monkeypatch.setenv("RECBOLE_STORE_CACHE", str(folder / cache))
     for module in (item_tokenizer, store):
         monkeypatch.setattr(module, "TOWER_DROPOUT", 0.0)
+    monkeypatch.setattr(ItemSampler.__init__, "__defaults__", (24,))
     assert cli.main(words) == 0
     return result_of(folder, "one")
 
@@ -134,6 +151,7 @@ def pids_of(run_dir: str) -> list[int]:
     "changes",
     [
         {},
+        {"full_softmax_limit": 20, "tokenizer": "tower", "text_head_weight": 1.0},
         *(
             pytest.param(changes, marks=pytest.mark.slow)
             for changes in (
@@ -145,7 +163,7 @@ def pids_of(run_dir: str) -> list[int]:
             )
         ),
     ],
-    ids=lambda changes: changes.get("model") or changes.get("tokenizer", "STORE"),
+    ids=lambda changes: "-".join(map(str, changes.values())) or "STORE",
 )
 def test_two_processes_train_as_one(changes, few, tiny_llm, tmp_path, monkeypatch):
     two = begin(words_of(few, tiny_llm, "two", **changes), tmp_path, "cache_of_two")
@@ -170,13 +188,18 @@ def test_two_processes_train_as_one(changes, few, tiny_llm, tmp_path, monkeypatc
     assert (tmp_path / "two" / "ranked.npz").is_file()
 
 
-def test_two_processes_go_on_and_rank_to_the_digit(few, tiny_llm, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "model",
+    ["STORE", "SASRecAll", *(pytest.param(m, marks=pytest.mark.slow) for m in DENSE[1:])],
+)
+def test_two_processes_go_on_and_rank_to_the_digit(model, few, tiny_llm, tmp_path, monkeypatch):
     """What one process has trained is tested by two, and by one."""
+    batches = {"eval_batch_size": 8} if model in DENSE else {}
 
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    words = words_of(few, tiny_llm, "one", epochs=1, tokenizer_epochs=1)
+    words = words_of(few, tiny_llm, "one", model=model, epochs=1, **batches)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RECBOLE_STORE_CACHE", str(tmp_path / "cache"))
     with monkeypatch.context() as patch:
@@ -184,18 +207,63 @@ def test_two_processes_go_on_and_rank_to_the_digit(few, tiny_llm, tmp_path, monk
         assert cli.main(words) == 130
     shutil.copytree("one", "two")
     assert cli.main(["--resume=one", "--no_table"]) == 0
-    two = begin(["--resume=two", "--no_table"], tmp_path, "cache")
+    two = begin(["--resume=two", "--no_table"], tmp_path, "cache", RANKED_BY[model in DENSE])
     status = two.wait(300)
     said = (tmp_path / "said.txt").read_text()
     assert status == 0 and said.count("Going on from the test.") == 1, said
     one, both = result_of(tmp_path, "one"), result_of(tmp_path, "two")
     assert both["hardware"]["world_size"] == 2
+    n_ranked = rows_of_each(tmp_path)
+    assert sum(n_ranked) == 2 * one["protocol"]["n_test"]  # with and without seen items
+    assert model == "STORE" or min(n_ranked) > sum(n_ranked) / 3  # whose groups are larger
     for part in ("test", "tests", "valid", "certain_topk"):
         assert both[part] == one[part], part
     with np.load("one/ranked.npz") as of_one, np.load("two/ranked.npz") as of_two:
         assert set(of_one) == set(of_two)
         for name in of_one:
             assert (of_one[name] == of_two[name]).all(), name
+
+
+def test_two_processes_share_an_optimizer_s_states(few, tiny_llm, tmp_path, monkeypatch):
+    """As on GPUs without room for all of them; what is kept is usual, and one process goes on."""
+    two = begin(words_of(few, tiny_llm, "two"), tmp_path, "cache_of_two", SHARED_AND_STOPPED)
+    two.wait(300)
+    said = (tmp_path / "said.txt").read_text()
+    n_kept = [line.split() for line in said.splitlines() if line.startswith("states ")]
+    n_all = {int(n) for _, n, _ in n_kept}
+    assert len(n_kept) == 2 and sum(int(n) for *_, n in n_kept) == n_all.pop() and not n_all, said
+    assert not (tmp_path / "two" / "result.json").exists()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RECBOLE_STORE_CACHE", str(tmp_path / "cache_of_two"))
+    assert cli.main(["--resume=two", "--no_table"]) == 0
+    assert "Going on from epoch 1." in (tmp_path / "two" / "two.log").read_text()
+    one = one_process(words_of(few, tiny_llm, "one"), tmp_path, monkeypatch)
+    assert losses_of(result_of(tmp_path, "two")) == pytest.approx(losses_of(one), rel=1e-5)
+
+
+@pytest.mark.slow
+def test_two_machines_train_as_one(few, tiny_llm, tmp_path, monkeypatch):
+    """Two starts of torchrun, which find each other by an address and a port, as on two machines.
+
+    Both see the run's folder.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = words_of(few, tiny_llm, "two", epochs=1)
+    machines = []
+    for rank in (0, 1):
+        where = ["--nnodes=2", "--nproc_per_node=1", f"--node_rank={rank}"]
+        where += ["--master_addr=127.0.0.1", f"--master_port={port}"]
+        machines.append(torchrun(words, tmp_path, "cache_of_two", WITHOUT_DROPOUT, where))
+    statuses = [machine.wait(400) for machine in machines]
+    said = (tmp_path / "said.txt").read_text()
+    assert statuses == [0, 0], said
+    assert said.count("world_size 2") == 1 and said.count("epoch   0   loss") == 1
+    one = one_process(words_of(few, tiny_llm, "one", epochs=1), tmp_path, monkeypatch)
+    both = result_of(tmp_path, "two")
+    assert both["hardware"]["world_size"] == 2
+    assert losses_of(both) == pytest.approx(losses_of(one), rel=1e-5)
 
 
 @pytest.mark.slow
@@ -246,13 +314,7 @@ def test_one_process_shares_with_nobody():
     assert ranks.all_rows(weight, 2) is weight and ranks.is_first()
 
 
-def test_recbole_s_launcher_refuses_what_it_cannot_share_out():
-    for named in ({"nproc": 2}, {"nproc": 1, "world_size": 2}):
-        with pytest.raises(SettingsError, match="RecBole's own launcher cannot share out STORE"):
-            quick_start.run("STORE", "planted", **named)
-
-
 def test_torchrun_without_the_command_line_is_refused(tiny_settings, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(SettingsError, match="each would train the whole model"):
-        quick_start.run_recbole(model="STORE", dataset="planted", config_dict=tiny_settings)
+        run_recbole(model="STORE", dataset="planted", config_dict=tiny_settings)

@@ -77,6 +77,25 @@ def test_the_mean_gradient_is_that_of_the_full_softmax(filtered):
     assert_close(found.sum(1), torch.zeros(4), atol=1e-5, rtol=0)
 
 
+def test_parts_of_a_batch_meet_what_was_drawn_for_all_of_it():
+    items, wanted = batch(7, [3, 7, 1, 30, 7])
+    wanted[2, 1] = False
+    sampler = ItemSampler(POPULARITY, n_drawn=40)
+    torch.manual_seed(1)
+    whole = sampler.draw(items, wanted, KNOWN, is_filtered=True)
+    torch.manual_seed(1)
+    lot = sampler.lot(items, wanted)
+    rows = wanted.nonzero()[:, 0]
+    for first in (0, 1):
+        places = torch.arange(7)[first::2]
+        of_part = lot.of_windows(places)
+        part = sampler.draw(items[places], wanted[places], KNOWN, is_filtered=True, lot=of_part)
+        assert part.item_ids.tolist() == whole.item_ids.tolist()
+        is_own = torch.isin(rows, places)
+        assert part.targets.tolist() == whole.targets[is_own].tolist()
+        assert_close(part.corrections, whole.corrections[is_own], rtol=0, atol=0)
+
+
 def test_a_window_meets_no_target_of_its_own_but_those_drawn_from_all():
     """And a target is never drawn against itself, whoever drew it."""
     torch.manual_seed(1)

@@ -195,7 +195,7 @@ class Continuation:
 
     def _after_step(self, *_):
         is_within = self._batch < self._n_batches and self._can_stop_here()
-        if is_within and self.progress.is_due:
+        if is_within and ranks.from_first(lambda: self.progress.is_due):
             self._keep(self._epoch, self._batch)
 
     def _can_stop_here(self) -> bool:
@@ -246,6 +246,7 @@ class Continuation:
             return
         trainer, path = self.trainer, self.run_dir / _BEST_OF.format(max(epoch, 0))
         if not ranks.is_first():
+            trainer.optimizer.state_dict()  # whose parts the first one gathers, if it is shared out
             self._best_file = path
             return
         checkpoint = Path(trainer.saved_model_file)
@@ -294,6 +295,7 @@ class Continuation:
 
     def _keep(self, epoch: int, step: int, is_over: bool = False) -> None:
         """Keep how far training is: before a step of an epoch, or over."""
+        training = None if is_over else self._training()
         if not ranks.is_first():
             return
         trainer = self.trainer
@@ -302,7 +304,7 @@ class Continuation:
                 "epoch": epoch,
                 "step": step,
                 "is_over": is_over,
-                "training": None if is_over else self._training(),
+                "training": training,
                 "own": trainer.own_progress() if self._is_own else {},
                 "losses": self._losses if step else None,
                 "order": self._order,

@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import recbole_store.processes.ranks as ranks
 from recbole_store.generator.beam_search import Beams
+from recbole_store.plugin.shared_ranking import NOT_OURS, SharedCollector
 
 DAY = 86_400  # seconds
 N_EXAMPLES = 20  # users whose histories are kept for a look at them
@@ -66,13 +68,18 @@ class ListRecorder:
 
     def _record(self, scores, interaction, positive_u, positive_i):
         self._collect(scores, interaction, positive_u, positive_i)
+        if scores is NOT_OURS:
+            return
         rows, targets = positive_u.cpu(), positive_i.cpu()
         users = interaction[self._user_field].cpu()[rows]
         self._parts.append((users, targets, ranked_items(scores, self._length)[rows]))
 
     def table(self) -> tuple[Tensor, Tensor, Tensor]:
         """Users, targets and lists of all batches, by user and target."""
-        users, targets, items = (torch.cat(parts) for parts in zip(*self._parts, strict=True))
+        parts = self._parts
+        if isinstance(self._collector, SharedCollector):
+            parts = ranks.all_in_turn(parts)
+        users, targets, items = (torch.cat(part) for part in zip(*parts, strict=True))
         order = np.lexsort((targets.numpy(), users.numpy()))
         return users[order], targets[order], items[order]
 
@@ -192,8 +199,8 @@ def write_lists(
         arrays["ranks_by_popularity"] = by_popularity.numpy()[order].astype(np.int32)
     for name, (_, its_targets, items) in tables.items():
         arrays[f"items_{name}"] = items.numpy()[order].astype(np.int32)
-        ranks = ranks_of_targets(items, its_targets)
-        arrays[f"ranks_{name}"] = ranks.numpy()[order].astype(np.int32)
+        places = ranks_of_targets(items, its_targets)
+        arrays[f"ranks_{name}"] = places.numpy()[order].astype(np.int32)
     np.savez_compressed(path, **arrays)
 
 

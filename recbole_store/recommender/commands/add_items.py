@@ -10,7 +10,7 @@ from recbole_store.settings.arguments import Parser
 EPILOG = """\
 FILE is .csv, .tsv, .jsonl or .parquet, by its name, with item_id and the text columns of the run.
 Known items keep their codes; the same file twice changes nothing. If a row is wrong, or codes are
-full, nothing is added.
+full, nothing is added. Processes of torchrun share the reading of the texts.
 """
 
 
@@ -29,6 +29,7 @@ def main(argv: list[str]) -> int:
 
 
 def _add(arguments) -> int:
+    import recbole_store.processes.ranks as ranks
     from recbole_store.recommender.table_files import read_rows
 
     store = load(arguments)
@@ -37,7 +38,8 @@ def _add(arguments) -> int:
     rows = read_rows(arguments.file, required, catalogue.columns)
     new = store.add_rows(rows)
     out = arguments.out or arguments.model
-    if new.raw_ids or out != arguments.model:
+    ranks.gather(None)  # nobody reads the folder any more
+    if ranks.is_first() and (new.raw_ids or out != arguments.model):
         store.save(out)
     said = f"{len(new.raw_ids):,} new items"
     if new.n_known:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from recbole_store.errors import InputError
+from recbole_store.errors import InputError, RunError
+from recbole_store.processes.torchrun import n_processes
 from recbole_store.settings.arguments import Parser
 
 
@@ -27,12 +30,22 @@ def model_parser(name: str, description: str, epilog: str = "") -> Parser:
 
 
 def answer(task: Callable[[], int]) -> int:
-    """Run a command: its exit status, 2 with one sentence for bad input, 130 if interrupted."""
+    """Run a command: its exit status.
+
+    2 with one sentence for bad input, 1 where another of torchrun's processes is gone, 130 if
+    interrupted.
+    """
     try:
-        return task()
-    except InputError as error:
+        with _among_others():
+            return task()
+    except (InputError, RunError) as error:
+        if n_processes() > 1:
+            import recbole_store.processes.ranks as ranks
+
+            if not isinstance(error, ranks.OthersGone):
+                ranks.behind_first()
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return 2 if isinstance(error, InputError) else 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -40,15 +53,39 @@ def answer(task: Callable[[], int]) -> int:
         return 0
 
 
+@contextmanager
+def _among_others() -> Iterator[None]:
+    """Join torchrun's other processes, if there are any; the first one alone speaks."""
+    if n_processes() == 1:
+        yield
+        return
+    import recbole_store.processes.ranks as ranks
+
+    with ranks.started():
+        if ranks.is_first():
+            yield
+            return
+        with (
+            Path(os.devnull).open("w") as nowhere,
+            redirect_stdout(nowhere),
+            redirect_stderr(nowhere),
+        ):
+            yield
+
+
 def load(arguments):
     """The model that a command names."""
     # Imported late: --help and wrong arguments answer at once, without torch.
+    import recbole_store.processes.ranks as ranks
     from recbole_store.plugin.register import register
 
     register()
     from recbole_store.recommender.recommender import Recommender
 
-    return Recommender.load(arguments.model, arguments.device, arguments.precision)
+    device = arguments.device
+    if device in (None, "cuda") and ranks.world_size() > 1:
+        device = ranks.own_device()
+    return Recommender.load(arguments.model, device, arguments.precision)
 
 
 def listed(text: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from recbole_store.errors import RequestError
@@ -14,7 +15,8 @@ EPILOG = """\
 The history's items are raw ids, the latest last; a user's whole history counts, the last item too.
 FILE is .csv, .tsv, .jsonl or .parquet, by its name: a row an interaction (user_id, item_id; in the
 order of time, each user's rows together), or a row a history (items, user_id). Items that the model
-does not have are left out of histories in files, and counted.
+does not have are left out of histories in files, and counted. Processes of torchrun
+share the histories of a file.
 """
 COLUMNS = ["user_id", "rank", "item_id", "title", "score", "semantic_id"]
 
@@ -80,29 +82,40 @@ def _recommend(arguments) -> int:
 
 
 def _many(store, arguments, only) -> int:
-    """Read, rank and write some thousand histories at a time, whatever the number of all."""
+    """Read, rank and write some thousand histories at a time, whatever the number of all.
+
+    Of several processes all read the file, each ranks a share, and the first one writes.
+    """
+    import recbole_store.processes.ranks as ranks
     from recbole_store.recommender.history_files import read_histories
     from recbole_store.recommender.table_files import written
 
     histories = read_histories(arguments.histories)
+    at_once = store.ranker.at_once(only) * ranks.world_size()
     n_users = n_unknown = 0
-    with written(arguments.out, COLUMNS) as write:
-        while part := list(itertools.islice(histories, store.ranker.at_once(only))):
+    table = written(arguments.out, COLUMNS) if ranks.is_first() else nullcontext()
+    with table as write:
+        while part := list(itertools.islice(histories, at_once)):
             names = [name for name, _ in part]
             known = [store.catalogue.known(items) for _, items in part]
             n_users += len(part)
             n_unknown += sum(len(items) for _, items in part) - sum(map(len, known))
             seen = not arguments.include_seen
             lists = store.ranker.rank(known, names, arguments.k, seen, only)
-            for name, items, scores in zip(names, lists.items, lists.scores, strict=True):
-                rows = store.frame(items, scores).itertuples(index=False)
-                for rank, (raw, title, score, codes) in enumerate(rows, start=1):
-                    write((name, rank, raw, title, score, codes))
+            if write is not None:
+                _write_lists(write, store, names, lists)
     if n_users == 0:
         raise RequestError(f"{arguments.histories} holds no history.")
     said = f"; {n_unknown:,} items of histories are unknown" if n_unknown else ""
     print(f"{arguments.out}: lists of {n_users:,} histories{said}.")
     return 0
+
+
+def _write_lists(write, store, names: list[str], lists) -> None:
+    for name, items, scores in zip(names, lists.items, lists.scores, strict=True):
+        rows = store.frame(items, scores).itertuples(index=False)
+        for rank, (raw, title, score, codes) in enumerate(rows, start=1):
+            write((name, rank, raw, title, score, codes))
 
 
 def _ids(path: Path) -> list[str]:
