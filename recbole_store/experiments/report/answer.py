@@ -44,23 +44,43 @@ def answer(
         return f"{said}{value}; there is no other model to pair it with."
     first, n = family[0], len(family)
     other = f", the {'best' if n > 1 else 'only'} other model on validation,"
-    counts = [sum(p.verdict == w for p in family) for w in ("ahead", "behind", "undecided")]
-    rest = "; of all {} it is ahead of {}, behind {}, and undecided with {}"
-    return sentence(first, other) + (rest.format(n, *counts) if n > 1 else "") + "."
+    return sentence(first, other) + (f"; {counted(family)}" if n > 1 else "") + "."
+
+
+def counted(family: list[Pair]) -> str:
+    """How many verdicts of each kind there are.
+
+    Example: ``of all 6 it is ahead of 3 and cannot be told from 3``; ``it is ahead of all 11``
+    """
+    said = {"ahead": "is ahead of", "behind": "is behind", "undecided": "cannot be told from"}
+    counts = {kind: sum(pair.verdict == kind for pair in family) for kind in said}
+    parts = [f"{said[kind]} {n}" for kind, n in counts.items() if n]
+    if len(parts) == 1:
+        return f"it {parts[0].rpartition(' ')[0]} all {len(family)}"
+    return f"of all {len(family)} it {', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def sentence(pair: Pair, more: str = "") -> str:
     """A pair's verdict, without the full stop.
 
-    Example: ``STORE is ahead of SASRecAll on NDCG@10 by +0.0031 (95% interval +0.0012 to +0.0050),
-    paired over 22,363 users``
+    Where the interval leaves 0 out and the pair is undecided all the same, Holm's p says why.
+
+    Example: ``STORE is ahead of SASRecAll on NDCG@10 by 0.0031 (95% interval 0.0012 to 0.0050),
+    paired over 22,363 users``; ``A cannot be told from B on NDCG@10: -0.0030 (...)``
     """
     said = {"undecided": "cannot be told from", "ahead": "is ahead of", "behind": "is behind"}
-    by = ":" if pair.verdict == "undecided" else " by"
+    by = f" by {abs(pair.difference):.4f}"
+    ends = [f"{end:.4f}" for end in sorted((abs(pair.low), abs(pair.high)))]
+    if pair.verdict == "undecided":
+        by = f": {pair.difference:+.4f}"
+        ends = [f"{pair.low:+.4f}", f"{pair.high:+.4f}"]
+    why = ""
+    if pair.verdict == "undecided" and pair.low * pair.high > 0:
+        why = f", but p is {pair.p_holm:.2f} by Holm's correction for all that is tested"
     return (
         f"{marked(pair, pair.a)} {said[pair.verdict]} {marked(pair, pair.b)}{more} "
-        f"on {metric_name(METRIC)}{by} {pair.difference:+.4f} "
-        f"(95% interval {pair.low:+.4f} to {pair.high:+.4f}), paired over {pair.n_users:,} users"
+        f"on {metric_name(METRIC)}{by} (95% interval {ends[0]} to {ends[1]}{why}), "
+        f"paired over {pair.n_users:,} users"
     )
 
 

@@ -83,7 +83,8 @@ class Chapter:
                 is_named = summary in self.shown
                 points.append(Series(summary.label, point, self._classes(summary), is_named))
         filtered = ", items of the history filtered" if self.runs[0].is_filtered else ""
-        title = f"{self.metric} on the test{filtered}, 95% intervals; best on validation first"
+        rows.sort(key=lambda row: -row.value)
+        title = f"{self.metric} on the test{filtered}, 95% intervals"
         time = chart(points, f"{self.metric} against time", "minutes of training", self.metric)
         return [dots(rows, title), time] if rows else []
 

@@ -29,17 +29,20 @@ class Dot(NamedTuple):
 
 
 def dots(rows: list[Dot], title: str, sign: str = "") -> Markup:
-    """A line a label: its name, its place between the lowest and the highest, its figure.
+    """A line a label: its name, its place on a common scale, its figure; below them the scale.
 
     Args:
-        sign: of a format, ``+`` for differences.
+        sign: of a format, ``+`` for differences, whose scale holds 0.
     """
-    ends = [0.0, *(x for row in rows for x in (row.low, row.high, row.value) if x is not None)]
-    low, width = min(ends), (max(ends) - min(ends)) or 1.0
+    ends = [x for row in rows for x in (row.low, row.high, row.value) if x is not None]
+    ends += [0.0] if sign else []
+    margin = 0.04 * (max(ends) - min(ends)) or 0.5 * abs(max(ends)) or 1.0
+    low, high = min(ends) - margin, max(ends) + margin
 
     def place(value: float) -> str:
-        return f"{100 * (value - low) / width:.1f}%"
+        return f"{100 * (value - low) / (high - low):.1f}%"
 
+    nought = Markup('<u style="left:{}"></u>').format(place(0.0)) if low <= 0.0 <= high else ""
     lines = []
     for row in rows:
         interval = said = ""
@@ -49,16 +52,21 @@ def dots(rows: list[Dot], title: str, sign: str = "") -> Markup:
             said = f"{row.low:{sign}.4f} to {row.high:{sign}.4f}"
         lines.append(
             Markup(
-                '<li class="{}"><span>{}</span><span class=strip><u style="left:{}"></u>{}'
+                '<li class="{}"><span>{}</span><span class=strip>{}{}'
                 '<b style="left:{}"></b></span><span>{:{}.4f} <small>{}</small></span></li>'
             ).format(
-                *(row.classes, breakable(row.label), place(0.0), interval, place(row.value)),
+                *(row.classes, breakable(row.label), nought, interval, place(row.value)),
                 *(row.value, sign, said),
             )
         )
-    hollow = "; hollow: still rising" if any("rising" in row.classes for row in rows) else ""
-    return Markup("<figure><figcaption>{}{}</figcaption><ul class=dots>{}</ul></figure>").format(
-        title, hollow, Markup("\n").join(lines)
+    rising = any("rising" in row.classes for row in rows)
+    ticks = Markup("").join(
+        Markup('<b style="left:{}">{}</b>').format(place(x), f"{x:g}") for x in _steps(low, high)
+    )
+    lines.append(Markup("<li class=scale aria-hidden=true><span></span><span>{}</span></li>").format(ticks))
+    note = "Hollow and †: still rising when its training ended." if rising else ""
+    return Markup("<figure><figcaption>{}</figcaption><ul class=dots>{}</ul>{}</figure>").format(
+        title, Markup("\n").join(lines), Markup("<p class=note>{}</p>").format(note) if note else ""
     )
 
 
@@ -112,8 +120,8 @@ def chart(series: list[Series], title: str, x_title: str, y_title: str) -> Marku
     ).format(title, WIDTH, HEIGHT, Markup("\n").join(parts))
 
 
-def _line(start: tuple[float, float], end: tuple[float, float]) -> Markup:
-    return Markup('<line x1="{}" y1="{}" x2="{}" y2="{}"/>').format(*start, *end)
+def _line(start: tuple[float, float], end: tuple[float, float], name: str = "grid") -> Markup:
+    return Markup('<line class="{}" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(name, *start, *end)
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start") -> Markup:
@@ -135,7 +143,7 @@ def _name(text: str, place: tuple[float, float], taken: list[tuple]) -> Markup:
     taken.append((start, start + width, line))
     is_left = start == x - 9 - width
     end = x - 9 if is_left else start
-    leader = _line((x, y), (max(end, min(x, start + width)), line - 4)) if abs(step) > 2 else ""
+    leader = _line((x, y), (max(end, min(x, start + width)), line - 4), "leader") if abs(step) > 2 else ""
     return leader + _text(round(end, 1), line, text, "end" if is_left else "start")
 
 
