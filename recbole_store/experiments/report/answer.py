@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
-import numpy as np
-
 from recbole_store.experiments.report.tables.pair_table import marked
 from recbole_store.experiments.results.glossary import metric_name
-from recbole_store.experiments.results.kept_run import KeptRun, read_arrays
-from recbole_store.experiments.results.rank_metrics import per_user
-from recbole_store.experiments.results.significance import (
-    METRIC,
-    Pair,
-    family_pairs,
-    paired_difference,
-    verdict,
-)
+from recbole_store.experiments.results.kept_run import KeptRun
+from recbole_store.experiments.results.significance import METRIC, Pair, family_pairs
 from recbole_store.experiments.results.summary import Summary, summaries
-
-POPULAR = "the most popular items"
 
 
 def answer(
@@ -81,57 +67,6 @@ def sentence(pair: Pair, more: str = "") -> str:
         f"{marked(pair, pair.a)} {said[pair.verdict]} {marked(pair, pair.b)}{more} "
         f"on {metric_name(METRIC)}{by} (95% interval {ends[0]} to {ends[1]}{why}), "
         f"paired over {pair.n_users:,} users"
-    )
-
-
-def answer_on(kept: KeptRun, run_dir: Path, beside: list[KeptRun]) -> str | None:
-    """Of one run: against what stands beside it, or against the most popular items.
-
-    None for a run of which no user's ranks are known, and for one with cold items.
-
-    Args:
-        beside: runs under the same protocol.
-    """
-    if kept.cold_share:
-        return None
-    pairs = family_pairs([kept, *beside])
-    if any(pair.a == kept.label for pair in pairs):
-        return answer([kept, *beside], pairs=pairs)
-    for pair in pairs:
-        if pair.b == kept.label:
-            return sentence(turned(pair)) + "."
-    pair = against_popularity(kept, run_dir)
-    return None if pair is None else sentence(pair) + "."
-
-
-def turned(pair: Pair) -> Pair:
-    """A pair of a family, seen from the other side."""
-    said = {"ahead": "behind", "behind": "ahead"}.get(pair.verdict, pair.verdict)
-    return replace(pair, a=pair.b, b=pair.a, difference=-pair.difference, verdict=said)
-
-
-def against_popularity(kept: KeptRun, run_dir: Path) -> Pair | None:
-    """A run against items ranked by their training interactions, under the run's own filter."""
-    own = kept.per_user(kept.own_slice, METRIC)
-    path = run_dir / "ranked.npz"
-    if own is None or len(own) < 2 or not path.is_file():
-        return None
-    ranks = read_arrays(path).get("ranks_by_popularity")
-    if ranks is None:
-        return None
-    theirs = per_user(np.asarray(ranks), METRIC)
-    difference, error, p = paired_difference(own, theirs)
-    rising = (kept.label,) if kept.converged is False else ()
-    return Pair(
-        kept.label,
-        POPULAR,
-        difference,
-        error,
-        p,
-        len(own),
-        p_holm=p,
-        verdict=verdict(difference, p),
-        still_rising=rising,
     )
 
 

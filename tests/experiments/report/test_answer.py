@@ -10,7 +10,8 @@ import pytest
 from planted_results import Planted
 
 from recbole_store.experiments.ending import answers
-from recbole_store.experiments.report.answer import answer_on, counted, sentence
+from recbole_store.experiments.last_words import answer_on
+from recbole_store.experiments.report.answer import counted, sentence
 from recbole_store.experiments.results.rank_metrics import per_user
 from recbole_store.experiments.results.results_folder import read_runs
 from recbole_store.experiments.results.significance import Pair, family_pairs
@@ -70,7 +71,10 @@ def test_verdicts_are_counted(kinds, said):
 @pytest.mark.parametrize(
     ("label", "said"),
     [
-        ("STORE", "STORE is behind SASRecAll, the best other model on validation, on NDCG@10 by 0."),
+        (
+            "STORE",
+            "STORE is behind SASRecAll, the best other model on validation, on NDCG@10 by 0.",
+        ),
         ("SASRecAll", "SASRecAll is ahead of STORE on NDCG@10 by 0."),
         ("Pop", "Pop is behind STORE on NDCG@10 by 0."),
     ],

@@ -45,7 +45,7 @@ def test_the_sentence_counts_all_other_models(tmp_path):
 def test_one_label_alone_has_a_sentence_too(tmp_path):
     (chapter,) = chapters(tmp_path, {"Pop": 0.2})
     assert chapter.answer.startswith("Pop has the highest NDCG@10 on validation (0.")
-    assert chapter.variants == "" and len(chapter.charts) == 2
+    assert len(chapter.charts) == 2
 
 
 def test_draws_of_new_items_have_a_sentence_of_their_own(tmp_path):
@@ -74,10 +74,6 @@ def test_dots_are_of_the_reference_and_other_models(report):
     assert (f"{values.mean():.4f}", f"{low:.4f}", f"{high:.4f}") in shown and len(shown) == 3
     assert "without_" not in dots and "without_alignment" in points, "as context alone"
     assert [s for s in re.findall(r"<text[^>]*>([^<]*)</text>", points) if "without" in s] == []
-    assert str(chapter.variants).count('<li class="m0') == 1 and "†" in chapter.variants
-    both = [[films.ndcg(label, seed) for seed in films.seeds] for label in films.skill][1:3]
-    difference = np.mean(both[1]) - np.mean(both[0])
-    assert f"<span>{difference:+.4f} <small>" in chapter.variants, "of the variant less the other"
 
 
 def test_the_reference_has_the_first_colour_and_rising_ones_are_hollow(report):

@@ -16,15 +16,7 @@ def test_dots_stand_between_the_lowest_and_the_highest_end():
     assert '<i style="left:3.7%;right:calc(100% - 96.3%)"></i><b style="left:34.6%">' in html
     assert 'class="m1 rising"' in html and "Hollow and †: still rising" in html
     assert html.count("<i ") == 1 and "0.1000 to 0.4000" in html
-    assert "<u " not in html, "nought is not on the scale"
     assert re.findall(r"<b style=[^>]*>([\d.]+)</b>", html) == ["0.1", "0.2", "0.3", "0.4"]
-
-
-def test_differences_stand_on_both_sides_of_nought():
-    html = str(dots([Dot("A", -0.1, -0.3, 0.1)], "T", "+"))
-    assert '<u style="left:73.1%">' in html and '<b style="left:50.0%">' in html
-    assert "-0.1000 <small>-0.3000 to +0.1000" in html
-    assert "<u " in str(dots([Dot("A", 0.3, 0.2, 0.4)], "T", "+")), "nought is always there"
 
 
 def test_equal_noughts_are_drawn():
