@@ -64,7 +64,7 @@ def test_a_manager_needs_two_screens(opened):
         " - document.querySelector('{}').getBoundingClientRect().top"
     )
     assert page.execute_script(height.format(".charts", "body")) < DESKTOP[1]
-    assert page.execute_script(height.format(".card", "h3")) < DESKTOP[1] / 2
+    assert page.execute_script(height.format(".card", ".card")) < DESKTOP[1] / 2
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
