@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,13 +118,29 @@ def _named(raw_ids: list[str], titles: ItemTitles) -> str:
 
 
 def next_steps(run_dir: Path) -> list[str]:
-    """Commands for a finished model; none of a run that left no model."""
+    """Commands for a finished model, to be typed as they stand; none of a run without a model."""
     model = run_dir / "model"
     if not (model / "config.json").is_file():
         return []
-    return [
-        "Next:",
-        f"  recbole-store recommend {model} --items ITEM,ITEM   what comes behind these",
-        f"  recbole-store explain {model} --item ITEM           its codes, and why it is there",
-        f"  recbole-store serve {model}                         a page to try it on",
+    items, first = _asked(run_dir)
+    behind = f"--items {shlex.quote(items)}"
+    steps = [
+        (f"recommend {model} {behind}", "what comes behind these"),
+        (f"explain {model} --item {shlex.quote(first)} {behind}", "why an item is there"),
+        (f"serve {model}", "a page to try it on"),
     ]
+    width = max(len(words) for words, _ in steps)
+    return ["Next:", *(f"  recbole-store {words:{width}}   {what}" for words, what in steps)]
+
+
+def _asked(run_dir: Path) -> tuple[str, str]:
+    """A user's last two items, and the first that the model gives them; ITEM where none are kept.
+
+    Ids with a comma cannot be typed in a list.
+    """
+    found = condense_examples(run_dir, is_filtered=False)
+    for history, listed in zip(found["histories"], found["lists"], strict=True) if found else ():
+        last = [str(raw) for raw in history if raw and "," not in raw][-2:]
+        if last and listed[0]:
+            return ",".join(last), str(listed[0])
+    return "ITEM,ITEM", "ITEM"
