@@ -147,6 +147,7 @@ RUNS = {
         "`n_heads` 3",
     ),
     "wandb without wandb": ("--log_wandb=True", "`log_wandb`", "pip install wandb"),
+    "mlflow without mlflow": ("--log_mlflow=True", "`log_mlflow`", "pip install mlflow"),
     "a number beyond all": ("--epochs=99999999999999999999", "`epochs`", "99999999999999999999"),
     "a switch that is null": ("--enable_amp=null", "`enable_amp` is None", "True or False"),
     "no activation": ("--model=SASRec --hidden_act=gelo", "`hidden_act`", "'gelo'", "gelu, relu"),

@@ -339,10 +339,10 @@ def test_the_tokenizer_is_trained_once_for_one_setting(quick, tmp_path, monkeypa
 
     first, first_log, first_table = run_of("first")
     again, again_log, again_table = run_of("again")
-    assert "tokenizer epoch 0" in first_log
+    assert "tokenizer epoch 1" in first_log
     assert "unchanged since an earlier run" not in first_log
     assert "unchanged since an earlier run" in again_log
-    assert "tokenizer epoch 0" not in again_log
+    assert "tokenizer epoch 1" not in again_log
     assert (first["store"]["tokenizer_cached"], again["store"]["tokenizer_cached"]) == (False, True)
     assert first["test"] == again["test"]
     assert first["valid"] == again["valid"]
@@ -351,7 +351,7 @@ def test_the_tokenizer_is_trained_once_for_one_setting(quick, tmp_path, monkeypa
         assert one["losses"] == pytest.approx(other["losses"], abs=1e-6)
 
     other, other_log, other_table = run_of("other", tokenizer_learning_rate=0.01, epochs=0)
-    assert "tokenizer epoch 0" in other_log
+    assert "tokenizer epoch 1" in other_log
     assert other["store"]["tokenizer_cached"] is False
     assert other_table.read_text() != first_table.read_text()
 

@@ -11,7 +11,7 @@ import pytest
 from recbole_store import cli
 from recbole_store.errors import RecBoleMissing
 from recbole_store.experiments.comparison.plan import parse_datasets, parse_labels
-from recbole_store.experiments.report.tables.readme import MARKS, TRIAL_MARKS, readme_text
+from recbole_store.experiments.comparison.readme import MARKS, TRIAL_MARKS, readme_text
 from recbole_store.experiments.report.tables.tables import tables
 from recbole_store.experiments.report.tables.trial_table import trial_tables
 from recbole_store.experiments.results.groups import comparable_groups

@@ -49,7 +49,7 @@ GROUPS = {
     },
     "What came of it": {
         "results": Command(
-            "recbole_store.experiments.report.tables.command", "tables of a results folder"
+            "recbole_store.experiments.comparison.results_command", "tables of a results folder"
         ),
         "report": Command(
             "recbole_store.experiments.report.page.command", "the same as one HTML page"

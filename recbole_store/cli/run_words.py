@@ -190,6 +190,9 @@ def check_words(verb: str, arguments, pairs: list[tuple[str, str]], error) -> No
         error("--resume is for a single run: a comparison that is started again goes on by itself")
     for name in ("model", "dataset") if verb and not arguments.resume else ():
         if not getattr(arguments, name):
+            for key in [key for key, _ in pairs if key not in declared_keys([])]:
+                if said := nearest(f"--{key}", [f"--{name}"]):
+                    error(f"unknown argument --{key}{said}")
             error(f"`{verb}` needs --{name}=NAME; `{verb} --help` lists what there is")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from recbole_store.experiments.report.answer import answer, answer_on
-from recbole_store.experiments.report.last_words import next_steps, users_shown
+from recbole_store.experiments.last_words import answer_on, next_steps, users_shown
+from recbole_store.experiments.report.answer import answer
 from recbole_store.experiments.report.tables.tables import console_text
 from recbole_store.experiments.results.groups import comparable_groups, title_of
 from recbole_store.experiments.results.kept_run import KeptRun

@@ -21,8 +21,8 @@ from recbole_store.experiments.ending import (
     paths_of_run,
     single_shown,
 )
+from recbole_store.experiments.last_words import answer_on
 from recbole_store.experiments.processes import exit_status
-from recbole_store.experiments.report.answer import answer_on
 from recbole_store.experiments.request import Request, names_run, profile_for, resolve_all
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.results_folder import (

@@ -22,7 +22,7 @@ from recbole_store.settings.keys import data_keys, declared_keys
 _OF_THE_MACHINE = {
     *("data_path", "checkpoint_dir", "dataset_save_path", "dataloaders_save_path"),
     *("save_dataset", "save_dataloaders", "gpu_id", "use_gpu", "worker", "state"),
-    *("show_progress", "log_wandb", "wandb_project"),
+    *("show_progress", "log_wandb", "wandb_project", "log_mlflow"),
 }
 
 # What RecBole's config rewrites as it would not read it again; these models take the default.

@@ -108,9 +108,10 @@ def no_pickles(settings: dict) -> str | None:
     return None
 
 
-def wandb_is_there(settings: dict) -> str | None:
-    if settings.get("log_wandb") and importlib.util.find_spec("wandb") is None:
-        return "`log_wandb` needs wandb: `pip install wandb`, or leave it out."
+def trackers_are_there(settings: dict) -> str | None:
+    for name in ("wandb", "mlflow"):
+        if settings.get(f"log_{name}") and importlib.util.find_spec(name) is None:
+            return f"`log_{name}` needs {name}: `pip install {name}`, or leave it out."
     return None
 
 
@@ -147,7 +148,7 @@ RULES = (
     known_grouping,
     labels_go_with_value_metrics,
     no_pickles,
-    wandb_is_there,
+    trackers_are_there,
     negatives_can_be_drawn,
     heads_share_the_width,
 )

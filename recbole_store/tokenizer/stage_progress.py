@@ -73,7 +73,7 @@ class StageProgress:
         if state["rates"]:
             optimizer.rates.load_state_dict(state["rates"])
         self._progress.set_random(state)
-        log.info("Going on from tokenizer epoch %d.", state["place"]["epoch"])
+        log.info("Going on from tokenizer epoch %d.", state["place"]["epoch"] + 1)
         return state["place"]
 
     def finish(self, found: dict) -> None:

@@ -104,7 +104,7 @@ def train_slots(
         total, at.reconstruction, contrastive = (s / steps for s in at.sums)
         log.info(
             "tokenizer epoch %d   loss %.4f   reconstruction %.4f   contrastive %.4f",
-            at.epoch,
+            at.epoch + 1,
             total,
             at.reconstruction,
             contrastive,

@@ -113,8 +113,8 @@ def train_tower(
         check_weights(trained, at["epoch"], n_batches)
         at["total"] /= int(n_targets.sum())
         log.info(
-            "tokenizer epoch %d   loss %.4f   (chance %.4f)",
-            at["epoch"],
+            "tokenizer epoch %d   loss %.4f (chance %.4f)",
+            at["epoch"] + 1,
             at["total"],
             chance,
         )

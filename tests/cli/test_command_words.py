@@ -75,6 +75,7 @@ LIKEST = {
         ["--min_histroy", "did you mean `--min_history`?"],
     ),
     "a flag of tune": (["tune", "--modle=STORE"], ["--model"]),
+    "the data set's flag": (["train", "--model=Pop", "--datset=x"], ["did you mean `--dataset`?"]),
     "a key": (["--model=Pop", "--epoch=1"], ["`epoch`", "did you mean `epochs`?"]),
     "a model": (["train", "--model=STOR", "--dataset=ml-100k"], ["did you mean `STORE`?"]),
     "a variant": (
@@ -151,7 +152,7 @@ def test_json_is_all_that_stdout_has(verb, planted, capfd):
     assert len(told["verdicts"]) == 1 and "Pop" in told["verdicts"][0] and told["failed"] == []
     result = json.load(open(run["result"]))
     assert run["test"] == result["test"] and run["model"] == "Pop" and run["seed"] == 2020
-    assert "epoch   0" in wrong and "model  " not in wrong, "the table is in the object"
+    assert "epoch   1" in wrong and "model  " not in wrong, "the table is in the object"
 
 
 @pytest.mark.parametrize("verb", cli.RUNS)
@@ -165,5 +166,5 @@ def test_quiet_is_the_end_alone_and_verbose_has_recboles_settings(verb, planted,
     assert cli.main([*words, *again, "--gpu_id=", "-v"]) == 0
     shown, _ = capfd.readouterr()
     assert "Training Hyper Parameters:" in shown and "\x1b" not in shown
-    assert "epoch   0" in shown
+    assert "epoch   1" in shown
     assert said([*words, "-q", "-v"], capfd)[0] == 2

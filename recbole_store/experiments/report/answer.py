@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
-import numpy as np
-
 from recbole_store.experiments.report.tables.pair_table import marked
 from recbole_store.experiments.results.glossary import metric_name
-from recbole_store.experiments.results.kept_run import KeptRun, read_arrays
-from recbole_store.experiments.results.rank_metrics import per_user
-from recbole_store.experiments.results.significance import (
-    METRIC,
-    Pair,
-    family_pairs,
-    paired_difference,
-    verdict,
-)
+from recbole_store.experiments.results.kept_run import KeptRun
+from recbole_store.experiments.results.significance import METRIC, Pair, family_pairs
 from recbole_store.experiments.results.summary import Summary, summaries
-
-POPULAR = "the most popular items"
 
 
 def answer(
@@ -44,74 +30,43 @@ def answer(
         return f"{said}{value}; there is no other model to pair it with."
     first, n = family[0], len(family)
     other = f", the {'best' if n > 1 else 'only'} other model on validation,"
-    counts = [sum(p.verdict == w for p in family) for w in ("ahead", "behind", "undecided")]
-    rest = "; of all {} it is ahead of {}, behind {}, and undecided with {}"
-    return sentence(first, other) + (rest.format(n, *counts) if n > 1 else "") + "."
+    return sentence(first, other) + (f"; {counted(family)}" if n > 1 else "") + "."
+
+
+def counted(family: list[Pair]) -> str:
+    """How many verdicts of each kind there are.
+
+    Example: ``of all 6 it is ahead of 3 and cannot be told from 3``; ``it is ahead of all 11``
+    """
+    said = {"ahead": "is ahead of", "behind": "is behind", "undecided": "cannot be told from"}
+    counts = {kind: sum(pair.verdict == kind for pair in family) for kind in said}
+    parts = [f"{said[kind]} {n}" for kind, n in counts.items() if n]
+    if len(parts) == 1:
+        return f"it {parts[0].rpartition(' ')[0]} all {len(family)}"
+    return f"of all {len(family)} it {', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def sentence(pair: Pair, more: str = "") -> str:
     """A pair's verdict, without the full stop.
 
-    Example: ``STORE is ahead of SASRecAll on NDCG@10 by +0.0031 (95% interval +0.0012 to +0.0050),
-    paired over 22,363 users``
+    Where the interval leaves 0 out and the pair is undecided all the same, Holm's p says why.
+
+    Example: ``STORE is ahead of SASRecAll on NDCG@10 by 0.0031 (95% interval 0.0012 to 0.0050),
+    paired over 22,363 users``; ``A cannot be told from B on NDCG@10: -0.0030 (...)``
     """
     said = {"undecided": "cannot be told from", "ahead": "is ahead of", "behind": "is behind"}
-    by = ":" if pair.verdict == "undecided" else " by"
+    by = f" by {abs(pair.difference):.4f}"
+    ends = [f"{end:.4f}" for end in sorted((abs(pair.low), abs(pair.high)))]
+    if pair.verdict == "undecided":
+        by = f": {pair.difference:+.4f}"
+        ends = [f"{pair.low:+.4f}", f"{pair.high:+.4f}"]
+    why = ""
+    if pair.verdict == "undecided" and pair.low * pair.high > 0:
+        why = f", but p is {pair.p_holm:.2f} by Holm's correction for all that is tested"
     return (
         f"{marked(pair, pair.a)} {said[pair.verdict]} {marked(pair, pair.b)}{more} "
-        f"on {metric_name(METRIC)}{by} {pair.difference:+.4f} "
-        f"(95% interval {pair.low:+.4f} to {pair.high:+.4f}), paired over {pair.n_users:,} users"
-    )
-
-
-def answer_on(kept: KeptRun, run_dir: Path, beside: list[KeptRun]) -> str | None:
-    """Of one run: against what stands beside it, or against the most popular items.
-
-    None for a run of which no user's ranks are known, and for one with cold items.
-
-    Args:
-        beside: runs under the same protocol.
-    """
-    if kept.cold_share:
-        return None
-    pairs = family_pairs([kept, *beside])
-    if any(pair.a == kept.label for pair in pairs):
-        return answer([kept, *beside], pairs=pairs)
-    for pair in pairs:
-        if pair.b == kept.label:
-            return sentence(turned(pair)) + "."
-    pair = against_popularity(kept, run_dir)
-    return None if pair is None else sentence(pair) + "."
-
-
-def turned(pair: Pair) -> Pair:
-    """A pair of a family, seen from the other side."""
-    said = {"ahead": "behind", "behind": "ahead"}.get(pair.verdict, pair.verdict)
-    return replace(pair, a=pair.b, b=pair.a, difference=-pair.difference, verdict=said)
-
-
-def against_popularity(kept: KeptRun, run_dir: Path) -> Pair | None:
-    """A run against items ranked by their training interactions, under the run's own filter."""
-    own = kept.per_user(kept.own_slice, METRIC)
-    path = run_dir / "ranked.npz"
-    if own is None or len(own) < 2 or not path.is_file():
-        return None
-    ranks = read_arrays(path).get("ranks_by_popularity")
-    if ranks is None:
-        return None
-    theirs = per_user(np.asarray(ranks), METRIC)
-    difference, error, p = paired_difference(own, theirs)
-    rising = (kept.label,) if kept.converged is False else ()
-    return Pair(
-        kept.label,
-        POPULAR,
-        difference,
-        error,
-        p,
-        len(own),
-        p_holm=p,
-        verdict=verdict(difference, p),
-        still_rising=rising,
+        f"on {metric_name(METRIC)}{by} (95% interval {ends[0]} to {ends[1]}{why}), "
+        f"paired over {pair.n_users:,} users"
     )
 
 

@@ -34,13 +34,15 @@ class EpochLog:
     def _begun_line(self) -> str:
         row = self.epochs[-1]
         means = [f"{mean:.4f}" for mean in row["losses"]]
+        if not getattr(self._trainer, "learns", True):
+            return "nothing to train"
         model = getattr(self._trainer, "model", None)
         names = getattr(model, "loss_names", ())
         if len(means) == len(names) > 1:
             means = [f"{mean} {name}" for mean, name in zip(means, names, strict=True)]
         if chance := getattr(model, "chance_loss", None):
             means[0] += f" (chance {chance:.4f})"
-        return f"epoch {row['epoch']:3d}   loss " + " + ".join(means)
+        return f"epoch {row['epoch'] + 1:3d}   loss " + " + ".join(means)
 
     def _valid(self, *args, **kwargs):
         start = time.perf_counter()
@@ -62,9 +64,9 @@ class EpochLog:
 
 
 def scores_in(text: str) -> dict[int, float]:
-    """Epoch -> valid metric, of a log as :class:`EpochLog` writes it.
+    """Epoch, from 0, -> valid metric, of a log as :class:`EpochLog` writes it, from 1.
 
-    Example: "epoch   3   loss 6.3   ndcg@10 0.0784  best so far   train 9 s" -> {3: 0.0784}
+    Example: "epoch   3   loss 6.3   ndcg@10 0.0784  best so far   train 9 s" -> {2: 0.0784}
     """
     found = re.finditer(r"epoch +(\d+)   loss .*?   \S+@\d+ (\d\.\d+)", text)
-    return {int(match[1]): float(match[2]) for match in found}
+    return {int(match[1]) - 1: float(match[2]) for match in found}

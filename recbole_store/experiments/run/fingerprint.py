@@ -40,7 +40,9 @@ RESULT_VERSIONS = {
 # Settings that change no figure, and why.
 NOT_HASHED = {
     **dict.fromkeys(("gpu_id", "use_gpu", "worker"), "hardware, which is recorded"),
-    **dict.fromkeys(("state", "show_progress", "log_wandb", "wandb_project"), "what is shown"),
+    **dict.fromkeys(
+        ("state", "show_progress", "log_wandb", "wandb_project", "log_mlflow"), "what is shown"
+    ),
     **dict.fromkeys(("data_path", "checkpoint_dir"), "folders; the data's content is hashed"),
     **dict.fromkeys(
         ("save_dataset", "dataset_save_path", "save_dataloaders", "dataloaders_save_path"),

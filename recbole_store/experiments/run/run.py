@@ -175,7 +175,7 @@ def _run(
         model = get_model(model_name)(config, train_data._dataset).to(config["device"])
     if ranks.is_first():
         check_can_write(run_dir, "name another folder with --run_dir", bytes_of_run(model))
-    with diary_in(run_dir / TENSORBOARD):
+    with diary_in(run_dir / TENSORBOARD, config["log_mlflow"]):
         trainer = get_trainer(config["MODEL_TYPE"], model_name)(config, model)
     shown = RunStatus(status, trainer, train_data, valid_data)
     continuation = Continuation(trainer, run_dir, config["checkpoint_minutes"])
@@ -195,6 +195,8 @@ def _run(
         if "LS" in config["eval_args"]["split"]:
             np.savez_compressed(run_dir / "histories.npz", users=example_users, histories=histories)
 
+    for name, value in tested.own.items():
+        trainer.tensorboard.add_scalar(f"Test/{name}", value, len(epochs))
     parameters = list(model.parameters())
     result = {
         "model": model_name,

@@ -10,8 +10,8 @@ import pytest
 from planted_runs import planted_result, write_run
 
 from recbole_store.errors import SettingsError
+from recbole_store.experiments.comparison.results_command import main as results
 from recbole_store.experiments.report.page.command import main as report
-from recbole_store.experiments.report.tables.command import main as results
 from recbole_store.experiments.results.result_file import NUMBERS, WHOLE, complaint, read_result
 from recbole_store.experiments.results.results_folder import keep, read_runs
 from recbole_store.experiments.results.tidy import figures

@@ -35,7 +35,7 @@ def test_every_epoch_has_one_line(caplog, eval_step, evaluated):
     with caplog.at_level("INFO", logger="recbole_store.experiments.run.epoch_log"):
         trainer.fit(3)
     for epoch, (line, row) in enumerate(zip(caplog.messages, epochs, strict=True)):
-        assert line.startswith(f"epoch   {epoch}   loss {epoch:.4f} + 2.0000   ")
+        assert line.startswith(f"epoch   {epoch + 1}   loss {epoch:.4f} + 2.0000   ")
         assert ("NDCG@10 0.2500" in line) == ("valid_score" in row) == (epoch in evaluated)
         assert line.count("train 0 s") == 1
 
@@ -46,9 +46,18 @@ def test_losses_have_names_and_chance_has_its_loss(caplog):
     EpochLog(trainer)
     with caplog.at_level("INFO", logger="recbole_store.experiments.run.epoch_log"):
         trainer.fit(1)
-    said = "epoch   0   loss 0.0000 next item (chance 4.5000) + 2.0000 alignment   NDCG@10 0.2500"
+    said = "epoch   1   loss 0.0000 next item (chance 4.5000) + 2.0000 alignment   NDCG@10 0.2500"
     assert caplog.messages[0].startswith(said)
     assert scores_in(caplog.messages[0]) == {0: 0.25}
+
+
+def test_what_learns_nothing_has_no_loss(caplog):
+    trainer = Trainer(1)
+    trainer.learns = False
+    EpochLog(trainer)
+    with caplog.at_level("INFO", logger="recbole_store.experiments.run.epoch_log"):
+        trainer.fit(1)
+    assert caplog.messages[0].startswith("nothing to train   NDCG@10 0.2500")
 
 
 def test_scores_are_read_from_what_is_logged():
@@ -56,5 +65,5 @@ def test_scores_are_read_from_what_is_logged():
 2026-01-01 08:00:31 INFO epoch   1   loss 6.7 + 0.4   ndcg@10 0.0748  best so far   train 28 s
 2026-01-01 08:01:02 INFO epoch  12   loss 6.1 + 0.3   recall@20 0.1773   train 29 s, evaluation 9 s
 """
-    assert scores_in(said) == {1: 0.0748, 12: 0.1773}
+    assert scores_in(said) == {0: 0.0748, 11: 0.1773}
     assert scores_in("") == {}

@@ -12,12 +12,11 @@ from recbole_store.experiments.report.page.charts import Dot, Series, chart, dot
 from recbole_store.experiments.report.tables.detail_tables import detail_tables
 from recbole_store.experiments.report.tables.label_table import named
 from recbole_store.experiments.report.tables.layout import Table
-from recbole_store.experiments.report.tables.pair_table import marked
 from recbole_store.experiments.report.tables.tables import group_tables
 from recbole_store.experiments.results.glossary import metric_name
 from recbole_store.experiments.results.groups import by_label
 from recbole_store.experiments.results.kept_run import KeptRun
-from recbole_store.experiments.results.significance import METRIC, Pair, family_pairs, reference
+from recbole_store.experiments.results.significance import Pair, family_pairs, reference
 from recbole_store.experiments.results.summary import Figure, Summary, summaries
 
 N_COLOURS = 8  # of page.css
@@ -49,7 +48,7 @@ class Chapter:
 
     @property
     def shown(self) -> list[Summary]:
-        """The reference and the other models; its variants have a chart of their own."""
+        """The reference and the other models; its variants have a table of their own."""
         return [s for s in self.every if s.label == self.reference or not self._is_ours(s)]
 
     @property
@@ -83,17 +82,10 @@ class Chapter:
                 is_named = summary in self.shown
                 points.append(Series(summary.label, point, self._classes(summary), is_named))
         filtered = ", items of the history filtered" if self.runs[0].is_filtered else ""
-        title = f"{self.metric} on the test{filtered}, 95% intervals; best on validation first"
+        rows.sort(key=lambda row: -row.value)
+        title = f"{self.metric} on the test{filtered}, 95% intervals"
         time = chart(points, f"{self.metric} against time", "minutes of training", self.metric)
         return [dots(rows, title), time] if rows else []
-
-    @property
-    def variants(self) -> Markup | str:
-        """Differences between the reference and its variants; empty without any."""
-        family = [pair for pair in self.pairs if pair.family == "variants"]
-        rows = [Dot(marked(p, p.b), -p.difference, -p.high, -p.low) for p in family]
-        title = f"{metric_name(METRIC)} less that of {self.reference}, 95% intervals"
-        return dots(rows, title, "+") if rows else ""
 
     @property
     def curves(self) -> Markup | str:

@@ -28,17 +28,14 @@ class Dot(NamedTuple):
     classes: str = "m0"
 
 
-def dots(rows: list[Dot], title: str, sign: str = "") -> Markup:
-    """A line a label: its name, its place between the lowest and the highest, its figure.
-
-    Args:
-        sign: of a format, ``+`` for differences.
-    """
-    ends = [0.0, *(x for row in rows for x in (row.low, row.high, row.value) if x is not None)]
-    low, width = min(ends), (max(ends) - min(ends)) or 1.0
+def dots(rows: list[Dot], title: str) -> Markup:
+    """A line a label: its name, its place on a common scale, its figure; below them the scale."""
+    ends = [x for row in rows for x in (row.low, row.high, row.value) if x is not None]
+    margin = 0.04 * (max(ends) - min(ends)) or 0.5 * abs(max(ends)) or 1.0
+    low, high = min(ends) - margin, max(ends) + margin
 
     def place(value: float) -> str:
-        return f"{100 * (value - low) / width:.1f}%"
+        return f"{100 * (value - low) / (high - low):.1f}%"
 
     lines = []
     for row in rows:
@@ -46,19 +43,23 @@ def dots(rows: list[Dot], title: str, sign: str = "") -> Markup:
         if row.low is not None:
             ends = f"left:{place(row.low)};right:calc(100% - {place(row.high)})"
             interval = Markup('<i style="{}"></i>').format(ends)
-            said = f"{row.low:{sign}.4f} to {row.high:{sign}.4f}"
+            said = f"{row.low:.4f} to {row.high:.4f}"
         lines.append(
             Markup(
-                '<li class="{}"><span>{}</span><span class=strip><u style="left:{}"></u>{}'
-                '<b style="left:{}"></b></span><span>{:{}.4f} <small>{}</small></span></li>'
+                '<li class="{}"><span>{}</span><span class=strip>{}<b style="left:{}"></b></span>'
+                "<span>{:.4f} <small>{}</small></span></li>"
             ).format(
-                *(row.classes, breakable(row.label), place(0.0), interval, place(row.value)),
-                *(row.value, sign, said),
+                *(row.classes, breakable(row.label), interval, place(row.value), row.value, said)
             )
         )
-    hollow = "; hollow: still rising" if any("rising" in row.classes for row in rows) else ""
-    return Markup("<figure><figcaption>{}{}</figcaption><ul class=dots>{}</ul></figure>").format(
-        title, hollow, Markup("\n").join(lines)
+    steps = [(place(x), f"{x:g}") for x in _steps(low, high)]
+    scale = Markup("").join(Markup('<b style="left:{}">{}</b>').format(*step) for step in steps)
+    below = "<li class=scale aria-hidden=true><span></span><span class=strip>{}</span></li>"
+    lines.append(Markup(below).format(scale))
+    is_rising = any("rising" in row.classes for row in rows)
+    note = "<p class=note>Hollow and †: still rising when its training ended.</p>"
+    return Markup("<figure><figcaption>{}</figcaption><ul class=dots>{}</ul>{}</figure>").format(
+        title, Markup("\n").join(lines), Markup(note if is_rising else "")
     )
 
 
@@ -112,8 +113,8 @@ def chart(series: list[Series], title: str, x_title: str, y_title: str) -> Marku
     ).format(title, WIDTH, HEIGHT, Markup("\n").join(parts))
 
 
-def _line(start: tuple[float, float], end: tuple[float, float]) -> Markup:
-    return Markup('<line x1="{}" y1="{}" x2="{}" y2="{}"/>').format(*start, *end)
+def _line(start: tuple[float, float], end: tuple[float, float], name: str = "grid") -> Markup:
+    return Markup('<line class="{}" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(name, *start, *end)
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start") -> Markup:
@@ -135,7 +136,8 @@ def _name(text: str, place: tuple[float, float], taken: list[tuple]) -> Markup:
     taken.append((start, start + width, line))
     is_left = start == x - 9 - width
     end = x - 9 if is_left else start
-    leader = _line((x, y), (max(end, min(x, start + width)), line - 4)) if abs(step) > 2 else ""
+    near = (max(end, min(x, start + width)), line - 4)
+    leader = _line((x, y), near, "leader") if abs(step) > 2 else ""
     return leader + _text(round(end, 1), line, text, "end" if is_left else "start")
 
 

@@ -13,13 +13,9 @@ def published_table(dataset: str) -> Table | None:
     """Best NDCG@10 first; None where none are known."""
     rows = [
         [e["model"], e["source"], _FILTERED[e["filtered"]]]
-        + [_share(e["recall@10"]), _share(e["ndcg@10"])]
+        + ["-" if e[m] is None else f"{e[m]:.4f}" for m in ("recall@10", "ndcg@10")]
         for e in published_figures(dataset)
     ]
     header = ["model", "from", "history filtered", "Recall@10", "NDCG@10"]
     title = f"{dataset}: published figures"
     return Table(title, header, rows, [_NOTE], n_text_columns=3) if rows else None
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"

@@ -42,7 +42,7 @@ def test_charts_have_their_size_and_the_console_is_silent(opened, size):
         "return [...document.querySelectorAll('svg, .dots')].map(e => e.getBoundingClientRect())"
     )
     drawn = page.execute_script(boxes)
-    assert len(drawn) == 3 + 3 + 1, "dots, points and curves of each data set, variants of films"
+    assert len(drawn) == 3 + 3, "dots, points and curves of each data set"
     assert all(box["width"] > 250 and box["height"] > 20 for box in drawn), drawn
     assert page.get_log("browser") == []
 
@@ -57,10 +57,25 @@ def test_a_phone_needs_no_sideways_scrolling(opened):
 
 
 def test_a_manager_needs_two_screens(opened):
-    """The answer and the charts of the first data set."""
+    """The answers and the charts of a data set, and the first users of one that has them."""
     page = opened(*DESKTOP)
-    bottom = "return document.querySelector('.charts').getBoundingClientRect().bottom"
-    assert page.execute_script(bottom) < 2 * DESKTOP[1]
+    height = (
+        "return document.querySelector('{}').getBoundingClientRect().bottom"
+        " - document.querySelector('{}').getBoundingClientRect().top"
+    )
+    assert page.execute_script(height.format(".charts", "body")) < DESKTOP[1]
+    assert page.execute_script(height.format(".card", ".card")) < DESKTOP[1] / 2
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_lists_stand_side_by_side(opened, size):
+    """Those that do not fit scroll inside their card."""
+    page = opened(*size)
+    tops = """
+        return [...document.querySelectorAll('.lists')].map(
+          lists => new Set([...lists.children].map(l => l.getBoundingClientRect().top)).size)
+    """
+    assert set(page.execute_script(tops)) == {1}
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])

@@ -10,17 +10,13 @@ from recbole_store.experiments.report.page import charts
 from recbole_store.experiments.report.page.charts import Dot, Series, chart, dots
 
 
-def test_dots_stand_between_nought_and_the_highest_end():
+def test_dots_stand_between_the_lowest_and_the_highest_end():
     html = str(dots([Dot("A", 0.2, 0.1, 0.4), Dot("B", 0.1, None, None, "m1 rising")], "T"))
-    assert '<i style="left:25.0%;right:calc(100% - 100.0%)"></i><b style="left:50.0%">' in html
-    assert 'class="m1 rising"' in html and "T; hollow: still rising" in html
+    # From 0.1 - 0.012 to 0.4 + 0.012: 4% on either side.
+    assert '<i style="left:3.7%;right:calc(100% - 96.3%)"></i><b style="left:34.6%">' in html
+    assert 'class="m1 rising"' in html and "Hollow and †: still rising" in html
     assert html.count("<i ") == 1 and "0.1000 to 0.4000" in html
-
-
-def test_differences_stand_on_both_sides_of_nought():
-    html = str(dots([Dot("A", -0.1, -0.3, 0.1)], "T", "+"))
-    assert '<u style="left:75.0%">' in html and '<b style="left:50.0%">' in html
-    assert "-0.1000 <small>-0.3000 to +0.1000" in html
+    assert re.findall(r"<b style=[^>]*>([\d.]+)</b>", html) == ["0.1", "0.2", "0.3", "0.4"]
 
 
 def test_equal_noughts_are_drawn():

@@ -10,16 +10,16 @@ from planted_kept import BAD, GOOD, RANKS, RISING, bare, column, marks, planted,
 from planted_runs import planted_result
 
 from recbole_store.errors import SettingsError
-from recbole_store.experiments.report.tables.cold_table import cold_tables
-from recbole_store.experiments.report.tables.label_table import curve_table, label_table
-from recbole_store.experiments.report.tables.layout import Table
-from recbole_store.experiments.report.tables.published import published_table
-from recbole_store.experiments.report.tables.readme import (
+from recbole_store.experiments.comparison.readme import (
     MARKS,
     TRIAL_MARKS,
     readme_text,
     write_readme_tables,
 )
+from recbole_store.experiments.report.tables.cold_table import cold_tables
+from recbole_store.experiments.report.tables.label_table import curve_table, label_table
+from recbole_store.experiments.report.tables.layout import Table
+from recbole_store.experiments.report.tables.published import published_table
 from recbole_store.experiments.report.tables.tables import console_text, tables
 from recbole_store.experiments.results.kept_run import KeptRun
 from recbole_store.experiments.results.published import published_figures

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from recbole_store.errors import SettingsError
-from recbole_store.experiments.report.tables.readme import write_readme_tables
+from recbole_store.experiments.comparison.readme import write_readme_tables
 from recbole_store.experiments.report.tables.tables import console_text
 from recbole_store.experiments.report.tables.trial_table import trial_tables
 from recbole_store.experiments.results.results_folder import read_folder, remake
