@@ -35,7 +35,7 @@ BEAUTY := STORE:text STORE:text_sampled STORE:short_histories STORE:short_histor
 # Models on Beauty without some of its items, each seed another draw of them.
 COLD := STORE:text_cold TextTower:cold SASRecAll:cold Neighbours:cold
 # What Beauty's settings do on other data.
-STEAM := STORE:text TextTower:with_company STORE:short_histories SASRecAll:with_scores \
+STEAM := STORE TextTower:with_company STORE:short_histories SASRecAll:with_scores \
 	SASRecAll:collaborative_start SASRecAll:without_training_filter \
 	Neighbours Neighbours:text Neighbours:together
 FILTERED := --data_path=$(DATA) --filter_history=True --max_hours=2.5
