@@ -24,6 +24,7 @@ from recbole_store.experiments.run.fingerprint import (
 )
 from recbole_store.settings import property_files
 from recbole_store.settings import resolve as settings_of
+from recbole_store.settings.profile import Profile
 
 ROOT = Path(__file__).resolve().parent.parent
 RECBOLE = "recbole==1.2.1"
@@ -163,7 +164,12 @@ def test_the_committed_runs_are_recognised(kept, monkeypatch):
     for name in ("ON_BEAUTY", "FILTERED"):
         recipe = recipe.replace(f"$({name})", re.search(rf"^{name} := (.*)", MAKEFILE, re.M)[1])
     typed = dict(re.findall(r"--(filter_history|max_hours)=(\S+)", recipe))
-    resolved = settings_of.resolve(run.model, run.dataset, [], typed, variant=run.variant)
+    # What was chosen by the data; tests/plugin/profiles choose it again.
+    chosen = kept.result.get("profile")
+    profile = Profile("auto", chosen["settings"], "", "") if chosen else None
+    resolved = settings_of.resolve(
+        run.model, run.dataset, [], typed, profile=profile, variant=run.variant
+    )
     now = hashed_settings(run.model, run.dataset, {**resolved, "seed": run.seed})
     assert now == kept.result["hashed_settings"]
     assert kept.result["result_version"] == result_version(run.model)

@@ -22,6 +22,8 @@ ENOUGH_STEPS = 500  # of stage 1, where its epochs would give fewer than were me
 ENOUGH_STEPS_2 = 1_000  # of stage 2: STORE:text has 1,400 on Beauty
 MOST_EPOCHS = 60  # of either stage
 BATCHES = (128, 64, 32, 16, 8)
+FEW_USERS = 500  # a standard error of NDCG@10 is .01 of so many
+N_EVALUATIONS = 8  # of a training, where they are cheap
 MANY_USERS = 10_000  # an evaluation of Beauty's takes as long as an epoch
 # Bytes of a softmax over all items at every position, for the batch and its gradients: what
 # STORE:text had at its peak on Beauty, for a window and an item.
@@ -133,11 +135,17 @@ def _warm_up(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None
 
 
 def _evaluations(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:
-    """As often as they are cheap, so that early stopping can see."""
+    """As often as they are cheap, so that early stopping can see; of few users it sees nothing."""
     every = now.get("eval_step", 1)
+    if data.n_users < FEW_USERS:
+        seldom = {"eval_step": max(1, now["epochs"] // N_EVALUATIONS)}
+        return Choice(
+            {**seldom, "stopping_step": N_EVALUATIONS},
+            f"the validation of {data.n_users:,} users is noise: it ends no training",
+        )
     if data.n_users >= MANY_USERS or every == 1:
         return None
-    step = max(1, now["epochs"] // 8)
+    step = max(1, now["epochs"] // N_EVALUATIONS)
     if step >= every:
         return None
     return Choice({"eval_step": step}, f"{data.n_users:,} users are soon evaluated")

@@ -29,9 +29,11 @@ from recbole_store.settings.property_files import (
     variant_file,
 )
 
+ROOT = Path(__file__).resolve().parents[3]
 TWO_CORES = MachineFacts(2, 24.0, None)
 GPU = MachineFacts(16, 128.0, "some GPU", 80.0)
 BEAUTY = DataFacts(22_363, 12_101, 198_502, 22_504, 20.0, 1.0, 1)
+STEAM = DataFacts(10_369, 3_593, 126_824, 10_737, 26.0, 1.0, 1)
 ML_100K = DataFacts(943, 1_682, 100_000, 2_500, 8.0, 1.0, 1)
 SHOP = DataFacts(1_200, 800, 14_600, 1_200, 9.0, 1.0, 2)
 KIOSK = DataFacts(24, 12, 150, 24, 5.0, 1.0, 1)
@@ -53,12 +55,15 @@ def test_what_was_measured_is_chosen_where_it_was_measured():
     """On Beauty what its best committed run has, on ml-100k the defaults."""
     assert chosen(BEAUTY) == read_properties(variant_file("STORE", "text"))
     assert chosen(ML_100K) == {}
+    kept = ROOT / "results" / "Steam-100K" / "STORE-seed2020.json"
+    assert chosen(STEAM) == json.loads(kept.read_text())["profile"]["settings"]
 
 
 def test_the_facts_above_are_those_of_the_committed_runs():
-    root = Path(__file__).resolve().parents[3] / "results"
+    root = ROOT / "results"
     for facts, stem in (
         (BEAUTY, "Beauty/STORE-text-seed2020"),
+        (STEAM, "Steam-100K/STORE-seed2020"),
         (ML_100K, "ml-100k/STORE-seed2020"),
     ):
         protocol = json.loads((root / f"{stem}.json").read_text())["protocol"]
@@ -80,6 +85,12 @@ def test_small_data_are_trained_long_enough(data):
     assert steps(of_1, "tokenizer_batch_size", "tokenizer_epochs") >= ENOUGH_STEPS or is_most
     assert steps(data.n_windows, "train_batch_size", "epochs") >= ENOUGH_STEPS_2 or is_most
     assert found["codebook_size"] is None, "by the number of items"
+
+
+def test_noise_ends_no_training():
+    found = all_settings(KIOSK)
+    assert found["epochs"] // found["eval_step"] <= found["stopping_step"] + 1
+    assert "stopping_step" not in chosen(SHOP) and "stopping_step" not in chosen(ML_100K)
 
 
 def test_no_stage_ends_in_its_warm_up():
