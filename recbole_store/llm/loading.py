@@ -14,6 +14,7 @@ from transformers.utils import logging as transformers_logging
 
 from recbole_store.errors import BackboneError
 from recbole_store.llm.model_files import locate
+from recbole_store.llm.saving import save_whole
 from recbole_store.llm.weight_checks import check_weights, cut_layers
 
 # A folder's own code is never run, nor asked about; pickled weights are never read; and what does
@@ -177,12 +178,3 @@ def convert_gguf(gguf: Path, target: Path) -> None:
     plain.load_state_dict(quantised.state_dict())
     save_whole(plain, target)
     tokenizer.save_pretrained(target)
-
-
-def save_whole(model, target: Path) -> None:
-    """Write a model's files, whichever of torchrun's processes this is.
-
-    transformers writes them in the first process alone, and here it is one that fills the cache.
-    """
-    model.should_save_on_this_rank = lambda is_main_process: True
-    model.save_pretrained(target)

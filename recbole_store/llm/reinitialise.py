@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from recbole_store.llm.loading import save_whole
+from recbole_store.llm.saving import save_whole
 
 SEED = 0
 

@@ -21,7 +21,8 @@ from transformers import (
 )
 
 from recbole_store.errors import BackboneError
-from recbole_store.llm.loading import load, save_whole
+from recbole_store.llm.loading import load
+from recbole_store.llm.saving import save_whole
 from recbole_store.llm.text_encoder import TextEncoder
 
 NORM = "model.layers.0.input_layernorm.weight"
