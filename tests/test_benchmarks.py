@@ -120,6 +120,14 @@ def test_large_catalogues(benchmark, monkeypatch, tiny_llm):
         assert all(value > 0 for value in found.values())
 
 
+def test_what_preparing_takes(benchmark, monkeypatch):
+    rows = benchmark("rows")
+    monkeypatch.setattr(rows, "SIZES", [30_000])
+    figures = rows.measure()
+    assert set(figures) == {"prepare_peak_gb_1e4", "prepare_cpu_s_1e4"}
+    assert 0.05 < figures["prepare_peak_gb_1e4"] < 1
+
+
 def test_the_index_s_recall(benchmark, monkeypatch):
     pytest.importorskip("faiss")
     index = benchmark("index")

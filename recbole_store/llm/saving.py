@@ -1,4 +1,4 @@
-"""A causal LM written into a folder."""
+"""A model's files, as transformers writes them."""
 
 from __future__ import annotations
 

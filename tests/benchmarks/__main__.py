@@ -30,6 +30,7 @@ PARTS = {
     "growth": ("growth_",),
     "large": ("large_",),
     "index": ("index_",),
+    "rows": ("prepare_",),
     "serving": ("serving_",),
 }
 

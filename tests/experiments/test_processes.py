@@ -24,7 +24,7 @@ from recbole_store.experiments.processes import (
 
 def wait_for(path: Path) -> int:
     """The process id that somebody writes there."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while not path.is_file() or not path.read_text():
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -59,7 +59,7 @@ from pathlib import Path
 from recbole_store.experiments.processes import end_with_parent
 end_with_parent()
 Path("sleeping").write_text(str(os.getpid()))
-time.sleep(60)
+time.sleep(600)
 """
 STARTS = """
 import sys
@@ -138,7 +138,7 @@ sys.exit(tune.main([*words, "--data_path={planted}"]))
     process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
     child = wait_for(Path("sleeping"))
     process.send_signal(signal.SIGTERM)
-    stdout, _ = process.communicate(timeout=60)
+    stdout, _ = process.communicate(timeout=300)
     assert process.returncode == 143
     assert "Stopped: 1 trials are kept." in stdout
     assert has_ended(child)
