@@ -141,9 +141,9 @@ def read_config(folder: Path) -> dict:
         is_whole = is_whole and isinstance(config.get("new_item_bias", 0.0), (int, float))
     except OSError as error:
         below = folder / "model"
-        there = (
-            f"did you mean {below}?" if (below / CONFIG).is_file() else "saved/RUN/model is one."
-        )
+        there = "a run leaves its model in saved/RUN/model."
+        if (below / CONFIG).is_file():
+            there = f"did you mean {below}?"
         raise ModelFolderError(f"{folder} is no model, it has no {CONFIG}: {there}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelFolderError(

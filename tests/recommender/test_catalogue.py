@@ -1,4 +1,4 @@
-"""What a model knows of items: an id that a spreadsheet wrote with decimals is told the right one."""
+"""What a model knows of items: an id that a spreadsheet wrote with decimals is told its own."""
 
 from __future__ import annotations
 
