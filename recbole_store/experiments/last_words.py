@@ -41,7 +41,7 @@ def answer_on(kept: KeptRun, run_dir: Path, beside: list[KeptRun]) -> str | None
     if kept.cold_share:
         return None
     said = [_beside(kept, beside)]
-    if not any(one.run.model == "Pop" for one in [kept, *beside]):
+    if said == [None] or not any(one.run.model == "Pop" for one in [kept, *beside]):
         pair = against_popularity(kept, run_dir)
         said.append(pair and sentence(pair) + ".")
     return " ".join(filter(None, said)) or None
