@@ -23,11 +23,15 @@ from recbole_store.experiments.results.significance import (
 )
 
 POPULAR = "the most popular items"
+SEEN_SAID = (
+    "Lists of tests may repeat what a user had (--filter_history=True leaves it out); those of "
+    "`recommend` do not."
+)
 USERS, LAST, FIRST = 3, 3, 5  # shown, of each its last items, and of each list the first
 
 
 def answer_on(kept: KeptRun, run_dir: Path, beside: list[KeptRun]) -> str | None:
-    """Of one run: against what stands beside it, or against the most popular items.
+    """Of one run: against what stands beside it, and against the most popular items.
 
     None for a run of which no user's ranks are known, and for one with cold items.
 
@@ -36,14 +40,18 @@ def answer_on(kept: KeptRun, run_dir: Path, beside: list[KeptRun]) -> str | None
     """
     if kept.cold_share:
         return None
+    said = [_beside(kept, beside)]
+    if said == [None] or not any(one.run.model == "Pop" for one in [kept, *beside]):
+        pair = against_popularity(kept, run_dir)
+        said.append(pair and sentence(pair) + ".")
+    return " ".join(filter(None, said)) or None
+
+
+def _beside(kept: KeptRun, beside: list[KeptRun]) -> str | None:
     pairs = family_pairs([kept, *beside])
     if any(pair.a == kept.label for pair in pairs):
         return answer([kept, *beside], pairs=pairs)
-    for pair in pairs:
-        if pair.b == kept.label:
-            return sentence(turned(pair)) + "."
-    pair = against_popularity(kept, run_dir)
-    return None if pair is None else sentence(pair) + "."
+    return next((sentence(turned(pair)) + "." for pair in pairs if pair.b == kept.label), None)
 
 
 def turned(pair: Pair) -> Pair:
@@ -92,7 +100,7 @@ def users_shown(run_dir: Path, dataset: str, data_path: Path, is_filtered: bool)
     lists = [[raw for raw in found["lists"][n] if raw][:FIRST] for n in users]
     shown = {raw for part in histories + lists for raw in part} | set(map(str, found["targets"]))
     titles = _titles(data_path, dataset, shown)
-    lines = []
+    lines = [] if is_filtered else [SEEN_SAID]
     for n, history, listed in zip(users, histories, lists, strict=True):
         lines.append(f"User {found['users'][n]} had {_named(history, titles)}")
         rank, target = int(found["ranks"][n]), str(found["targets"][n])

@@ -60,8 +60,10 @@ class Catalogue:
         """Raises UnknownItemError."""
         found = self.item_ids.get(str(raw_id))
         if found is None:
+            whole = str(raw_id).removesuffix(".0")  # as `prepare` writes whole numbers
+            meant = f" (did you mean {whole!r}?)" if whole in self.item_ids else ""
             raise UnknownItemError(
-                f"The model has no item {str(raw_id)!r} among its {len(self):,}: ids are those of "
+                f"The model has no item {str(raw_id)!r} among its {len(self):,}{meant}: ids are of "
                 "the data that it was trained on; new items are added with add_items."
             )
         return found

@@ -140,9 +140,11 @@ def read_config(folder: Path) -> dict:
         is_whole = all(isinstance(config.get(key), kind) for key, kind in _HELD.items())
         is_whole = is_whole and isinstance(config.get("new_item_bias", 0.0), (int, float))
     except OSError as error:
-        raise ModelFolderError(
-            f"{folder} is no model: it has no {CONFIG}; a run leaves its model in saved/RUN/model."
-        ) from error
+        below = folder / "model"
+        there = "a run leaves its model in saved/RUN/model."
+        if (below / CONFIG).is_file():
+            there = f"did you mean {below}?"
+        raise ModelFolderError(f"{folder} is no model, it has no {CONFIG}: {there}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelFolderError(
             f"{path} is no model's: it is damaged, or another tool's."

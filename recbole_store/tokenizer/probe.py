@@ -103,10 +103,11 @@ def verdict(report: dict[str, dict]) -> list[str]:
     """
     key = f"recall@{CUTOFF}"
     lines = [
-        f"  neighbours by {name}: Recall@{CUTOFF} {parts['all'][key]:.4f}"
-        + (f", tail {parts['tail'][key]:.4f}" if parts["tail"] else "")
+        f"    {name}: Recall@{CUTOFF} {parts['all'][key]:.4f}"
+        + (f", of rare items {parts['tail'][key]:.4f}" if parts["tail"] else "")
         for name, parts in report.items()
     ]
+    lines.insert(0, "  What came next is among the items nearest to the history, by")
     names = [name for name in report if name != WORDS]
     best = max(names, key=lambda name: report[name]["all"][key], default=None)
     if best is not None and report[best]["all"][key] < report[WORDS]["all"][key]:

@@ -229,8 +229,8 @@ class TokenizerStage:
 
 def _log(report: dict) -> None:
     log.info(
-        "Tokenizer: %d items, %d without text; %d distinct IDs before disambiguation, at most "
-        "%d items on one",
+        "Tokenizer: %d items, %d without text; %d distinct semantic IDs, up to %d items on one, "
+        "which one more code tells apart",
         report["items"],
         report["items_without_text"],
         report["distinct"],

@@ -100,8 +100,13 @@ def test_another_format_and_another_folder_are_told(folder, tmp_path):
     change_config(folder, format=99)
     with pytest.raises(ModelFolderError, match="format 99"):
         load(folder)
-    with pytest.raises(ModelFolderError, match="is no model: it has no config.json"):
+    with pytest.raises(ModelFolderError, match="is no model, it has no config.json: a run leaves"):
         load(tmp_path / "nowhere")
+    run = folder.parent / "run"
+    run.mkdir()
+    folder.rename(run / "model")
+    with pytest.raises(ModelFolderError, match="did you mean .*run/model[?]"):
+        load(run)
 
 
 def test_a_setting_that_is_not_there_is_told(folder):

@@ -91,6 +91,6 @@ def test_model(trainer, test_data, config, best: bool = True) -> Tested:
     finally:
         config["filter_history"] = own
     if names[0] in tested.certain:
-        said = (f"@{k} for {share:.0%}" for k, share in tested.certain[names[0]].items())
-        log.info("Top-k certain to be that of the whole catalogue: %s", ", ".join(said))
+        said = (f"first {k} for {share:.0%}" for k, share in tested.certain[names[0]].items())
+        log.info("Users whose places are surely the catalogue's best: %s", ", ".join(said))
     return tested

@@ -75,3 +75,16 @@ def test_the_page_s_commands_run(block, capfd):
     kinds = ("sleeping bag", "camping mat", "gas stove", "lantern")
     assert sum(line.partition("  0.")[0].rstrip().endswith(kinds) for line in after_a_tent) >= 3
     assert Path("saved/shop/model/config.json").is_file()
+
+
+def test_readme_shows_what_is_printed(tmp_path, capfd):
+    shutil.copytree(SAMPLE, tmp_path / "dataset" / "sample")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```\w*\n(.*?)```", readme, re.DOTALL)
+    (shown,) = [text for text in blocks if text.startswith("$ recbole-store prepare")]
+    _, *steps = shown.split("$ recbole-store ")
+    assert len(steps) == 4
+    for words, *lines in (step.splitlines() for step in steps):
+        assert cli.main(shlex.split(words)) == 0, words
+        printed = [line.rstrip() for line in capfd.readouterr().out.splitlines()]
+        assert [line for line in lines if line != "..." and line not in printed] == []

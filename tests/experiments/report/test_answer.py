@@ -101,6 +101,17 @@ def test_a_run_alone_is_told_from_the_most_popular_items(kept, tmp_path):
     assert "on NDCG@10: +0.0000 (95% interval +0.0000 to +0.0000)" in said
 
 
+def test_popular_items_are_told_of_beside_others_too(kept, tmp_path):
+    runs = kept({"STORE": 0.5, "SASRecAll": 2.0, "Pop": 0.02})
+    own, other, pop = (runs[label] for label in ("STORE", "SASRecAll", "Pop"))
+    ranks = own.arrays[f"ranks_{own.own_slice.partition('/')[0]}"]
+    np.savez(tmp_path / "ranked.npz", ranks_by_popularity=np.where(ranks > 0, ranks + 5, 0))
+    said = answer_on(own, tmp_path, [other])
+    assert said.startswith("STORE is behind SASRecAll, ")
+    assert "users. STORE is ahead of the most popular items on" in said
+    assert "most popular" not in answer_on(own, tmp_path, [other, pop]), "Pop says it"
+
+
 def test_each_data_set_has_its_sentence(kept):
     runs = kept({"STORE": 0.9, "Pop": 0.1})
     (said,) = answers(list(runs.values()))

@@ -11,7 +11,7 @@ from recbole_store.data.prepare.interactions import Interaction
 from recbole_store.data.prepare.raw_files import RawFile, Role, raw_files_in
 from recbole_store.data.prepare.sources.source import Source
 from recbole_store.data.prepare.sources.table_properties import yaml_text
-from recbole_store.data.prepare.sources.table_values import inter_value, known, table_id
+from recbole_store.data.prepare.sources.table_values import inter_value, known, table_id, with_point
 from recbole_store.data.prepare.table_file import TableFile, TableFormat
 from recbole_store.data.prepare.times import EPOCH_UNITS, as_date, from_any, from_format
 from recbole_store.errors import BadValue, DataError
@@ -206,7 +206,7 @@ class Table(Source):
                 table_id(row[self.user]),
                 table_id(row[self.item]),
                 self._time(row[self.time]) if self.time else (reader.number, 0),
-                tuple(self._more(row, name) for name in self.more_columns),
+                tuple(self._more(row, name, files["interactions"]) for name in self.more_columns),
             ),
         )
 
@@ -221,10 +221,16 @@ class Table(Source):
             return from_format(value, self.arguments.time_format)
         return from_any(value, self.unit, " (--time_format names another pattern)")
 
-    def _more(self, row: dict, name: str) -> str:
+    def _pointed(self, file: RawFile, value, kind: str):
+        """A number with a point, where columns are parted by semicolons and it has a comma."""
+        has_commas = (self.arguments.delimiter or self.delimiters.get(str(file))) == ";"
+        return with_point(value) if has_commas and kind == "float" else value
+
+    def _more(self, row: dict, name: str, file: RawFile) -> str:
         """A further column's value; one that is no number is left empty, and counted."""
         try:
-            value = inter_value(row[name], self.more_columns[name])
+            kind = self.more_columns[name]
+            value = inter_value(self._pointed(file, row[name], kind), kind)
         except BadValue:
             before = self.unreadable.get(name, Unreadable(0, str(row[name])))
             self.unreadable[name] = before._replace(count=before.count + 1)
@@ -236,12 +242,16 @@ class Table(Source):
     def items(self, reader, files):
         if not self.item_columns:
             return
-        table = self._table(files.get("items", files["interactions"]))
+        file = files.get("items", files["interactions"])
+        table = self._table(file)
         yield from reader.read(
             table.rows(reader, self._item_columns()),
             lambda row: (
                 table_id(row[self.items_id]),
-                {column: known(row[column]) for column in self.item_columns},
+                {
+                    column: self._pointed(file, known(row[column]), kind)
+                    for column, kind in self.item_columns.items()
+                },
             ),
         )
 

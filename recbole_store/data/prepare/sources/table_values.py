@@ -8,6 +8,7 @@ from recbole_store.data.prepare.atomic_text import clean_value, safe_id
 from recbole_store.data.prepare.raw_rows import number_text
 
 _WHOLE = re.compile(r"(-?\d+)\.0+")
+_WITH_COMMA = re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+")
 
 
 def known(value):
@@ -16,6 +17,16 @@ def known(value):
     Example: known("nan") -> None; known("NA") -> "NA"
     """
     return None if value in ("nan", "NaN", "NaT") else value
+
+
+def with_point(value):
+    """A number with a decimal comma, as tables parted by semicolons have it, with a point.
+
+    Example: with_point("73,87") -> "73.87"; with_point("1.234,5") -> "1234.5"; all else is kept
+    """
+    if isinstance(value, str) and _WITH_COMMA.fullmatch(value.strip()):
+        return value.strip().replace(".", "").replace(",", ".")
+    return value
 
 
 def table_id(value) -> str:

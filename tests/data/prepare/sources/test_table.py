@@ -51,6 +51,27 @@ def test_every_kind_of_file(prepare, tmp_path, kind):
     assert prepared.lines("item")[1:] == ["i1\tThe 'best'", "i2\tNA_"]
 
 
+def test_decimal_commas_are_read_where_semicolons_part_columns(prepare, tmp_path):
+    (tmp_path / "items.csv").write_text(
+        "what;title;price\ni1;Alpha, 1,5 l;1.234,50\ni2;Beta;k.A.\n", encoding="utf-8"
+    )
+    rows = "who;what;when;paid\nu1;i1;1;73,87\nu1;i2;2;-5\nu2;i1;3;1.5\n"
+    prepared = prepare(
+        *("table", {"t.csv": rows}, "--user=who", "--item=what", "--time=when", "--text", "title"),
+        *(f"--items={tmp_path / 'items.csv'}", "--features", "price:float"),
+        *("--inter_features", "paid:float"),
+    )
+    paid = [line.split("\t")[2] for line in prepared.lines("inter")[1:]]
+    assert paid == ["73.87", "-5", "1.5"]
+    assert prepared.lines("item")[1:] == ["i1\tAlpha, 1,5 l\t1234.50", "i2\tBeta\t"]
+    commas = 'who,what,when,paid\nu1,i1,1,"73,87"\nu1,i2,2,1\n'
+    other = prepare(
+        *("table", {"t.csv": commas}, "--user=who", "--item=what", "--time=when", "--text"),
+        *("--inter_features", "paid:float", "--force"),
+    )
+    assert other.lines("inter")[1].split("\t")[2] == "", "in English 73,87 is no number"
+
+
 def test_items_of_their_own_and_features(prepare, tmp_path):
     (tmp_path / "items.jsonl").write_text(
         '{"id": "i1", "name: x": "Alpha", "tags": ["a b", "c"], "price": 3}\n'
