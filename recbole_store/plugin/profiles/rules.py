@@ -34,7 +34,8 @@ def choose(data: DataFacts, machine: MachineFacts) -> list[Choice]:
     """What differs from STORE's defaults, in groups; later ones win."""
     choices = [*_kind(data)]
     now = _now(choices)
-    for rule in (_disambiguation, _stage_1, _stage_2, _warm_up, _evaluations, _memory):
+    rules = (_disambiguation, _stage_1, _stage_2, _warm_up, _texts, _evaluations, _memory)
+    for rule in rules:
         if chosen := rule(data, machine, now):
             choices.append(chosen)
             now.update(chosen.settings)
@@ -132,6 +133,19 @@ def _warm_up(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None
     if shorter >= FEWEST_MEASURED or warm_up >= now["warmup_steps"]:
         return None
     return Choice({"warmup_steps": warm_up}, f"the shorter stage has {shorter} steps")
+
+
+def _texts(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:
+    """More epochs than were measured read a smaller share of the texts each."""
+    measured = _kind(data)[0].settings if _kind(data) else shipped_defaults("STORE")
+    share, epochs = measured.get("text_task_share") or 1.0, measured["epochs"]
+    if now["epochs"] <= epochs:
+        return None
+    share = round(share * epochs / now["epochs"], 3)
+    return Choice(
+        {"text_task_share": share},
+        "more epochs read no more texts: they would take most of the time",
+    )
 
 
 def _evaluations(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:

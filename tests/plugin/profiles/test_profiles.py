@@ -87,6 +87,13 @@ def test_small_data_are_trained_long_enough(data):
     assert found["codebook_size"] is None, "by the number of items"
 
 
+def test_more_epochs_read_no_more_texts():
+    found, measured = all_settings(KIOSK), all_settings(BEAUTY)
+    assert found["epochs"] > measured["epochs"]
+    passes = [s["epochs"] * s["text_task_share"] for s in (found, measured)]
+    assert passes[0] == pytest.approx(passes[1], rel=0.02)
+
+
 def test_noise_ends_no_training():
     found = all_settings(KIOSK)
     assert found["epochs"] // found["eval_step"] <= found["stopping_step"] + 1
