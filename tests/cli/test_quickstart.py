@@ -32,9 +32,9 @@ def test_it_ends_with_a_table_users_and_what_comes_next(small, capfd):
     assert "--profile=auto" in typed[3] and "--model=Neighbours" in typed[2]
     # the table has both, the sentence tells them from each other
     end = said[said.index("--profile=auto") :]
-    assert re.search(r"^STORE:auto .*\d\.\d{4}", end, re.M)
+    assert re.search(r"^STORE .*\d\.\d{4}", end, re.M)
     assert re.search(r"^Neighbours\* .*\d\.\d{4}", end, re.M)
-    assert re.search(r"^STORE:auto .* Neighbours.* paired over 374 users\.$", end, re.M)
+    assert re.search(r"^STORE .* Neighbours.* paired over 374 users\.$", end, re.M)
     assert len(re.findall(r"^User C\d+ had ", end, re.M)) == 3
     titles = "Arvika|Bellwood|Corriden|Dunmore|Elvarn|Fernholt"
     listed = end[end.index("$ recbole-store recommend") :]
