@@ -72,7 +72,6 @@ ROWS = {
     "large_peak_gb_1e7": ("of ranking as well, 10 million", "{:.1f} GB", ""),
     "prepare_peak_gb_1e6": ("peak memory of preparing a table of 1 million rows", "{:.1f} GB", ""),
     "prepare_peak_gb_1e7": ("the same, 10 million", "{:.1f} GB", ""),
-    "prepare_peak_gb_1e8": ("the same, 100 million", "{:.1f} GB", "2 GB"),
     "prepare_cpu_s_1e7": ("processor time of preparing 10 million", "{:.0f} s", ""),
     "index_blocks_bf16_ms": (
         "the short list of a million vectors in clusters, a user",

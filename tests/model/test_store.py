@@ -483,7 +483,7 @@ def test_text_to_token_sees_that_share_of_the_items_in_an_epoch(prepared, share)
     model = make_model(prepared, align_weight=1.0, text_task_share=share)
     seen = []
     model.alignment.loss = lambda parts, items: seen.extend(items) or torch.zeros(())
-    model.next_item_loss = lambda interaction: torch.zeros(())
+    model.next_item_loss = lambda *_: torch.zeros(())
     epochs = 1 if share is None else 2
     for _ in range(epochs):
         for batch in prepared.train:
