@@ -68,7 +68,7 @@ class ForkedRuns:
 
     def close(self) -> None:
         self._forks.stdin.close()
-        self._forks.wait(30)
+        self._forks.wait(300)
         self._forks.stdout.close()
 
     def run(self, words: list[str], kill_after: float | None = None, **environment) -> int:
