@@ -21,6 +21,8 @@ import json, os, sys
 from recbole_store import cli
 import recbole_store.experiments.requested
 from recbole_store.experiments.run import run
+from recbole_store.plugin.profiles import auto
+auto.choose = lambda data, machine: []  # as conftest.py has it
 for line in sys.stdin:
     order = json.loads(line)
     pid = os.fork()

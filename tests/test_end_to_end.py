@@ -68,7 +68,7 @@ def run(learning, tmp_path_factory):
         result = quick_start.run_recbole(
             model="STORE",
             dataset="planted",
-            config_dict={**learning, "checkpoint_dir": str(folder)},
+            config_dict={**learning, "profile": "none", "checkpoint_dir": str(folder)},
         )
     (checkpoint,) = folder.glob("STORE-*.pth")
     return result, checkpoint

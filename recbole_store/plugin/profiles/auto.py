@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recbole_store.errors import SettingsError
 from recbole_store.plugin.profiles.facts import data_facts, machine_facts
 from recbole_store.plugin.profiles.rules import choose
+from recbole_store.settings.checks import check_rules
+from recbole_store.settings.defaults import shipped_defaults
+from recbole_store.settings.keys import check_values, declared_keys
 from recbole_store.settings.profile import AUTO, NONE, Profile
 from recbole_store.settings.resolve import unchecked
 
@@ -53,10 +57,27 @@ def profile_by_name(name: str, told: dict, dataset: str) -> Profile | None:
 
 
 def _auto(settings: dict, dataset: str) -> Profile:
+    check_values(settings, declared_keys(["STORE"]))
+    check_rules(settings)
     data, machine = data_facts(settings, dataset), machine_facts(settings)
-    choices = choose(data, machine)
+    choices, said = choose(data, machine), f"{data}; {machine}"
     chosen: dict = {}
     for choice in choices:
         chosen.update(choice.settings)
-    said = f"{data}; {machine}" + ("" if choices else ": STORE's defaults fit")
+    if not choices:
+        said += ": STORE's defaults fit"
+    elif against := _contradiction(chosen, settings):
+        choices, chosen = [], {}
+        said += f": STORE's defaults, since of what fits these data {against}"
     return Profile(AUTO, chosen, f" of --profile={AUTO}", said, tuple(choices))
+
+
+def _contradiction(chosen: dict, settings: dict) -> str | None:
+    """What of the choice does not go with settings that are somebody's own."""
+    defaults = shipped_defaults("STORE")
+    free = {k: v for k, v in chosen.items() if settings.get(k) == defaults.get(k)}
+    try:
+        check_rules({**settings, **free})
+    except SettingsError as error:
+        return str(error)
+    return None

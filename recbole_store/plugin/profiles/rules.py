@@ -22,6 +22,7 @@ ENOUGH_STEPS = 500  # of stage 1, where its epochs would give fewer than were me
 ENOUGH_STEPS_2 = 1_000  # of stage 2: STORE:text has 1,400 on Beauty
 MOST_EPOCHS = 60  # of either stage
 BATCHES = (128, 64, 32, 16, 8)
+LEAST_BATCH = 32  # of STORE:text: on 1% of Beauty longer stages were worse (results/profiles.json)
 FEW_USERS = 500  # a standard error of NDCG@10 is .01 of so many
 N_EVALUATIONS = 8  # of a training, where they are cheap
 MANY_USERS = 10_000  # an evaluation of Beauty's takes as long as an epoch
@@ -97,7 +98,10 @@ def _rows_1(data: DataFacts, now: dict) -> int:
 
 
 def _stage_1(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:
-    rows = _rows_1(data, now)
+    """Steps enough for slots. A tower starts from the LLM's states, and few histories spoil it."""
+    if now["tokenizer"] == "tower":
+        return None
+    rows = data.n_items
     batch, epochs = now["tokenizer_batch_size"], now["tokenizer_epochs"]
     steps = _steps(rows, batch, epochs)
     if steps >= FEWEST_MEASURED:
@@ -111,12 +115,18 @@ def _stage_1(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None
 
 
 def _stage_2(data: DataFacts, machine: MachineFacts, now: dict) -> Choice | None:
+    """Smaller batches, and more epochs where nothing but training finds what comes next."""
     batch, epochs = now["train_batch_size"], now["epochs"]
     steps = _steps(data.n_windows, batch, epochs)
     if steps >= ENOUGH_STEPS_2:
         return None
     smaller = [b for b in BATCHES if b <= batch] or [batch]
-    batch, epochs = _long_enough(data.n_windows, smaller, epochs, ENOUGH_STEPS_2)
+    if now["text_head_weight"]:
+        smaller = [b for b in smaller if b >= LEAST_BATCH] or [batch]
+        fitting = [b for b in smaller if _steps(data.n_windows, b, epochs) >= ENOUGH_STEPS_2]
+        batch = (fitting or smaller[-1:])[0]
+    else:
+        batch, epochs = _long_enough(data.n_windows, smaller, epochs, ENOUGH_STEPS_2)
     settings = {"train_batch_size": batch, "epochs": epochs}
     settings = {key: value for key, value in settings.items() if value != now[key]}
     if not settings:

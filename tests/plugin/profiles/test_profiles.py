@@ -37,6 +37,8 @@ STEAM = DataFacts(10_369, 3_593, 126_824, 10_737, 26.0, 1.0, 1)
 ML_100K = DataFacts(943, 1_682, 100_000, 2_500, 8.0, 1.0, 1)
 SHOP = DataFacts(1_200, 800, 14_600, 1_200, 9.0, 1.0, 2)
 KIOSK = DataFacts(24, 12, 150, 24, 5.0, 1.0, 1)
+LONG_SHOP = DataFacts(350, 800, 14_600, 360, 9.0, 1.0, 2)
+LONG_KIOSK = DataFacts(4, 12, 160, 4, 5.0, 1.0, 1)
 
 
 def chosen(data: DataFacts, machine: MachineFacts = TWO_CORES) -> dict:
@@ -74,7 +76,15 @@ def test_the_facts_above_are_those_of_the_committed_runs():
 
 
 @pytest.mark.parametrize("data", [SHOP, KIOSK])
-def test_small_data_are_trained_long_enough(data):
+def test_where_texts_count_small_data_are_trained_no_longer(data):
+    found = chosen(data)
+    assert found["epochs"] == read_properties(variant_file("STORE", "text"))["epochs"]
+    assert "tokenizer_epochs" not in found and found["train_batch_size"] == 32
+    assert all_settings(data)["codebook_size"] is None, "by the number of items"
+
+
+@pytest.mark.parametrize("data", [LONG_SHOP, LONG_KIOSK])
+def test_small_data_with_long_histories_are_trained_long_enough(data):
     found = all_settings(data)
 
     def steps(rows: int, batch: str, epochs: str) -> int:
@@ -88,9 +98,9 @@ def test_small_data_are_trained_long_enough(data):
 
 
 def test_more_epochs_read_no_more_texts():
-    found, measured = all_settings(KIOSK), all_settings(BEAUTY)
+    found, measured = all_settings(LONG_KIOSK), shipped_defaults("STORE")
     assert found["epochs"] > measured["epochs"]
-    passes = [s["epochs"] * s["text_task_share"] for s in (found, measured)]
+    passes = [s["epochs"] * (s["text_task_share"] or 1.0) for s in (found, measured)]
     assert passes[0] == pytest.approx(passes[1], rel=0.02)
 
 
@@ -101,12 +111,12 @@ def test_noise_ends_no_training():
 
 
 def test_no_stage_ends_in_its_warm_up():
-    handful = DataFacts(6, 5, 40, 6, 5.0, 1.0, 1)
-    found = all_settings(handful)
-    steps = -(-handful.n_windows // found["train_batch_size"]) * found["epochs"]
+    found = all_settings(LONG_KIOSK)
+    steps = -(-LONG_KIOSK.n_windows // found["train_batch_size"]) * found["epochs"]
     assert steps == MOST_EPOCHS, "one batch an epoch"
     assert found["warmup_steps"] == MOST_EPOCHS // 5
-    assert "warmup_steps" not in chosen(SHOP) and "warmup_steps" not in chosen(ML_100K)
+    assert all_settings(KIOSK)["warmup_steps"] <= 2, "of one step an epoch"
+    assert "warmup_steps" not in chosen(LONG_SHOP) and "warmup_steps" not in chosen(ML_100K)
 
 
 def test_data_without_texts_have_identifiers_alone():
@@ -180,6 +190,17 @@ def test_auto_is_chosen_for_the_data_that_are_named(planted):
     for label in (("STORE", "codes_alone"), ("SASRecAll", "")):
         assert profile_of(None, label, *of_data) is None, "which say what they are"
     assert profile_of("none", ("STORE", ""), *of_data) is None
+
+
+@pytest.mark.auto_profile
+def test_what_a_person_sets_may_not_go_with_the_choice(planted):
+    """It counts, and STORE keeps its defaults, rather than refuse a word that it was given."""
+    typed = {"data_path": str(planted), "item_vector_size": "null", "item_head_weight": "0"}
+    profile = profile_of(None, ("STORE", ""), "planted", [], typed, ["STORE"])
+    assert profile.settings == {} and "item_vector_size" in profile.said
+    with pytest.raises(SettingsError, match="colour"):
+        wrong = {"data_path": str(planted), "item_text": "{colour: 5}"}
+        profile_of(None, ("STORE", ""), "planted", [], wrong, ["STORE"])
 
 
 @pytest.mark.auto_profile
