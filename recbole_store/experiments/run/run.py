@@ -49,6 +49,7 @@ from recbole_store.experiments.run.run_folder import (
     can_go_on,
     disk_errors,
     opened,
+    read_identity,
     write_identity,
 )
 from recbole_store.experiments.run.run_status import RunStatus
@@ -111,17 +112,20 @@ def run_model(
             "models": list(models) or [model_name],
         }
 
-        def begin() -> None:
+        def begin() -> dict | None:
+            kept = profile.kept(settings) if profile else None
             if again or not can_go_on(run_dir, found):
                 clear(run_dir)
                 (run_dir / RESULT).unlink(missing_ok=True)
-            write_identity(run_dir, known | found, settings)
+            elif kept is None:  # it goes on from its folder, whose settings are the profile's
+                kept = read_identity(run_dir).get("profile")
+            write_identity(run_dir, known | found | {"profile": kept}, settings)
+            return kept
 
-        ranks.from_first(begin)
-        if profile is not None:
-            for line in profile.told(settings):
-                log.info(line)
-            found["profile"] = profile.kept(settings)
+        if kept := ranks.from_first(begin):
+            found["profile"] = kept
+        for line in profile.told(settings) if profile else []:
+            log.info(line)
         with disk_errors(run_dir):
             is_shown = settings.get("show_progress", True) and verbosity != QUIET
             status = Status(is_shown and ranks.is_first())

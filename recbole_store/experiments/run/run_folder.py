@@ -100,14 +100,18 @@ def write_identity(folder: Path, identity: dict, settings: dict) -> None:
     """Keep what was asked for, so that the run can go on from its folder alone.
 
     Args:
-        identity: model, variant, dataset, models of the comparison, and what
-            :func:`recbole_store.experiments.run.fingerprint.identity` says.
+        identity: model, variant, dataset, models of the comparison, what
+            :func:`recbole_store.experiments.run.fingerprint.identity` says, and ``profile``, where
+            the settings are by one.
         settings: as resolved; the data's place is kept in full, whoever goes on from elsewhere.
     """
     data_path = str(Path(settings["data_path"]).resolve()) if "data_path" in settings else None
     whole = {**settings, **({"data_path": data_path} if data_path else {})}
     replace_file(folder / SETTINGS, _json(whole))
-    replace_file(folder / IDENTITY, _json({key: identity[key] for key in _KNOWN_BY}))
+    known = {key: identity[key] for key in _KNOWN_BY}
+    if identity.get("profile"):
+        known["profile"] = identity["profile"]
+    replace_file(folder / IDENTITY, _json(known))
 
 
 def read_identity(folder: Path) -> dict:
@@ -123,6 +127,8 @@ def read_identity(folder: Path) -> dict:
             raise ValueError("it lacks what a run is known by")
         if said := complaint(found, _KNOWN_BY):
             raise ValueError(said)
+        if not isinstance(found.get("profile", {}), dict):
+            raise ValueError("its profile is no object")
     except (OSError, ValueError, RecursionError) as error:
         said = getattr(error, "strerror", None) or error
         raise SettingsError(f"{folder} holds no run to go on with: {path}: {said}.") from error
