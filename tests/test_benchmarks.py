@@ -137,3 +137,15 @@ def test_the_index_s_recall(benchmark, monkeypatch):
     figures = index.measure()
     assert figures["index_blocks_fp32_recall"] == 1 == figures["index_faiss_16_recall"]
     assert figures["index_faiss_1_recall"] < 1
+
+
+def test_the_settings_chosen_are_as_good_as_any_known(benchmark):
+    """On each sample, to a standard error; and the page shows what was measured."""
+    profiles = benchmark("profiles")
+    kept = json.loads(profiles.RESULTS.read_text())
+    assert kept
+    for name, found in kept.items():
+        of_store = {k: v for k, v in found["measured"].items() if k != "Neighbours"}
+        best, auto = max(v[profiles.METRIC] for v in of_store.values()), of_store["auto"]
+        assert len(of_store) > 1 and best - auto[profiles.METRIC] <= auto["error"], name
+    assert profiles.table(kept) in profiles.PAGE.read_text(encoding="utf-8")
