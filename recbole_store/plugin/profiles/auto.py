@@ -68,7 +68,7 @@ def _auto(settings: dict, dataset: str) -> Profile:
         said += ": STORE's defaults fit"
     elif against := _contradiction(chosen, settings):
         choices, chosen = [], {}
-        said += f": STORE's defaults, since of what fits these data {against}"
+        said += f": STORE's defaults; what fits these data does not go with what is set: {against}"
     return Profile(AUTO, chosen, f" of --profile={AUTO}", said, tuple(choices))
 
 
