@@ -22,8 +22,7 @@ from recbole_store.errors import SettingsError
 from recbole_store.settings.arguments import Parser
 from recbole_store.settings.dataset_name import check_dataset_name
 
-# Interactions up to which `auto` takes about ten minutes of one core; beyond it `quick` is the first
-# look.
+# Interactions up to which `auto` takes about ten minutes of one core; beyond, `quick` looks first.
 SMALL = 30_000
 BY = {
     "Neighbours": "Recommend by likeness and company: nothing is trained.",
