@@ -1,6 +1,6 @@
 """Settings of STORE for data and a machine, each with its reason.
 
-The rules rest on what was measured: whole data sets and trials in ``results/``, and samples of five
+The rules rest on what was measured: whole data sets and trials in ``results/``, and samples of four
 data sets, ``results/profiles.json``. A GPU changes no setting but the windows at a time: the whole
 LLM, ``--profile=full``, was not measured.
 """
@@ -19,7 +19,7 @@ LONG_HISTORIES = 35
 MANY_ITEMS = 5_000  # STORE:text's code sizes are Beauty's, of 12,101 items; ml-100k has 1,682
 FEWEST_MEASURED = 150  # steps of stage 1 with which STORE learns on ml-100k
 ENOUGH_STEPS = 500  # of stage 1, where its epochs would give fewer than were measured
-ENOUGH_STEPS_2 = 1_000  # of stage 2: STORE:text has 1,400 on Beauty
+ENOUGH_STEPS_2 = 1_000  # of stage 2: STORE:text has 1,232 on Beauty
 MOST_EPOCHS = 60  # of either stage
 BATCHES = (128, 64, 32, 16, 8)
 LEAST_BATCH = 32  # of STORE:text: on 1% of Beauty longer stages were worse (results/profiles.json)
