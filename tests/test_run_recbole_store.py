@@ -308,6 +308,8 @@ def test_quick_baseline_beside_committed_results(command, capsys):
     for name, score in (("Better", 0.99), ("Worse", 0.0), ("Pop", 0.5)):
         old = {**kept, "model": name, "seed": 1, "valid": {"ndcg@10": score}}
         Path(f"kept/planted/{name}-seed1.json").write_text(json.dumps(old))
+    ablation = {**kept, "variant": "less", "seed": 1}
+    Path("kept/planted/Pop-less-seed1.json").write_text(json.dumps(ablation))
     other = {**kept, "model": "Other", "seed": 1, "protocol": {**kept["protocol"], "n_users": 1}}
     Path("kept/planted/Other-seed1.json").write_text(json.dumps(other))
 
@@ -322,6 +324,10 @@ def test_quick_baseline_beside_committed_results(command, capsys):
     assert "1 results of kept/planted followed another protocol." in stdout
     assert Path("here/result.json").is_file()
     assert list(Path("saved").iterdir()) == [run_dir]
+    quick = (*beside[:1], "--run_dir=quick", "--profile=quick")
+    assert exit_status(command(*quick, model="Pop", epochs=1)) == 0
+    names, _ = table_of(capsys.readouterr().out)
+    assert {"Pop*", "Pop:quick"} <= set(names), "the model by itself is another run"
 
 
 def test_a_single_run_always_runs_but_replaces_no_other_one_unasked(command, capsys):

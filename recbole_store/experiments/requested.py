@@ -246,11 +246,18 @@ def _overruled(run: Run, settings: dict) -> list[str]:
 
 
 def _beside(request: Request) -> list[KeptRun]:
-    """Kept runs of other labels on the same data sets."""
+    """Kept runs of other labels on the same data sets.
+
+    A model by itself stands beside other models, and not beside its own ablations.
+    """
     if not request.beside:
         return []
     if not request.beside.is_dir():
         raise SettingsError(f"--beside={request.beside}: there is no such folder.")
-    labels = {label_of(model, variant_name(model, v)) for model, v in request.labels}
-    runs = _kept_runs(request.beside)
-    return [r for r in runs if r.label not in labels and r.run.dataset in request.datasets]
+    by_profile = request.profile if names_run(request.profile) else ""
+    labels = {label_of(model, variant_name(model, v) or by_profile) for model, v in request.labels}
+    plain = {model for model, variant in request.labels if not variant}
+    runs = [r for r in _kept_runs(request.beside) if r.run.dataset in request.datasets]
+    return [
+        r for r in runs if r.label not in labels and not (r.run.variant and r.run.model in plain)
+    ]
