@@ -328,6 +328,9 @@ def test_quick_baseline_beside_committed_results(command, capsys):
     assert exit_status(command(*quick, model="Pop", epochs=1)) == 0
     names, _ = table_of(capsys.readouterr().out)
     assert {"Pop*", "Pop:quick"} <= set(names), "the model by itself is another run"
+    again = ["--resume=quick", beside[0]]
+    assert exit_status(again) == 0
+    assert table_of(capsys.readouterr().out)[0] == names
 
 
 def test_a_single_run_always_runs_but_replaces_no_other_one_unasked(command, capsys):

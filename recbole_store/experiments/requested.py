@@ -255,8 +255,10 @@ def _beside(request: Request) -> list[KeptRun]:
     if not request.beside.is_dir():
         raise SettingsError(f"--beside={request.beside}: there is no such folder.")
     by_profile = request.profile if names_run(request.profile) else ""
+    if request.begun:  # whose label is in its folder
+        by_profile = (request.begun.get("profile") or {}).get("name", "")
     labels = {label_of(model, variant_name(model, v) or by_profile) for model, v in request.labels}
-    plain = {model for model, variant in request.labels if not variant}
+    plain = {model for model, variant in request.labels if variant in ("", by_profile)}
     runs = [r for r in _kept_runs(request.beside) if r.run.dataset in request.datasets]
     return [
         r for r in runs if r.label not in labels and not (r.run.variant and r.run.model in plain)
