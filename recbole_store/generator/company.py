@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
+from recbole_store.generator.like_items import LikeItems
 from recbole_store.tokenizer.nearest import by_both_totals, decayed
 
 DECAY = 0.5  # weight of each item of a history, of that of the next one
@@ -38,6 +41,22 @@ class Company:
         n_items = self.together.shape[0] + n_new
         self.together = self.together.copy()
         self.together.resize(n_items, n_items)
+
+    def take_from(self, new: Tensor, like: LikeItems) -> None:
+        """Give items that no history had the mean company of those with the nearest texts.
+
+        Args:
+            new: their item_ids, int64 [N].
+        """
+        n_items, n_like = self.together.shape[0], like.item_ids.size(1)
+        new, nearest = new.cpu().numpy(), like.item_ids.cpu().numpy()
+        others = np.setdiff1d(np.arange(n_items), new)
+        # A matrix that leaves every other item as it is, and puts its like in a new one's place.
+        rows = np.concatenate([others, np.repeat(new, n_like)])
+        columns = np.concatenate([others, nearest.ravel()])
+        shares = np.repeat(np.float32([1, 1 / n_like]), [len(others), nearest.size])
+        stand_in = sparse.csr_matrix((shares, (rows, columns)), shape=(n_items, n_items))
+        self.together = (stand_in @ self.together @ stand_in.T).tocsr()
 
 
 def likeness_to_history(vectors: Tensor, item_seq: Tensor, lengths: Tensor) -> Tensor:

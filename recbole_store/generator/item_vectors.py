@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-NEIGHBOURS = 5  # of a new item
+from recbole_store.generator.like_items import LikeItems, take_vectors
+
 SHARED = 2  # vectors of the shared table that make an item's own
-_CHUNK = 2**26  # cosines at a time
 _BLOCK = 2**16  # items at a time, where all are asked for
 
 
@@ -99,23 +99,18 @@ class ItemVectors(nn.Module):
         return unit.masked_fill(item_ids[:, None] == 0, 0.0)
 
     @torch.no_grad()
-    def take_from_nearest(self, points: Tensor, new: Tensor, known: Tensor) -> None:
+    def take_from(self, new: Tensor, like: LikeItems) -> None:
         """Give items that no history had own vectors: those of the items with the nearest texts.
 
         Hashed, it is the rows of the item with the nearest text.
 
         Args:
-            points: what is known of all items' texts, [n_items, P].
             new: their item_ids, int64 [N].
-            known: item_ids of those to learn from, int64 [M].
         """
-        unit = F.normalize(points, dim=-1)
-        for part in new.split(max(1, _CHUNK // len(known))):
-            cosines = unit[part] @ unit[known].T
-            if self.own is None:
-                self.rows[part] = self.rows[known[cosines.argmax(1)]]
-            else:
-                from_nearest(self.own.weight, part, known, cosines)
+        if self.own is None:
+            self.rows[new] = self.rows[like.item_ids[:, 0]]
+        else:
+            take_vectors(self.own.weight, new, like)
 
     def grow(self, n_new: int) -> None:
         """Make room for items behind all others, whose own vectors mean nothing as yet."""
@@ -139,30 +134,6 @@ def hashed_rows(n_items: int, n_rows: int) -> Tensor:
     number ^= number >> np.uint64(31)
     rows = (number % np.uint64(n_rows)).astype(np.int32)
     return torch.from_numpy(rows).view(n_items, SHARED)
-
-
-@torch.no_grad()
-def from_nearest(
-    vectors: Tensor, new: Tensor, known: Tensor, cosines: Tensor, sharpness: float = 0.0
-) -> None:
-    """Give items that no history had vectors, in place; nothing is trained.
-
-    A new item gets the direction of its neighbours' mean, at their mean length: the mean itself is
-    shorter, and known items would nearly always be preferred.
-
-    Args:
-        vectors: of all items, [n_items, D].
-        new: item_ids, int64 [N].
-        known: item_ids of those to learn from, int64 [M].
-        cosines: of their texts, [N, M].
-        sharpness: power of its cosine by which a neighbour counts; 0: all count the same.
-    """
-    likest, places = cosines.topk(min(NEIGHBOURS, len(known)))
-    nearest = vectors[known[places]]
-    length = nearest.norm(dim=-1).mean(1, keepdim=True)
-    # Above 0, so that a text that is like none has some neighbours at least.
-    weights = likest.clamp(min=1e-3)[..., None] ** sharpness
-    vectors[new] = F.normalize((weights * nearest).mean(1), dim=-1) * length
 
 
 def with_more_rows(table: nn.Embedding, n_new: int) -> nn.Embedding:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from recbole_store.data.item_texts import join_fields
 from recbole_store.generator.company import Company
+from recbole_store.generator.like_items import like_by_words
 from recbole_store.tokenizer.co_occurrence import training_co_occurrence
 from recbole_store.tokenizer.nearest import WordBags, decayed, likeness, with_texts
 
@@ -27,6 +28,8 @@ class Neighbours(SequentialRecommender):
 
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
+        self.cold_items = dataset.cold_items
+        self.n_fitted = self.n_items  # those behind them came after training
         self.decay = config["decay"]
         self.text_weight, self.together_weight = config["text_weight"], config["together_weight"]
         texts = [join_fields(fields) for fields in dataset.item_texts]
@@ -45,7 +48,13 @@ class Neighbours(SequentialRecommender):
         self.tie.copy_(TIE * frequencies / frequencies.max().clamp(min=1))
 
     def admit_new_items(self) -> None:
-        """Let cold items into the catalogue: their texts are known, and nothing was trained."""
+        """Let cold items into the catalogue: their company is that of like texts' items."""
+        is_known = torch.ones(self.n_items, dtype=torch.bool)
+        is_known[0] = is_known[self.cold_items] = False
+        self._take_from_like(self.cold_items, is_known.nonzero().squeeze(1))
+
+    def _take_from_like(self, new: Tensor, known: Tensor) -> None:
+        self.company.take_from(new, like_by_words(self.words, new, known))
 
     def forward(self, item_seq: Tensor, item_seq_len: Tensor) -> Tensor:
         """Scores of all items, [B, n_items]."""
@@ -72,15 +81,19 @@ class Neighbours(SequentialRecommender):
         }
 
     def add_items(self, fields: list[list[str]]) -> None:
-        """Take new items in, behind all others, by their texts: company they have none as yet.
+        """Take new items in, behind all others; their company is that of like texts' items.
 
         Args:
             fields: of their texts.
         """
+        if not fields:
+            return
+        new = torch.arange(self.n_items, self.n_items + len(fields))
         self.words = with_texts(self.words, self.word_bags, fields)
         self.company.grow(len(fields))
         self.tie = F.pad(self.tie, (0, len(fields)))
         self.n_items += len(fields)
+        self._take_from_like(new, torch.arange(1, self.n_fitted))
 
     def likeness(self, item_ids: Tensor) -> Tensor:
         """How like all items are to some [n], by the model's own weights, [n, n_items]."""

@@ -18,14 +18,14 @@ from torch import Tensor
 
 from recbole_store.data.item_texts import join_fields
 from recbole_store.generator.company import DECAY, Company
-from recbole_store.generator.item_vectors import from_nearest, with_more_rows
+from recbole_store.generator.item_vectors import with_more_rows
+from recbole_store.generator.like_items import like_by_words, take_vectors
 from recbole_store.generator.windows import with_targets
 from recbole_store.model.window_targets import WindowTargets, filters_training
 from recbole_store.tokenizer.co_occurrence import training_co_occurrence
 from recbole_store.tokenizer.nearest import WordBags, decayed, likeness, with_texts
 from recbole_store.tokenizer.text_tower import without_seen
 
-TEXTS_AT_ONCE = 1000  # new items' that are compared with all others'
 # Of like texts' items for a new item: an equal text counts 16 times as much as one half alike.
 SHARPNESS = 4.0
 
@@ -106,29 +106,22 @@ class SASRecAll(WindowTargets, SASRec):
         return parts
 
     def admit_new_items(self) -> None:
-        """Let cold items into the catalogue: their vectors are those of like texts' items."""
+        """Let cold items into the catalogue: what they lack they take from like texts' items."""
         if self.words is None:
             return
         is_known = torch.ones(self.n_items, dtype=torch.bool)
         is_known[0] = is_known[self.cold_items] = False
-        self._take_from_nearest(self.cold_items, is_known.nonzero().squeeze(1))
+        self._take_from_like(self.cold_items, is_known.nonzero().squeeze(1))
 
-    def _take_from_nearest(self, new: Tensor, known: Tensor, sharpness: float = 0.0) -> None:
-        """Give items [N] the vectors of those of the known [M] whose words are likest."""
-        vectors = self.item_embedding.weight.data
-        for part in new.split(TEXTS_AT_ONCE):
-            cosines = (self.words[part.numpy()] @ self.words[known.numpy()].T).toarray()
-            from_nearest(
-                vectors,
-                part.to(vectors.device),
-                known.to(vectors.device),
-                torch.from_numpy(cosines).to(vectors),
-                sharpness,
-            )
+    def _take_from_like(self, new: Tensor, known: Tensor, sharpness: float = 0.0) -> None:
+        """Give items [N] the vectors and the company of the known [M] whose words are likest."""
+        like = like_by_words(self.words, new, known)
+        take_vectors(self.item_embedding.weight.data, new, like, sharpness)
+        if self.company is not None:
+            self.company.take_from(new, like)
 
     def add_items(self, fields: list[list[str]]) -> None:
-        """Take new items in, behind all others, with vectors of like texts' items; they are
-        nobody's company as yet.
+        """Take new items in, behind all others, with vectors and company of like texts' items.
 
         Args:
             fields: of their texts.
@@ -141,7 +134,7 @@ class SASRecAll(WindowTargets, SASRec):
         if self.company is not None:
             self.company.grow(len(fields))
         self.n_items += len(fields)
-        self._take_from_nearest(new, torch.arange(1, self.n_fitted), SHARPNESS)
+        self._take_from_like(new, torch.arange(1, self.n_fitted), SHARPNESS)
 
     @torch.no_grad()
     def likeness(self, item_ids: Tensor) -> Tensor:

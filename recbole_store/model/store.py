@@ -21,6 +21,7 @@ from recbole_store.generator.code_tokens import CodeTokens
 from recbole_store.generator.company import Company, likeness_to_history
 from recbole_store.generator.item_head import DenseScores, ItemHead, fuse
 from recbole_store.generator.item_vectors import ItemVectors
+from recbole_store.generator.like_items import like_by_vectors
 from recbole_store.generator.short_list import ListedScores
 from recbole_store.generator.tree_decoder import TreeDecoder
 from recbole_store.generator.windows import Window, make_window, with_targets
@@ -357,25 +358,31 @@ class STORE(WindowTargets, SemanticIdModel):
         self._forget_items()
 
     def admit_new_items(self) -> None:
-        """Let cold items into the catalogue; their own vectors are those of like texts' items."""
-        if self.item_vectors is not None:
-            known = self._is_known().nonzero().squeeze(1)
-            self.item_vectors.take_from_nearest(self.points, self.cold_items, known)
+        """Let cold items into the catalogue; what they lack they take from like texts' items."""
+        self._take_from_like(self.cold_items, self._is_known().nonzero().squeeze(1))
         super().admit_new_items()
 
     def add_items(self, fields: list[list[str]], semantic_ids: Tensor, points: Tensor) -> None:
-        """Take new items in; their own vectors are those of like texts' items, and they are
-        nobody's company as yet.
-        """
-        known = self._is_known()[: self.n_fitted].nonzero().squeeze(1)
+        """Take new items in; their own vectors and their company are those of like texts' items."""
+        known = self._is_known()[: self.n_fitted]
         super().add_items(fields, semantic_ids, points)
         new = torch.arange(self.n_items - len(fields), self.n_items, device=known.device)
-        if self.item_vectors is not None:
-            self.item_vectors.grow(len(new))
-            self.item_vectors.take_from_nearest(self.points, new, known)
-        if self.company is not None:
-            self.company.grow(len(new))
+        for part in self._of_histories():
+            part.grow(len(new))
+        self._take_from_like(new, known.nonzero().squeeze(1))
         self._forget_items()
+
+    def _take_from_like(self, new: Tensor, known: Tensor) -> None:
+        """Give items [N] what the known [M] with the nearest texts have of histories."""
+        parts = self._of_histories()
+        if parts and len(new) > 0:
+            like = like_by_vectors(self.points, new, known)
+            for part in parts:
+                part.take_from(new, like)
+
+    def _of_histories(self) -> list[ItemVectors | Company]:
+        """The parts that know of an item what only histories say."""
+        return [part for part in (self.item_vectors, self.company) if part is not None]
 
     def likeness(self, item_ids: Tensor) -> Tensor | None:
         if self.item_vectors is None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from recbole_store.data.item_texts import join_fields
 from recbole_store.generator.company import Company, likeness_to_history
+from recbole_store.generator.like_items import like_by_vectors
 from recbole_store.generator.windows import with_targets
 from recbole_store.llm.precision import use_bf16
 from recbole_store.model.window_targets import WindowTargets
@@ -74,7 +75,11 @@ class TextTower(WindowTargets, SequentialRecommender):
         return known
 
     def admit_new_items(self) -> None:
-        """Let cold items into the catalogue, by their texts."""
+        """Let cold items into the catalogue, by their texts, with like texts' items' company."""
+        if self.company is not None:
+            known = self._is_known().nonzero().squeeze(1)
+            like = like_by_vectors(self.features, self.cold_items, known)
+            self.company.take_from(self.cold_items, like)
         self.has_joined = True
 
     def forward(self, item_seq: Tensor, item_seq_len: Tensor) -> Tensor:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 
-import pytest
 import torch
 from torch.testing import assert_close
 
-from recbole_store.generator import item_vectors
 from recbole_store.generator.beam_search import Beams
 from recbole_store.generator.item_head import DenseScores, ItemHead, fuse
 from recbole_store.generator.item_vectors import ItemVectors
@@ -44,28 +42,6 @@ def test_likeness_is_the_cosine_and_padding_is_like_nothing():
     expected = torch.nn.functional.cosine_similarity(each[3], each[1:], dim=-1)
     assert_close(found[0, 1:], expected)
     assert found[0, 0] == 0 and not found[1].any()
-
-
-@pytest.mark.parametrize("chunk", [1, 10**6])
-def test_a_new_item_has_the_own_vector_of_its_nearest_texts_items(monkeypatch, chunk):
-    monkeypatch.setattr(item_vectors, "NEIGHBOURS", 2)
-    monkeypatch.setattr(item_vectors, "_CHUNK", chunk)
-    vectors = vectors_of()
-    points = torch.tensor([[0, 0], [0, 1], [9, 1], [1, 0], [2, 1], [0.2, 5]])
-    vectors.own.weight.data[1:] = torch.eye(5) * torch.arange(1, 6)[:, None]
-    before = vectors.own.weight.clone()
-    # By angle item 4 is nearest to 2 and 3, item 5 to 1 and 2.
-    vectors.take_from_nearest(points, torch.tensor([4, 5]), torch.tensor([1, 2, 3]))
-    after = vectors.own.weight.detach()
-    assert torch.equal(after[:4], before[:4])
-    assert_close(after[4], torch.tensor([0, 2, 3, 0, 0]) / 13**0.5 * 2.5)
-    assert_close(after[5], torch.tensor([1, 2, 0, 0, 0]) / 5**0.5 * 1.5)
-
-
-def test_a_new_item_has_fewer_neighbours_where_fewer_are_known():
-    vectors, points = vectors_of(), torch.randn(6, 4)
-    vectors.take_from_nearest(points, torch.tensor([4]), torch.tensor([2]))
-    assert_close(vectors.own.weight[4], vectors.own.weight[2])
 
 
 def test_vectors_of_some_items_are_those_of_all():

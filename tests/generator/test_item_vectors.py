@@ -7,6 +7,7 @@ from torch.testing import assert_close
 
 from recbole_store.generator import item_vectors
 from recbole_store.generator.item_vectors import ItemVectors, hashed_rows
+from recbole_store.generator.like_items import like_by_vectors
 
 
 def hashed(n_items=40, n_shared=7) -> ItemVectors:
@@ -58,7 +59,8 @@ def test_a_new_item_has_the_rows_of_its_nearest_text_s_item():
     assert torch.equal(vectors.rows, hashed_rows(42, 7))
     points[40], points[41] = 3 * points[5], points[8] + 0.01
     before = vectors.rows.clone()
-    vectors.take_from_nearest(points, torch.tensor([40, 41]), torch.arange(1, 40))
+    new = torch.tensor([40, 41])
+    vectors.take_from(new, like_by_vectors(points, new, torch.arange(1, 40)))
     assert torch.equal(vectors.rows[:40], before[:40])
     assert torch.equal(vectors.rows[40:], before[[5, 8]])
 

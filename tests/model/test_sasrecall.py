@@ -88,6 +88,14 @@ def test_words_and_company_are_added_to_the_logits(planted):
         torch.testing.assert_close(gain[row], expected, rtol=1e-4, atol=1e-4)
 
 
+def test_new_items_have_the_company_of_like_texts(planted):
+    model, _ = with_texts(planted, cold_items=0.1, filter_history=False, together_weight=2.0)
+    cold = model.cold_items.numpy()
+    assert model.company.together[cold].nnz == 0, "no training history has them"
+    model.admit_new_items()
+    assert (model.company.together[cold].getnnz(axis=1) > 0).all()
+
+
 def test_new_items_take_the_vectors_of_like_texts(planted):
     """Five items of sixty; the five nearest texts have the colour or the shape in common."""
     model, _ = with_texts(planted, cold_items=0.1, filter_history=False)

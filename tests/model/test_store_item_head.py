@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from planted_store import first_rows, histories_of, make_model, prepare, store_settings, working_in
 from torch.testing import assert_close
 
+from recbole_store.generator.like_items import like_by_vectors
+
 N_USERS = 12
 
 
@@ -152,7 +154,7 @@ def test_cold_items_are_scored_once_they_join(prepared):
     states = torch.randn(3, model.backbone.hidden_size)
     known = torch.tensor([i for i in range(1, model.n_items) if i not in (4, 9)])
     vectors = copy.deepcopy(model.item_vectors)
-    vectors.take_from_nearest(model.points, model.cold_items, known)
+    vectors.take_from(model.cold_items, like_by_vectors(model.points, model.cold_items, known))
     before = model._by_item(states)
     model.admit_new_items()
     assert_close(model.item_vectors.own.weight, vectors.own.weight)

@@ -73,7 +73,7 @@ def test_cold(trainer, valid_data, test_data, config) -> dict:
                 stand_in.new_item_bias = candidate
                 return _recall(measure(some, data=valid_data))
 
-            bias = stand_in.new_item_bias = choose_bias(recall, before)
+            bias = stand_in.new_item_bias = choose_bias(recall, before, int(some.sum()))
             metrics["warm/after/bias"] = measure(~of_cold)
             metrics["cold/full/bias"] = measure(of_cold)
         finally:

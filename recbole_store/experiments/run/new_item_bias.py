@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 MOST_LOSS = 0.03  # of known targets' Recall@10
 HIGHEST = 16.0  # of log-probabilities: nothing but new items
-STEPS = 6  # halvings: a 64th of HIGHEST
+STEPS = 14  # halvings, at most: scores may be log-probabilities, or cosines that differ by .01
 
 
 class RaisesNewItems(nn.Module):
@@ -34,22 +34,28 @@ class RaisesNewItems(nn.Module):
         return scores
 
 
-def choose_bias(recall: Callable[[float], float], before: float) -> float:
+def choose_bias(recall: Callable[[float], float], before: float, n_users: int) -> float:
     """The highest bias at which known items lose no more than MOST_LOSS.
 
     Args:
         recall: bias -> Recall@10 of known targets, once new items have joined; it falls.
         before: the same before they joined.
+        n_users: of whom it is the mean: closer than one of them to the limit none can come.
 
     Example: recall falls from .100 by .001 with each unit of bias, before .101 -> about 2.03
     """
     low, high = 0.0, HIGHEST
     allowed = (1 - MOST_LOSS) * before
-    if recall(low) < allowed:
-        return low
+    kept = recall(low)
     for _ in range(STEPS):
+        if kept < allowed + 1 / n_users:
+            break
         middle = (low + high) / 2
-        low, high = (middle, high) if recall(middle) >= allowed else (low, middle)
+        found = recall(middle)
+        if found >= allowed:
+            low, kept = middle, found
+        else:
+            high = middle
     return low
 
 

@@ -21,18 +21,35 @@ def test_it_is_the_highest_that_keeps_the_promise(slope):
     def recall(bias: float) -> float:
         return 0.1 - slope * bias
 
-    bias = choose_bias(recall, before)
+    bias = choose_bias(recall, before, n_users=10**9)
     assert recall(bias) >= (1 - MOST_LOSS) * before
     finer = HIGHEST / 2**STEPS
     assert recall(bias + finer) < (1 - MOST_LOSS) * before
 
 
+def test_cosines_need_a_bias_of_their_own_size():
+    """Scores that differ by hundredths: a sixtieth of a log-probability would be too much."""
+    bias = choose_bias(lambda bias: 0.1 - 0.2 * bias, before=0.1, n_users=10**9)
+    assert 0.013 < bias <= 0.015
+
+
+def test_it_asks_no_more_than_whole_users_can_tell():
+    asked = []
+
+    def recall(bias: float) -> float:
+        asked.append(bias)
+        return (100 - round(bias)) / 1000  # each unit loses one of 1,000 users
+
+    bias = choose_bias(recall, before=0.1, n_users=1000)
+    assert round(bias) == 3 and len(asked) < 8
+
+
 def test_where_joining_alone_costs_too_much_nothing_is_added():
-    assert choose_bias(lambda bias: 0.09 - bias, before=0.1) == 0.0
+    assert choose_bias(lambda bias: 0.09 - bias, before=0.1, n_users=100) == 0.0
 
 
 def test_where_nothing_is_lost_it_is_as_high_as_may_be():
-    assert choose_bias(lambda bias: 0.1, before=0.1) > HIGHEST * 0.9
+    assert choose_bias(lambda bias: 0.1, before=0.1, n_users=2048) > HIGHEST * 0.9
 
 
 def test_new_items_gain_and_others_do_not():
