@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 # Raised whenever the tokenizer stage comes to give other codes, or to keep other things, for the
 # same settings.
-TOKENIZER_VERSION = 7
+TOKENIZER_VERSION = 8
 
 WAIT_S = 0.5  # between two looks at a lock
 

@@ -1,7 +1,8 @@
-"""Mean states of texts -> their features: principal components, each with variance 1."""
+"""Mean states of texts -> their features: principal components, brought to like variance."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +10,16 @@ from recbole_store.tokenizer.nearest import principal_axes
 
 # Components that are kept. Nearest neighbours by 200 of one layer's found 8% less than by 400.
 FEATURES = 800
+
+
+# Fewer items than this say too little of their components to take all at the same variance. Among
+# n texts whitened to n components none is like any other: on shops of 337, 679 and 932 items
+# nearest neighbours by them had an NDCG@10 of .08, .03 and .05, by a bag of words .18, .09 and .09.
+FEW_ITEMS = 4_000
+# There a component's deviation is what it was to this power; 0 is whitening. It gave .19, .09 and
+# .09; .027 for .022 and .024 for .022 with 1,000 and 2,000 items of Steam-100K; and from 4,000 on
+# no more than whitening. Ridges that fit one size did not fit another.
+KEPT_SPREAD = 0.25
 
 
 class Whitening(nn.Module):
@@ -44,9 +55,23 @@ class Whitening(nn.Module):
         mean, axes = principal_axes(
             (vectors / self.scale.to(vectors)).cpu().numpy(), self.n_features
         )
+        if len(vectors) < FEW_ITEMS:
+            axes = axes * _spread(axes)
         self.mean.copy_(torch.from_numpy(mean))
         self.axes.zero_()[: len(axes)] = torch.from_numpy(axes).to(self.axes)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Vectors [N, H] -> features [N, F]."""
         return (vectors / self.scale - self.mean) @ self.axes.T
+
+
+def _spread(axes: np.ndarray) -> np.ndarray:
+    """By how much each whitened component is to differ from the others, [F, 1]; the mean square
+    of all is 1.
+
+    Args:
+        axes: [F, H], each divided by its component's deviation.
+    """
+    deviation = 1 / np.linalg.norm(axes, axis=1, keepdims=True)
+    spread = deviation**KEPT_SPREAD
+    return spread / np.sqrt(np.mean(spread**2))
