@@ -49,6 +49,10 @@ def shared_rows(n_items: int, limit: int, collaborative_start: float | None) -> 
     return n_rows
 
 
+# What texts are alike by: the text head's vectors, or the LLM's states that it starts from.
+TOWER, STATES = "tower", "states"
+
+
 class Heads(NamedTuple):
     """What of a STORE scores items, as it is at the time; H is the LLM's width, D the vectors'."""
 
@@ -60,6 +64,7 @@ class Heads(NamedTuple):
     text_share: float  # 0 without a text head
     last_item_weight: float
     likeness_weight: float
+    likeness_by: str  # TOWER or STATES
     together_weight: float
     is_raised: Tensor | None  # bool [n_items], items that gain ``bias``
     bias: float
@@ -74,6 +79,8 @@ class Heads(NamedTuple):
             found["last item"] = F.normalize(found["text"] + found["id"], dim=-1)
         if self.text_head is not None:
             found["tower"] = self.text_head.items(self.points[item_ids])
+        if self.likeness_weight and self.likeness_by == STATES:
+            found["points"] = F.normalize(self.points[item_ids], dim=-1)
         return found
 
     def rows(self, item_ids: Tensor) -> Tensor:
@@ -103,9 +110,14 @@ class Heads(NamedTuple):
             query = self.text_head.queries(pooled[torch.arange(len(end)), end], states)
             found["tower"] = self.text_share * self.text_head.log_scale.exp() * query.float()
         if self.likeness_weight:
-            history = self.text_head.items(self.points[item_seq])
+            vectors = self.points[item_seq]
+            by_tower = self.likeness_by == TOWER
+            history = self.text_head.items(vectors) if by_tower else F.normalize(vectors, dim=-1)
             alike = self.likeness_weight * summed_history(history, item_seq, lengths)
-            found["tower"] = found["tower"] + alike
+            if by_tower:
+                found["tower"] = found["tower"] + alike
+            else:
+                found["points"] = alike
         return found
 
     def company_of(self, item_seq: Tensor, lengths: Tensor):
@@ -167,11 +179,12 @@ class LargeCatalogue(nn.Module):
         self, heads: Heads, states: Tensor, item_seq: Tensor, lengths: Tensor, is_known: Tensor
     ) -> ListedScores:
         """The heads' scores behind histories, of :meth:`Heads.queries`."""
-        queries = list(heads.queries(states, item_seq, lengths).values())
+        named = heads.queries(states, item_seq, lengths)
+        queries = list(named.values())
         if heads.is_raised is not None:
             queries.append(torch.full_like(queries[0][:, :1], heads.bias))
         queries = torch.cat(queries, dim=1)
-        pieces = (heads.text_head is not None, heads.last_item_weight > 0, heads.is_raised is None)
+        pieces = (*named, heads.is_raised is None)
         if self._index is None or self._pieces != pieces:
             self._pieces = pieces
             # What is listed is scored in fp32, whatever it was found in.
@@ -199,10 +212,13 @@ class LargeCatalogue(nn.Module):
             self._means = {name: (total / len(known)).float() for name, total in sums.items()}
         above = {name: p - self._means[name] for name, p in heads.pieces(items).items()}
         queries = heads.queries(states, item_seq, lengths)
-        pairs = {"text": "head", "id": "head", "last item": "last item", "tower": "tower"}
-        found = {name: (piece * queries[pairs[name]]).sum(-1) for name, piece in above.items()}
-        if "tower" in found:
-            found["text"] = found["text"] + found.pop("tower")
+        pairs = {"text": "head", "id": "head"}  # the others have queries of their own names
+        found = {
+            name: (piece * queries[pairs.get(name, name)]).sum(-1) for name, piece in above.items()
+        }
+        for name in ("tower", "points"):
+            if name in found:
+                found["text"] = found["text"] + found.pop(name)
         company = heads.company_of(item_seq, lengths)
         if company is not None:
             mean = torch.from_numpy(company.sum(1).A1 / int(is_known.sum()))

@@ -27,7 +27,7 @@ from recbole_store.generator.tree_decoder import TreeDecoder
 from recbole_store.generator.windows import Window, make_window, with_targets
 from recbole_store.llm.backbone import Backbone
 from recbole_store.model.alignment import Alignment, Parts
-from recbole_store.model.large_catalogue import Heads, LargeCatalogue, shared_rows
+from recbole_store.model.large_catalogue import STATES, TOWER, Heads, LargeCatalogue, shared_rows
 from recbole_store.model.semantic_id_model import SemanticIdModel
 from recbole_store.model.window_targets import WindowTargets
 from recbole_store.tokenizer.co_occurrence import training_co_occurrence
@@ -37,6 +37,7 @@ from recbole_store.tokenizer.quantizers.base import DENSE_TOKENS, TOWER_VECTOR
 from recbole_store.tokenizer.quantizers.registry import QUANTIZERS
 from recbole_store.tokenizer.sampled_softmax import Lot, lot_of_all
 from recbole_store.tokenizer.text_tower import TextTower, without_seen
+from recbole_store.tokenizer.whitening import FEW_ITEMS
 
 # Words before the codes of a history; no others were tried.
 HISTORY_PROMPT = "User behavior sequence:"
@@ -318,6 +319,21 @@ class STORE(WindowTargets, SemanticIdModel):
             self._text_vectors = self.text_head.items(self.points)
         return self._text_vectors
 
+    @property
+    def likeness_by(self) -> str:
+        """What texts are alike by, TOWER or STATES.
+
+        Few items teach the text head less than the LLM knows: on three shops of 337 to 932 items
+        its states gave .004, .012 and .005 more of NDCG@10 than the tower, on Beauty nothing.
+        """
+        return STATES if self.n_fitted <= FEW_ITEMS else TOWER
+
+    def likeness_vectors(self) -> Tensor:
+        """Unit vectors of all items by which texts are alike, [n_items, D]; padding's may be 0."""
+        if self.likeness_by == TOWER:
+            return self.text_vectors()
+        return F.normalize(self.points, dim=-1)
+
     def heads(self) -> Heads:
         """What scores items, of a catalogue that is large."""
         raised = self._raised_items()
@@ -334,6 +350,7 @@ class STORE(WindowTargets, SemanticIdModel):
             self.text_share if self.text_head is not None else 0.0,
             self.last_item_weight or 0.0,
             self.likeness_weight or 0.0,
+            self.likeness_by,
             self.together_weight or 0.0,
             is_raised,
             self.new_item_bias,
@@ -431,7 +448,7 @@ class STORE(WindowTargets, SemanticIdModel):
         if self.company is not None:
             logits = logits + self.together_weight * self.company(item_seq, decoder.lengths)
         if self.likeness_weight:
-            alike = likeness_to_history(self.text_vectors(), item_seq, decoder.lengths)
+            alike = likeness_to_history(self.likeness_vectors(), item_seq, decoder.lengths)
             logits = logits + self.likeness_weight * alike
         if self.new_item_bias:
             logits[:, self._raised_items()] += self.new_item_bias
@@ -487,7 +504,7 @@ class STORE(WindowTargets, SemanticIdModel):
         if self.company is not None:
             parts["company"] = self.together_weight * above_mean(self.company(seq, lengths))
         if self.likeness_weight:
-            alike = likeness_to_history(self.text_vectors(), seq, lengths)
+            alike = likeness_to_history(self.likeness_vectors(), seq, lengths)
             parts["text"] = parts["text"] + self.likeness_weight * above_mean(alike)
         return self._weighed(by_codes, parts)
 

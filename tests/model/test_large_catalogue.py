@@ -16,7 +16,7 @@ from torch.testing import assert_close
 
 from recbole_store.errors import SettingsError
 from recbole_store.generator import short_list
-from recbole_store.model import large_catalogue
+from recbole_store.model import large_catalogue, store
 
 N_USERS = 12
 LARGE = {"full_softmax_limit": 20}  # of 60 items
@@ -36,10 +36,17 @@ def prepared(tiny_llm, planted, tmp_path_factory):
         yield prepare(store_settings(tiny_llm, planted, **changes))
 
 
-@pytest.fixture(scope="module", params=["item head", "all heads and gains"])
+KINDS = {  # settings, and of how many items texts are alike by the LLM's states
+    "item head": ({}, 0),
+    "all heads and gains": (TOWER, 0),
+    "alike by the LLM's states": (TOWER, 3_000),
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def pair(request, prepared):
     """The model below and beyond the limit, with weights that differ from item to item."""
-    changes = TOWER if request.param == "all heads and gains" else {}
+    changes, few_items = KINDS[request.param]
     small = make_model(prepared, **changes)
     tokenizer = small.item_tokenizer
     tokenizer.set_points(torch.randn(small.n_items - 1, small.points.size(1)))
@@ -51,7 +58,9 @@ def pair(request, prepared):
     large = make_model(prepared, **changes, **LARGE)
     large.load_state_dict(small.state_dict())
     assert small.large is None and large.large is not None
-    return small.eval(), large.eval()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "FEW_ITEMS", few_items)
+        yield small.eval(), large.eval()
 
 
 @pytest.fixture(params=[torch.float32, torch.bfloat16])

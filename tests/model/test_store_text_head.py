@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from planted_store import (
     first_rows,
     histories_of,
@@ -16,6 +17,7 @@ from planted_store import (
 from torch.testing import assert_close
 
 from recbole_store.generator.company import likeness_to_history
+from recbole_store.model import store
 from recbole_store.model.store import TEXT_SHARE
 from recbole_store.tokenizer.quantizers.base import TOWER_VECTOR
 
@@ -79,8 +81,9 @@ def test_the_text_head_starts_as_the_tower(tokenized):
     assert_close(found[:, 1:], expected[:, 1:])
 
 
-def test_heads_and_gains_are_weighed_as_the_settings_say(prepared, tokenized):
+def test_heads_and_gains_are_weighed_as_the_settings_say(prepared, tokenized, monkeypatch):
     model, _ = tokenized
+    monkeypatch.setattr(store, "FEW_ITEMS", 0)
     model.eval()
     batch = first_rows(prepared.valid, 4)
     decoder = model.decoder(batch)
@@ -97,6 +100,24 @@ def test_heads_and_gains_are_weighed_as_the_settings_say(prepared, tokenized):
     with torch.no_grad():
         found = model._at_history_end(decoder)
     assert_close(found[:, 1:], total.log_softmax(-1)[:, 1:], rtol=1e-4, atol=1e-4)
+
+
+def test_texts_of_few_items_are_alike_by_the_states_of_the_llm(prepared, tokenized, monkeypatch):
+    model, _ = tokenized
+    model.eval()
+    batch = first_rows(prepared.valid, 4)
+    decoder = model.decoder(batch)
+    histories = (batch["item_id_list"], batch["item_length"])
+    with torch.no_grad():
+        by_states = model._at_history_end(decoder)
+        monkeypatch.setattr(store, "FEW_ITEMS", 0)
+        by_tower = model._at_history_end(decoder)
+    unit = F.normalize(model.points, dim=-1)
+    change = likeness_to_history(unit, *histories)
+    change = change - likeness_to_history(model.text_vectors(), *histories)
+    expected = (by_tower + change)[:, 1:].log_softmax(-1)
+    assert_close(by_states[:, 1:], expected, rtol=1e-4, atol=1e-4)
+    assert (by_tower - by_states)[:, 1:].abs().max() > 0.01
 
 
 def test_both_heads_learn(prepared, tokenized):

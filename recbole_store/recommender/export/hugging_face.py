@@ -157,6 +157,7 @@ def _of_texts(model) -> dict[str, Tensor]:
         return {}
     found = {
         "text_vectors": model.text_vectors()[1:],
+        "likeness_vectors": model.likeness_vectors()[1:],
         "text_history": head.history(model.points)[1:],
         "text_scale": head.log_scale.exp(),
         "text_of_state": head.of_state.weight,

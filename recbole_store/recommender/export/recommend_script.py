@@ -128,8 +128,8 @@ class Store:
                 company = facts["together_weight"] * weight * t["company.gains"][part]
                 found.index_add_(0, t["company.items"][part], company)
         if facts["likeness_weight"]:
-            summed = weights @ t["text_vectors"][rows]
-            found = found + facts["likeness_weight"] * (t["text_vectors"] @ summed)
+            summed = weights @ t["likeness_vectors"][rows]
+            found = found + facts["likeness_weight"] * (t["likeness_vectors"] @ summed)
         return found
 
     def by_heads(self, history, rows):
