@@ -49,7 +49,7 @@ from recbole_store.experiments.run.run_folder import (
     can_go_on,
     disk_errors,
     opened,
-    read_identity,
+    profile_of_begun,
     write_identity,
 )
 from recbole_store.experiments.run.run_status import RunStatus
@@ -114,11 +114,11 @@ def run_model(
 
         def begin() -> dict | None:
             kept = profile.kept(settings) if profile else None
+            if kept is None and not again:  # the settings may come from the folder alone
+                kept = profile_of_begun(run_dir, found)
             if again or not can_go_on(run_dir, found):
                 clear(run_dir)
                 (run_dir / RESULT).unlink(missing_ok=True)
-            elif kept is None:  # it goes on from its folder, whose settings are the profile's
-                kept = read_identity(run_dir).get("profile")
             write_identity(run_dir, known | found | {"profile": kept}, settings)
             return kept
 

@@ -169,6 +169,18 @@ def can_go_on(folder: Path, identity: dict) -> bool:
     )
 
 
+def profile_of_begun(folder: Path, identity: dict) -> dict | None:
+    """The profile of a run of this identity that was begun in the folder and has no result.
+
+    It may have been cut off before its first state.
+    """
+    if (folder / RESULT).exists() or not (folder / IDENTITY).exists():
+        return None
+    earlier = read_identity(folder)
+    is_it = earlier["protocol_hash"] == identity["protocol_hash"]
+    return earlier.get("profile") if is_it else None
+
+
 def difference(earlier: dict, identity: dict) -> str:
     """What tells two runs from each other.
 

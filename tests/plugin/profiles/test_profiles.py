@@ -171,6 +171,12 @@ def test_a_run_says_its_profile_and_keeps_it(tiny_llm, planted, tmp_path, capsys
     with working_in(tmp_path):
         assert cli.main(["--resume=run"]) == 0
     assert "STORE:quick" in capsys.readouterr().out
+    # As if it had been killed before its first state:
+    (tmp_path / "run" / "result.json").unlink()
+    with working_in(tmp_path):
+        assert cli.main(["--resume=run", "--no_table"]) == 0
+    anew = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert anew["profile"] == result["profile"] and anew["variant"] == "quick"
 
 
 def test_an_unknown_profile_is_told_the_known(planted, capsys):
