@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import recbole_store.processes.ranks as ranks
 from recbole_store.generator.beam_search import Beams, WithPaths, path_log_probs
 from recbole_store.generator.code_tokens import CodeTokens
-from recbole_store.generator.company import Company, likeness_to_history
+from recbole_store.generator.company import Company
 from recbole_store.generator.item_head import DenseScores, ItemHead, fuse
 from recbole_store.generator.item_vectors import ItemVectors
 from recbole_store.generator.like_items import like_by_vectors
@@ -27,8 +27,10 @@ from recbole_store.generator.tree_decoder import TreeDecoder
 from recbole_store.generator.windows import Window, make_window, with_targets
 from recbole_store.llm.backbone import Backbone
 from recbole_store.model.alignment import Alignment, Parts
-from recbole_store.model.large_catalogue import STATES, TOWER, Heads, LargeCatalogue, shared_rows
+from recbole_store.model.heads import STATES, TOWER, Heads, HistoryEnds
+from recbole_store.model.large_catalogue import LargeCatalogue, shared_rows
 from recbole_store.model.semantic_id_model import SemanticIdModel
+from recbole_store.model.small_catalogue import SmallCatalogue
 from recbole_store.model.window_targets import WindowTargets
 from recbole_store.tokenizer.co_occurrence import training_co_occurrence
 from recbole_store.tokenizer.dense_tokens import DenseTokenizer
@@ -36,7 +38,7 @@ from recbole_store.tokenizer.item_tokenizer import TOWER_DROPOUT, ItemTokenizer
 from recbole_store.tokenizer.quantizers.base import DENSE_TOKENS, TOWER_VECTOR
 from recbole_store.tokenizer.quantizers.registry import QUANTIZERS
 from recbole_store.tokenizer.sampled_softmax import Lot, lot_of_all
-from recbole_store.tokenizer.text_tower import TextTower, without_seen
+from recbole_store.tokenizer.text_tower import TextTower
 from recbole_store.tokenizer.whitening import FEW_ITEMS
 
 # Words before the codes of a history; no others were tried.
@@ -118,11 +120,13 @@ class STORE(WindowTargets, SemanticIdModel):
         self.company: Company | None = None
         if self.together_weight:
             self.company = Company(training_co_occurrence(dataset, self.n_items))
-        self._text_vectors: Tensor | None = None  # of all items, while nothing is trained
-        self.large: LargeCatalogue | None = None
-        if self.item_head is not None and self.n_items - 1 > config["full_softmax_limit"]:
-            targets = dataset.inter_feat[dataset.iid_field]
-            self.large = LargeCatalogue(torch.bincount(targets, minlength=self.n_items))
+        self.all_items: SmallCatalogue | LargeCatalogue | None = None  # which the heads score
+        if self.item_head is not None:
+            if self.n_items - 1 > config["full_softmax_limit"]:
+                targets = dataset.inter_feat[dataset.iid_field]
+                self.all_items = LargeCatalogue(torch.bincount(targets, minlength=self.n_items))
+            else:
+                self.all_items = SmallCatalogue()
         self.alignment: Alignment | None = None
         if config["align_weight"] > 0:
             share = config["text_task_share"] or 1.0
@@ -193,7 +197,7 @@ class STORE(WindowTargets, SemanticIdModel):
 
         None where the heads' losses are of items drawn.
         """
-        if self.large is not None:
+        if self.draws_items:
             return None
         sizes = self.item_tokenizer.sizes
         codes = sum(map(math.log, sizes)) / len(sizes)
@@ -221,7 +225,7 @@ class STORE(WindowTargets, SemanticIdModel):
         learnt = self.wanted_targets(interaction).any(1)
         order = torch.argsort(lengths)
         lot = None
-        if self.large is not None:
+        if self.draws_items:
             lot = lot_of_all(lambda: self._lot(interaction[order]), order.device)
         own = ranks.mine(torch.arange(len(order), device=order.device))
         for places in own.split(rows or len(order)):
@@ -247,7 +251,7 @@ class STORE(WindowTargets, SemanticIdModel):
 
     def _lot(self, interaction) -> Lot:
         """What is drawn for a batch of a large catalogue's."""
-        return self.large.sampler.lot(*self._targets(interaction))
+        return self.all_items.sampler.lot(*self._targets(interaction))
 
     def next_item_loss(self, interaction, lot: Lot | None = None) -> Tensor:
         """Token-to-token: cross-entropy of the codes of every target of the windows.
@@ -275,49 +279,18 @@ class STORE(WindowTargets, SemanticIdModel):
             total = total + F.cross_entropy(logits, labels, reduction="sum")
         n_targets = self.mean_targets(is_target)
         loss = total / (n_targets * window.codes.size(-1))
-        if self.large is not None:
-            arguments = (hidden[:, :, 0][is_target], items, is_target, self._is_known())
-            by_id, by_text = self.large.losses(self.heads(), *arguments, self.filters_training, lot)
+        if self.all_items is not None:
+            states, known = hidden[:, :, 0][is_target], self._is_known()
+            arguments = (states, items, is_target, known, self.filters_training, lot)
+            by_id, by_text = self.all_items.losses(self.heads(), *arguments)
             loss = loss + self.item_head_weight * by_id / n_targets
-            return loss if by_text is None else loss + self.text_head_weight * by_text / n_targets
-        if self.item_head is not None:
-            logits = self._by_item(hidden[:, :, 0][is_target])
-            if self.filters_training:
-                logits = without_seen(logits, items, is_target)
-            item_loss = F.cross_entropy(logits, items[:, 1:][is_target], reduction="sum")
-            loss = loss + self.item_head_weight * item_loss / n_targets
-        if self.text_head is not None:
-            pooled = self.text_head.pooled(self.points, items[:, :-1])[is_target]
-            logits = self._by_text(hidden[:, :, 0][is_target], pooled)
-            if self.filters_training:
-                logits = without_seen(logits, items, is_target)
-            text_loss = F.cross_entropy(logits, items[:, 1:][is_target], reduction="sum")
-            loss = loss + self.text_head_weight * text_loss / n_targets
+            if by_text is not None:
+                loss = loss + self.text_head_weight * by_text / n_targets
         return loss
-
-    def _by_item(self, states: Tensor) -> Tensor:
-        """The item head's logits [..., n_items] by the states before a first code, [..., H].
-
-        Padding gets -inf, and so do cold items until they join.
-        """
-        return self.item_head(states, self.item_vectors(self.points), ~self._is_known())
-
-    def _by_text(self, states: Tensor, pooled: Tensor) -> Tensor:
-        """The text head's logits [..., n_items], of the same states and pooled histories [..., D].
-
-        No identifier takes part, so an item is scored by its text alone, seen or new.
-        """
-        queries = self.text_head.queries(pooled, states)
-        logits = self.text_head.logits(queries, self.text_vectors())
-        return logits.masked_fill(~self._is_known(), -torch.inf)
 
     def text_vectors(self) -> Tensor:
         """The text head's unit vectors of all items, [n_items, D]."""
-        if self.training:
-            return self.text_head.items(self.points)
-        if self._text_vectors is None:
-            self._text_vectors = self.text_head.items(self.points)
-        return self._text_vectors
+        return self.text_head.items(self.points)
 
     @property
     def likeness_by(self) -> str:
@@ -334,8 +307,13 @@ class STORE(WindowTargets, SemanticIdModel):
             return self.text_vectors()
         return F.normalize(self.points, dim=-1)
 
+    @property
+    def draws_items(self) -> bool:
+        """Whether the heads learn by items drawn, as the catalogue is large."""
+        return self.all_items is not None and self.all_items.draws_items
+
     def heads(self) -> Heads:
-        """What scores items, of a catalogue that is large."""
+        """What scores whole items, as it is now."""
         raised = self._raised_items()
         is_raised = None
         if len(raised):
@@ -362,9 +340,8 @@ class STORE(WindowTargets, SemanticIdModel):
         return torch.cat([self.cold_items.to(later), later]) if self.has_joined else later
 
     def _forget_items(self) -> None:
-        self._text_vectors = None
-        if self.large is not None:
-            self.large.forget()
+        if self.all_items is not None:
+            self.all_items.forget()
 
     def train(self, mode: bool = True):
         self._forget_items()
@@ -421,44 +398,14 @@ class STORE(WindowTargets, SemanticIdModel):
         )
 
     def _score_items(self, decoder: TreeDecoder) -> DenseScores | ListedScores:
-        """The heads' scores for a decoder's users."""
-        if self.large is None:
-            return DenseScores(self._at_history_end(decoder))
-        history = (decoder.history_end[:, 0], decoder.item_seq, decoder.lengths)
-        return self.large.scores(self.heads(), *history, self._is_known())
-
-    def _at_history_end(self, decoder: TreeDecoder) -> Tensor:
-        """The heads' log-probabilities for a decoder's users, [B, n_items].
+        """The heads' scores for a decoder's users.
 
         The ID head's and the text head's are weighed; items gain that were together with the last
         ones in training histories, or are like them by text. With ``last_item_weight`` items like
         the last one gain: that SASRec's residual connections learn; trained with it, pairs of items
         would be learnt by heart, so it is for ranking alone, as the other gains are.
         """
-        states, item_seq = decoder.history_end[:, 0], decoder.item_seq
-        logits = self._by_item(states)
-        if self.last_item_weight:
-            last_items = _last_items(item_seq, decoder.lengths)
-            like_last = self.item_vectors.likeness(self.points, last_items)
-            logits = logits + self.last_item_weight * like_last
-        if self.text_head is not None:
-            by_text = self._text_logits(states, item_seq, decoder.lengths)
-            logits = (1 - self.text_share) * logits.log_softmax(-1)
-            logits = logits + self.text_share * by_text.log_softmax(-1)
-        if self.company is not None:
-            logits = logits + self.together_weight * self.company(item_seq, decoder.lengths)
-        if self.likeness_weight:
-            alike = likeness_to_history(self.likeness_vectors(), item_seq, decoder.lengths)
-            logits = logits + self.likeness_weight * alike
-        if self.new_item_bias:
-            logits[:, self._raised_items()] += self.new_item_bias
-        return logits.log_softmax(-1)
-
-    def _text_logits(self, states: Tensor, item_seq: Tensor, lengths: Tensor) -> Tensor:
-        """The text head's logits behind the last items of histories, [B, n_items]."""
-        last = (lengths - 1).clamp(min=0)
-        pooled = self.text_head.pooled(self.points, item_seq)
-        return self._by_text(states, pooled[torch.arange(len(last)), last])
+        return self.all_items.scores(self.heads(), _histories(decoder), self._is_known())
 
     def fused_scores(self, decoder: TreeDecoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
         if self.item_head is None or self.item_head_share == 0:
@@ -479,36 +426,7 @@ class STORE(WindowTargets, SemanticIdModel):
         by_codes = self._gain_by_codes(decoder, interaction)
         if self.item_head is None or self.item_head_share == 0:
             return {"codes": by_codes}
-        known = self._is_known()
-        if self.large is not None:
-            history = (decoder.history_end[:, 0], decoder.item_seq, decoder.lengths)
-            parts = self.large.gains(self.heads(), *history, known, items)
-            return self._weighed(by_codes, parts)
-
-        def above_mean(logits: Tensor) -> Tensor:
-            return logits.gather(1, items[:, None]).squeeze(1) - logits[:, known].mean(1)
-
-        states, seq, lengths = decoder.history_end[:, 0], decoder.item_seq, decoder.lengths
-        query = self.item_head.query(self.item_head.norm(states.float()))
-        share = 1.0 if self.text_head is None else 1 - self.text_share
-        parts = {
-            "text": share * above_mean(query @ self.item_vectors.of_text(self.points).T),
-            "id": share * above_mean(query @ self.item_vectors.own.weight.T),
-        }
-        if self.last_item_weight:
-            like_last = self.item_vectors.likeness(self.points, _last_items(seq, lengths))
-            parts["last item"] = share * self.last_item_weight * above_mean(like_last)
-        if self.text_head is not None:
-            by_text = self._text_logits(states, seq, lengths)
-            parts["text"] = parts["text"] + self.text_share * above_mean(by_text)
-        if self.company is not None:
-            parts["company"] = self.together_weight * above_mean(self.company(seq, lengths))
-        if self.likeness_weight:
-            alike = likeness_to_history(self.likeness_vectors(), seq, lengths)
-            parts["text"] = parts["text"] + self.likeness_weight * above_mean(alike)
-        return self._weighed(by_codes, parts)
-
-    def _weighed(self, by_codes: Tensor, parts: dict[str, Tensor]) -> dict[str, Tensor]:
+        parts = self.all_items.gains(self.heads(), _histories(decoder), self._is_known(), items)
         weighed = {name: self.item_head_share * part for name, part in parts.items()}
         return {"codes": (1 - self.item_head_share) * by_codes, **weighed}
 
@@ -529,6 +447,5 @@ class STORE(WindowTargets, SemanticIdModel):
         return fuse(beams, Beams(others, found, beams.pruned), scores, self.item_head_share)
 
 
-def _last_items(item_seq: Tensor, lengths: Tensor) -> Tensor:
-    """item_ids at the ends of histories [B, T], int64 [B]."""
-    return item_seq.gather(1, (lengths - 1).clamp(min=0)[:, None]).squeeze(1)
+def _histories(decoder: TreeDecoder) -> HistoryEnds:
+    return HistoryEnds(decoder.history_end[:, 0], decoder.item_seq, decoder.lengths)

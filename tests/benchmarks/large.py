@@ -132,7 +132,7 @@ def rank(model: STORE) -> dict[str, float]:
         times.append(time.process_time() - started)
     figures = {"rank_ms": 1000 * min(times) / USERS, "rank_first_s": first_s - min(times)}
     figures["peak_gb"] = peak_memory_gb()
-    if model.large is None:
+    if not model.draws_items:
         return figures
     scores = model._score_items(model.decoder(users))
     started = time.process_time()

@@ -57,7 +57,7 @@ def pair(request, prepared):
             small.text_head.of_state.weight.normal_(std=0.1)
     large = make_model(prepared, **changes, **LARGE)
     large.load_state_dict(small.state_dict())
-    assert small.large is None and large.large is not None
+    assert large.draws_items and not small.draws_items
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store, "FEW_ITEMS", few_items)
         yield small.eval(), large.eval()
@@ -174,7 +174,7 @@ def test_new_items_are_ranked_once_they_are_there(prepared, pair):
 
 def make_again(prepared, model):
     changes = TOWER if model.text_head is not None else {}
-    again = make_model(prepared, **changes, **(LARGE if model.large is not None else {}))
+    again = make_model(prepared, **changes, **(LARGE if model.draws_items else {}))
     again.load_state_dict(model.state_dict())
     return again.eval()
 
@@ -201,7 +201,7 @@ def test_hashed_vectors_cannot_start_from_single_items(prepared, monkeypatch):
     monkeypatch.setattr(large_catalogue, "OWN_ROWS", 24)
     with pytest.raises(SettingsError, match="60 items share 24 own vectors.*to 60"):
         make_model(prepared, collaborative_start=1.0, **LARGE)
-    assert make_model(prepared, collaborative_start=1.0, full_softmax_limit=60).large is None
+    assert not make_model(prepared, collaborative_start=1.0, full_softmax_limit=60).draws_items
 
 
 def trained(prepared, n_drawn: int | None, **changes) -> dict:
@@ -210,7 +210,7 @@ def trained(prepared, n_drawn: int | None, **changes) -> dict:
         changes |= LARGE
     model = make_model(prepared, semantic_ids=False, **changes)
     if n_drawn is not None:
-        model.large.sampler.n_drawn = n_drawn
+        model.all_items.sampler.n_drawn = n_drawn
     trainer = make_trainer(prepared, model, **changes)
     trainer.fit(prepared.train, prepared.valid, verbose=False, saved=True)
     return trainer.evaluate(prepared.test)

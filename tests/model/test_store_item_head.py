@@ -103,6 +103,11 @@ def test_without_a_share_of_the_head_the_codes_alone_rank(prepared, model):
         model.item_head_share = 0.6
 
 
+def by_item(model, states: torch.Tensor) -> torch.Tensor:
+    """The item head's logits of all items, by states [B, H]."""
+    return model.item_head(states, model.item_vectors(model.points), ~model._is_known())
+
+
 @pytest.mark.parametrize("filtered", [False, True])
 def test_the_loss_is_that_of_every_target_by_itself(prepared, model, filtered):
     windows = first_rows(prepared.train, 20)
@@ -119,7 +124,7 @@ def test_the_loss_is_that_of_every_target_by_itself(prepared, model, filtered):
             row["item_id_list"] = F.pad(torch.tensor([items[:n]]), (0, 6 - n))
             row["item_length"] = torch.tensor([n])
             row["semantic_id_item_id_list"] = model.semantic_ids[row["item_id_list"]]
-            logits = model._by_item(model.decoder(row).history_end[:, 0])
+            logits = by_item(model, model.decoder(row).history_end[:, 0])
             if filtered:
                 logits[0, list(set(items[:n]) - {items[n]})] = -torch.inf
             total += F.cross_entropy(logits, torch.tensor([items[n]])).item()
@@ -155,10 +160,10 @@ def test_cold_items_are_scored_once_they_join(prepared):
     known = torch.tensor([i for i in range(1, model.n_items) if i not in (4, 9)])
     vectors = copy.deepcopy(model.item_vectors)
     vectors.take_from(model.cold_items, like_by_vectors(model.points, model.cold_items, known))
-    before = model._by_item(states)
+    before = by_item(model, states)
     model.admit_new_items()
     assert_close(model.item_vectors.own.weight, vectors.own.weight)
-    after = model._by_item(states)
+    after = by_item(model, states)
     assert (before[:, [0, 4, 9]] == -torch.inf).all() and (after[:, 0] == -torch.inf).all()
     assert after[:, 1:].isfinite().all()
     assert_close(before[:, 5:9], after[:, 5:9])

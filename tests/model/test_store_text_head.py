@@ -68,6 +68,13 @@ def test_texts_lead_to_the_items_codes(tokenized):
     )
 
 
+def by_text_of(model, states: torch.Tensor, pooled: torch.Tensor) -> torch.Tensor:
+    """The text head's logits of all items, -inf for padding."""
+    queries = model.text_head.queries(pooled, states)
+    logits = model.text_head.logits(queries, model.text_vectors())
+    return logits.masked_fill(~model._is_known(), -torch.inf)
+
+
 def test_the_text_head_starts_as_the_tower(tokenized):
     model, _ = tokenized
     model.eval()
@@ -76,7 +83,7 @@ def test_the_text_head_starts_as_the_tower(tokenized):
     states = torch.randn(1, model.backbone.hidden_size)
     tower = model.item_tokenizer.tower
     expected = tower.logits(tower.queries(pooled), tower.items(model.points))
-    found = model._by_text(states, pooled)
+    found = by_text_of(model, states, pooled)
     assert found[0, 0] == -torch.inf
     assert_close(found[:, 1:], expected[:, 1:])
 
@@ -92,13 +99,14 @@ def test_heads_and_gains_are_weighed_as_the_settings_say(prepared, tokenized, mo
     pooled = torch.stack(
         [model.text_head.pooled(model.points, torch.tensor([h]))[0, -1] for h in histories]
     )
-    by_id = model._by_item(states).log_softmax(-1)
-    by_text = model._by_text(states, pooled).log_softmax(-1)
+    is_none = ~model._is_known()
+    by_id = model.item_head(states, model.item_vectors(model.points), is_none).log_softmax(-1)
+    by_text = by_text_of(model, states, pooled).log_softmax(-1)
     company = model.company(batch["item_id_list"], batch["item_length"])
     alike = likeness_to_history(model.text_vectors(), batch["item_id_list"], batch["item_length"])
     total = (1 - TEXT_SHARE) * by_id + TEXT_SHARE * by_text + 2 * company + alike
     with torch.no_grad():
-        found = model._at_history_end(decoder)
+        found = model._score_items(decoder).by_item
     assert_close(found[:, 1:], total.log_softmax(-1)[:, 1:], rtol=1e-4, atol=1e-4)
 
 
@@ -109,9 +117,9 @@ def test_texts_of_few_items_are_alike_by_the_states_of_the_llm(prepared, tokeniz
     decoder = model.decoder(batch)
     histories = (batch["item_id_list"], batch["item_length"])
     with torch.no_grad():
-        by_states = model._at_history_end(decoder)
+        by_states = model._score_items(decoder).by_item
         monkeypatch.setattr(store, "FEW_ITEMS", 0)
-        by_tower = model._at_history_end(decoder)
+        by_tower = model._score_items(decoder).by_item
     unit = F.normalize(model.points, dim=-1)
     change = likeness_to_history(unit, *histories)
     change = change - likeness_to_history(model.text_vectors(), *histories)

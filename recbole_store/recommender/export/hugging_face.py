@@ -70,7 +70,7 @@ def _check(store) -> None:
         raise ModelFolderError(f"--format hf is for STORE, whose model is an LLM; this is {name}.")
     more = {
         "decoding: free": model.decoding == "free",
-        "full_softmax_limit": model.large is not None,
+        "full_softmax_limit": model.draws_items,
     }
     used = [key for key, is_used in more.items() if is_used]
     if used:
