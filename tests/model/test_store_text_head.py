@@ -128,6 +128,28 @@ def test_texts_of_few_items_are_alike_by_the_states_of_the_llm(prepared, tokeniz
     assert (by_tower - by_states)[:, 1:].abs().max() > 0.01
 
 
+@pytest.mark.parametrize("few_items", [0, 3_000])
+def test_an_explanation_s_parts_add_up_to_the_heads_score(
+    prepared, tokenized, monkeypatch, few_items
+):
+    """To what an item has above the mean item, whatever its texts are alike by."""
+    model, _ = tokenized
+    monkeypatch.setattr(store, "FEW_ITEMS", few_items)
+    monkeypatch.setattr(model, "last_item_weight", 2.0)
+    batch = first_rows(prepared.valid, 6)
+    with torch.no_grad():
+        for change in (0.0, 0.3):  # means of other weights must not be kept
+            model.item_vectors.own.weight[5:] += change * torch.randn(16)
+            model.train().eval()
+            parts = model.contributions(batch)
+            codes = parts.pop("codes")
+            scores = model._score_items(model.decoder(batch)).by_item
+            of_items = scores.gather(1, batch["item_id"][:, None]).squeeze(1)
+            expected = model.item_head_share * (of_items - scores[:, 1:].mean(1))
+            assert_close(sum(parts.values()), expected, rtol=1e-4, atol=1e-4)
+            assert set(parts) == {"text", "id", "last item", "company"} and codes.isfinite().all()
+
+
 def test_both_heads_learn(prepared, tokenized):
     model, trainer = tokenized
     trainer._begin_recommender(prepared.train)
@@ -153,3 +175,32 @@ def test_a_cached_stage_is_the_same(prepared, tokenized, tmp_path, monkeypatch):
         assert torch.equal(tensor, again.item_tokenizer.state_dict()[name]), name
     for name, tensor in first.text_head.state_dict().items():
         assert torch.equal(tensor, again.text_head.state_dict()[name]), name
+
+
+def test_the_text_head_s_loss_is_that_of_every_target_among_known_items(prepared):
+    model = make_model(prepared)
+    model.item_tokenizer.set_points(torch.randn(model.n_items - 1, model.points.size(1)))
+    windows = first_rows(prepared.train, 20)
+    there = torch.cat([windows["item_id_list"].flatten(), windows["item_id"]])
+    others = torch.tensor([i for i in range(1, model.n_items) if i not in there.tolist()])
+    assert len(others) >= 3
+    model.cold_items = others[:3]  # no candidates
+    model.eval()  # without dropout
+    losses = []
+    for weight in (0.0, 1.0, 3.0):
+        model.text_head_weight = weight
+        losses.append(model.next_item_loss(windows).item())
+    total = 0.0
+    for history, target in zip(*histories_of(prepared.train, 20), strict=True):
+        items = [*history, target]
+        for n in range(1, len(items)):
+            row = first_rows(prepared.train, 1)
+            row["item_id_list"] = F.pad(torch.tensor([items[:n]]), (0, 6 - n))
+            row["item_length"] = torch.tensor([n])
+            row["semantic_id_item_id_list"] = model.semantic_ids[row["item_id_list"]]
+            pooled = model.text_head.pooled(model.points, row["item_id_list"][:, :n])[:, -1]
+            logits = by_text_of(model, model.decoder(row).history_end[:, 0], pooled)
+            total += F.cross_entropy(logits, torch.tensor([items[n]])).item()
+    expected = total / (20 * model.targets_per_row)
+    assert losses[1] - losses[0] == pytest.approx(expected, rel=1e-4)
+    assert losses[2] - losses[0] == pytest.approx(3 * expected, rel=1e-4)
