@@ -331,7 +331,7 @@ class STORE(WindowTargets, SemanticIdModel):
             self.likeness_by,
             self.together_weight or 0.0,
             is_raised,
-            self.new_item_bias,
+            self.new_item_bias if self.item_head_share > 0 else 0.0,
         )
 
     def _raised_items(self) -> Tensor:
