@@ -27,7 +27,7 @@ PARTS := without_alignment codes_alone without_item_head without_dense_tokenizer
 # What is run with one seed on ml-100k, beside those with three.
 ONCE := SASRec:tuned GRU4Rec:tuned BERT4Rec:tuned TIGER:small TIGER:small_random $(addprefix STORE:,$(PARTS))
 # Models on Beauty.
-BEAUTY := STORE:text STORE:text_sampled STORE:short_histories STORE:short_histories_without_item_dropout \
+BEAUTY := STORE:text STORE:paper STORE:text_sampled STORE:short_histories STORE:short_histories_without_item_dropout \
 	STORE:short_histories_random_start SASRecAll:collaborative_start \
 	SASRecAll:without_training_filter SASRecAll TIGER:short_histories \
 	Neighbours Neighbours:text Neighbours:together SASRecAll:with_scores \
@@ -35,7 +35,7 @@ BEAUTY := STORE:text STORE:text_sampled STORE:short_histories STORE:short_histor
 # Models on Beauty without some of its items, each seed another draw of them.
 COLD := STORE:text_cold TextTower:cold SASRecAll:cold Neighbours:cold
 # What Beauty's settings do on other data.
-STEAM := STORE TextTower:with_company STORE:short_histories SASRecAll:with_scores \
+STEAM := STORE STORE:paper TextTower:with_company STORE:short_histories SASRecAll:with_scores \
 	SASRecAll:collaborative_start SASRecAll:without_training_filter \
 	Neighbours Neighbours:text Neighbours:together
 FILTERED := --data_path=$(DATA) --filter_history=True --max_hours=2.5

@@ -257,8 +257,8 @@ class STORE(WindowTargets, SemanticIdModel):
         """Token-to-token: cross-entropy of the codes of every target of the windows.
 
         It is the mean over the codes of as many targets as these rows have on average, so that it
-        is the mean over all targets once an epoch's batches are averaged. Where there is an item
-        head, its weighted cross-entropy of the same targets is added.
+        is the mean over all targets once an epoch's batches are averaged. Each head over whole
+        items adds its weighted cross-entropy of the same targets.
 
         A loss on codes that the beams would drop was tried as well (APAO, arXiv 2603.02730): it
         left the codes where they were on ml-100k (.0477 for .0468) and on Beauty.
