@@ -147,6 +147,23 @@ def histories_of(loader, n_rows: int) -> tuple[list[list[int]], list[int]]:
     return [items[:n] for items, n in zip(lists, lengths, strict=True)], rows["item_id"].tolist()
 
 
+def each_target(model, loader, n_rows: int):
+    """The targets of a loader's first windows one by one: a row with the history alone, the target.
+
+    Yields:
+        RecBole's Interaction of one row, whose target is not looked at; the target's item_id.
+    """
+    for history, last in zip(*histories_of(loader, n_rows), strict=True):
+        items = [*history, last]
+        for n in range(1, len(items)):
+            row = first_rows(loader, 1)
+            padding = row["item_id_list"].size(1) - n
+            row["item_id_list"] = torch.nn.functional.pad(torch.tensor([items[:n]]), (0, padding))
+            row["item_length"] = torch.tensor([n])
+            row["semantic_id_item_id_list"] = model.semantic_ids[row["item_id_list"]]
+            yield row, items[n]
+
+
 def naive_log_prob(model, history: list[int], items: list[int]):
     """Log-likelihood [N] of items behind one history: a full forward pass for each code."""
     ids = model.semantic_ids

@@ -118,9 +118,10 @@ def resolve_all(request: Request) -> dict[Run, dict]:
 
 
 def profile_for(request: Request, dataset: str, label: tuple[str, str]) -> Profile | None:
-    """The profile of a model's run on a data set; a run that goes on has its settings already."""
+    """The profile of a model's run on a data set; a run that goes on keeps its own."""
     if request.begun:
-        return None
+        kept = request.begun.get("profile")
+        return Profile.of_kept(kept) if kept else None
     about = (request.files, request.typed, request.models)
     return profile_of(request.profile, label, dataset, *about)
 

@@ -119,6 +119,16 @@ class HistoryEnds(NamedTuple):
     lengths: Tensor  # [B]
 
 
+class Targets(NamedTuple):
+    """What the heads learn: n targets of B windows, among the items of the catalogue."""
+
+    states: Tensor  # the LLM's before each target's first code, [n, H]
+    items: Tensor  # windows of item_ids, [B, T + 1], right-padded by 0
+    is_target: Tensor  # bool [B, T]: item t + 1 is a target
+    is_known: Tensor  # bool [n_items], what is a candidate at all
+    is_filtered: bool  # whether items of a target's history are none of its candidates
+
+
 class AllItems(nn.Module):
     """The heads over a whole catalogue, for one of any size."""
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from recbole_store.errors import SettingsError
 from recbole_store.generator.short_list import BlockIndex, ListedScores
 from recbole_store.llm.precision import use_bf16
-from recbole_store.model.heads import AllItems, Heads, HistoryEnds
+from recbole_store.model.heads import AllItems, Heads, HistoryEnds, Targets
 from recbole_store.tokenizer.sampled_softmax import ItemSampler, Lot
 
 # Items up to which each has an own vector to itself, if `full_softmax_limit` is not higher: a table
@@ -61,21 +61,14 @@ class LargeCatalogue(AllItems):
         self._index = None
 
     def losses(
-        self,
-        heads: Heads,
-        states: Tensor,
-        items: Tensor,
-        is_target: Tensor,
-        is_known: Tensor,
-        is_filtered: bool,
-        lot: Lot | None = None,
+        self, heads: Heads, targets: Targets, lot: Lot | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Cross-entropy of the item head and of the text head, if there is one, over all targets.
 
         Args:
-            states: before each of n targets, [n, H].
-            items, is_target, is_known, is_filtered, lot: of :meth:`ItemSampler.draw`.
+            lot: what was drawn for the batch, see :meth:`ItemSampler.draw`.
         """
+        states, items, is_target, is_known, is_filtered = targets
         drawn = self.sampler.draw(items, is_target, is_known, is_filtered, lot)
         vectors, points = heads.item_vectors, heads.points
         query = heads.item_head.queries(states)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from recbole_store.generator.item_head import DenseScores
-from recbole_store.model.heads import AllItems, Heads, HistoryEnds
+from recbole_store.model.heads import AllItems, Heads, HistoryEnds, Targets
 from recbole_store.tokenizer.sampled_softmax import Lot
 from recbole_store.tokenizer.text_tower import without_seen
 
@@ -26,31 +26,20 @@ class SmallCatalogue(AllItems):
         self._rows = None
 
     def losses(
-        self,
-        heads: Heads,
-        states: Tensor,
-        items: Tensor,
-        is_target: Tensor,
-        is_known: Tensor,
-        is_filtered: bool,
-        lot: Lot | None = None,
+        self, heads: Heads, targets: Targets, lot: Lot | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Cross-entropy of the item head and of the text head, if there is one, over all targets.
 
         Args:
-            states: before each of n targets, [n, H].
-            items: windows of item_ids, [B, T + 1], right-padded by 0.
-            is_target: bool [B, T]: item t + 1 is a target.
-            is_known: bool [n_items], what is a candidate at all.
-            is_filtered: whether items of a target's history are none of its candidates.
             lot: nothing is drawn.
         """
-        targets = items[:, 1:][is_target]
+        states, items, is_target, is_known, is_filtered = targets
+        labels = items[:, 1:][is_target]
 
         def cross_entropy(logits: Tensor) -> Tensor:
             if is_filtered:
                 logits = without_seen(logits, items, is_target)
-            return F.cross_entropy(logits, targets, reduction="sum")
+            return F.cross_entropy(logits, labels, reduction="sum")
 
         vectors = heads.item_vectors(heads.points)
         by_id = cross_entropy(heads.item_head(states, vectors, ~is_known))

@@ -27,7 +27,7 @@ from recbole_store.generator.tree_decoder import TreeDecoder
 from recbole_store.generator.windows import Window, make_window, with_targets
 from recbole_store.llm.backbone import Backbone
 from recbole_store.model.alignment import Alignment, Parts
-from recbole_store.model.heads import STATES, TOWER, Heads, HistoryEnds
+from recbole_store.model.heads import STATES, TOWER, Heads, HistoryEnds, Targets
 from recbole_store.model.large_catalogue import LargeCatalogue, shared_rows
 from recbole_store.model.semantic_id_model import SemanticIdModel
 from recbole_store.model.small_catalogue import SmallCatalogue
@@ -281,16 +281,12 @@ class STORE(WindowTargets, SemanticIdModel):
         loss = total / (n_targets * window.codes.size(-1))
         if self.all_items is not None:
             states, known = hidden[:, :, 0][is_target], self._is_known()
-            arguments = (states, items, is_target, known, self.filters_training, lot)
-            by_id, by_text = self.all_items.losses(self.heads(), *arguments)
+            targets = Targets(states, items, is_target, known, self.filters_training)
+            by_id, by_text = self.all_items.losses(self.heads(), targets, lot)
             loss = loss + self.item_head_weight * by_id / n_targets
             if by_text is not None:
                 loss = loss + self.text_head_weight * by_text / n_targets
         return loss
-
-    def text_vectors(self) -> Tensor:
-        """The text head's unit vectors of all items, [n_items, D]."""
-        return self.text_head.items(self.points)
 
     @property
     def likeness_by(self) -> str:
@@ -301,16 +297,15 @@ class STORE(WindowTargets, SemanticIdModel):
         """
         return STATES if self.n_fitted <= FEW_ITEMS else TOWER
 
-    def likeness_vectors(self) -> Tensor:
-        """Unit vectors of all items by which texts are alike, [n_items, D]; padding's may be 0."""
-        if self.likeness_by == TOWER:
-            return self.text_vectors()
-        return F.normalize(self.points, dim=-1)
-
     @property
     def draws_items(self) -> bool:
         """Whether the heads learn by items drawn, as the catalogue is large."""
         return self.all_items is not None and self.all_items.draws_items
+
+    @property
+    def heads_rank(self) -> bool:
+        """Whether the heads take part in the ranking, and not in the training alone."""
+        return self.all_items is not None and self.item_head_share > 0
 
     def heads(self) -> Heads:
         """What scores whole items, as it is now."""
@@ -331,7 +326,7 @@ class STORE(WindowTargets, SemanticIdModel):
             self.likeness_by,
             self.together_weight or 0.0,
             is_raised,
-            self.new_item_bias if self.item_head_share > 0 else 0.0,
+            self.new_item_bias if self.heads_rank else 0.0,
         )
 
     def _raised_items(self) -> Tensor:
@@ -408,7 +403,7 @@ class STORE(WindowTargets, SemanticIdModel):
         return self.all_items.scores(self.heads(), _histories(decoder), self._is_known())
 
     def fused_scores(self, decoder: TreeDecoder, log_probs: Tensor, item_ids: Tensor) -> Tensor:
-        if self.item_head is None or self.item_head_share == 0:
+        if not self.heads_rank:
             return log_probs
         share, scores = self.item_head_share, self._score_items(decoder)
         return (1 - share) * log_probs + share * scores.of(item_ids)
@@ -424,14 +419,14 @@ class STORE(WindowTargets, SemanticIdModel):
     def contributions(self, interaction) -> dict[str, Tensor]:
         decoder, items = self.decoder(interaction), interaction[self.ITEM_ID]
         by_codes = self._gain_by_codes(decoder, interaction)
-        if self.item_head is None or self.item_head_share == 0:
+        if not self.heads_rank:
             return {"codes": by_codes}
         parts = self.all_items.gains(self.heads(), _histories(decoder), self._is_known(), items)
         weighed = {name: self.item_head_share * part for name, part in parts.items()}
         return {"codes": (1 - self.item_head_share) * by_codes, **weighed}
 
     def search(self, decoder: TreeDecoder, excluded: tuple[Tensor, Tensor] | None) -> Beams:
-        if self.item_head is None or self.item_head_share == 0:
+        if not self.heads_rank:
             return super().search(decoder, excluded)
         scores = self._score_items(decoder)
         best, others = scores.best(self.num_beams, excluded)

@@ -53,6 +53,12 @@ class Profile:
         path = profile_file(name)
         return cls(name, read_properties(path), f" in {path}", whole_comment(path))
 
+    @classmethod
+    def of_kept(cls, kept: dict) -> Profile:
+        """What :meth:`kept` said, of a run that goes on."""
+        choices = tuple(Choice(c["settings"], c["why"]) for c in kept["choices"])
+        return cls(kept["name"], kept["settings"], " in the run's folder", kept["said"], choices)
+
     def of_model(self, model: str) -> dict:
         """What a model takes of it."""
         if model == "STORE":

@@ -7,7 +7,15 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from planted_store import first_rows, histories_of, make_model, prepare, store_settings, working_in
+from planted_store import (
+    each_target,
+    first_rows,
+    histories_of,
+    make_model,
+    prepare,
+    store_settings,
+    working_in,
+)
 from torch.testing import assert_close
 
 from recbole_store.generator.like_items import like_by_vectors
@@ -117,17 +125,11 @@ def test_the_loss_is_that_of_every_target_by_itself(prepared, model, filtered):
     by_head = model.next_item_loss(windows) - codes.eval().next_item_loss(windows)
     model.filters_training = False
     total = 0.0
-    for history, target in zip(*histories_of(prepared.train, 20), strict=True):
-        items = [*history, target]
-        for n in range(1, len(items)):
-            row = first_rows(prepared.train, 1)
-            row["item_id_list"] = F.pad(torch.tensor([items[:n]]), (0, 6 - n))
-            row["item_length"] = torch.tensor([n])
-            row["semantic_id_item_id_list"] = model.semantic_ids[row["item_id_list"]]
-            logits = by_item(model, model.decoder(row).history_end[:, 0])
-            if filtered:
-                logits[0, list(set(items[:n]) - {items[n]})] = -torch.inf
-            total += F.cross_entropy(logits, torch.tensor([items[n]])).item()
+    for row, target in each_target(model, prepared.train, 20):
+        logits = by_item(model, model.decoder(row).history_end[:, 0])
+        if filtered:
+            logits[0, list(set(row["item_id_list"][0].tolist()) - {0, target})] = -torch.inf
+        total += F.cross_entropy(logits, torch.tensor([target])).item()
     assert by_head.item() == pytest.approx(total / (20 * model.targets_per_row), rel=1e-4)
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from planted_store import (
+    each_target,
     first_rows,
     histories_of,
     make_model,
@@ -71,7 +72,7 @@ def test_texts_lead_to_the_items_codes(tokenized):
 def by_text_of(model, states: torch.Tensor, pooled: torch.Tensor) -> torch.Tensor:
     """The text head's logits of all items, -inf for padding."""
     queries = model.text_head.queries(pooled, states)
-    logits = model.text_head.logits(queries, model.text_vectors())
+    logits = model.text_head.logits(queries, model.text_head.items(model.points))
     return logits.masked_fill(~model._is_known(), -torch.inf)
 
 
@@ -103,7 +104,9 @@ def test_heads_and_gains_are_weighed_as_the_settings_say(prepared, tokenized, mo
     by_id = model.item_head(states, model.item_vectors(model.points), is_none).log_softmax(-1)
     by_text = by_text_of(model, states, pooled).log_softmax(-1)
     company = model.company(batch["item_id_list"], batch["item_length"])
-    alike = likeness_to_history(model.text_vectors(), batch["item_id_list"], batch["item_length"])
+    alike = likeness_to_history(
+        model.text_head.items(model.points), batch["item_id_list"], batch["item_length"]
+    )
     total = (1 - TEXT_SHARE) * by_id + TEXT_SHARE * by_text + 2 * company + alike
     with torch.no_grad():
         found = model._score_items(decoder).by_item
@@ -122,7 +125,7 @@ def test_texts_of_few_items_are_alike_by_the_states_of_the_llm(prepared, tokeniz
         by_tower = model._score_items(decoder).by_item
     unit = F.normalize(model.points, dim=-1)
     change = likeness_to_history(unit, *histories)
-    change = change - likeness_to_history(model.text_vectors(), *histories)
+    change = change - likeness_to_history(model.text_head.items(model.points), *histories)
     expected = (by_tower + change)[:, 1:].log_softmax(-1)
     assert_close(by_states[:, 1:], expected, rtol=1e-4, atol=1e-4)
     assert (by_tower - by_states)[:, 1:].abs().max() > 0.01
@@ -191,16 +194,11 @@ def test_the_text_head_s_loss_is_that_of_every_target_among_known_items(prepared
         model.text_head_weight = weight
         losses.append(model.next_item_loss(windows).item())
     total = 0.0
-    for history, target in zip(*histories_of(prepared.train, 20), strict=True):
-        items = [*history, target]
-        for n in range(1, len(items)):
-            row = first_rows(prepared.train, 1)
-            row["item_id_list"] = F.pad(torch.tensor([items[:n]]), (0, 6 - n))
-            row["item_length"] = torch.tensor([n])
-            row["semantic_id_item_id_list"] = model.semantic_ids[row["item_id_list"]]
-            pooled = model.text_head.pooled(model.points, row["item_id_list"][:, :n])[:, -1]
-            logits = by_text_of(model, model.decoder(row).history_end[:, 0], pooled)
-            total += F.cross_entropy(logits, torch.tensor([items[n]])).item()
+    for row, target in each_target(model, prepared.train, 20):
+        history = row["item_id_list"][:, : int(row["item_length"])]
+        pooled = model.text_head.pooled(model.points, history)[:, -1]
+        logits = by_text_of(model, model.decoder(row).history_end[:, 0], pooled)
+        total += F.cross_entropy(logits, torch.tensor([target])).item()
     expected = total / (20 * model.targets_per_row)
     assert losses[1] - losses[0] == pytest.approx(expected, rel=1e-4)
     assert losses[2] - losses[0] == pytest.approx(3 * expected, rel=1e-4)

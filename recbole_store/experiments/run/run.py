@@ -49,7 +49,6 @@ from recbole_store.experiments.run.run_folder import (
     can_go_on,
     disk_errors,
     opened,
-    profile_of_begun,
     write_identity,
 )
 from recbole_store.experiments.run.run_status import RunStatus
@@ -114,8 +113,6 @@ def run_model(
 
         def begin() -> dict | None:
             kept = profile.kept(settings) if profile else None
-            if kept is None and not again:  # the settings may come from the folder alone
-                kept = profile_of_begun(run_dir, found)
             if again or not can_go_on(run_dir, found):
                 clear(run_dir)
                 (run_dir / RESULT).unlink(missing_ok=True)

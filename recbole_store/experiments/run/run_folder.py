@@ -32,6 +32,8 @@ _LOCK = ".lock"
 _PARTS = (".best*", ".*.json.*", "*.part", "state/*/.*")  # what is written before it is moved
 _KNOWN_BY = {"model": TEXT, "variant": ANY_TEXT, "dataset": TEXT, "models": [TEXT]}
 _KNOWN_BY |= {"protocol_hash": TEXT, "hashed_settings": OBJECT}
+_CHOICE = {"settings": OBJECT, "why": TEXT}
+_PROFILE = {"name": TEXT, "said": ANY_TEXT, "settings": OBJECT, "choices": [_CHOICE]}
 
 
 @contextmanager
@@ -125,10 +127,8 @@ def read_identity(folder: Path) -> dict:
         found = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(found, dict) or not all(key in found for key in _KNOWN_BY):
             raise ValueError("it lacks what a run is known by")
-        if said := complaint(found, _KNOWN_BY):
+        if said := complaint(found, {**_KNOWN_BY, "profile?": _PROFILE}):
             raise ValueError(said)
-        if not isinstance(found.get("profile", {}), dict):
-            raise ValueError("its profile is no object")
     except (OSError, ValueError, RecursionError) as error:
         said = getattr(error, "strerror", None) or error
         raise SettingsError(f"{folder} holds no run to go on with: {path}: {said}.") from error
@@ -167,18 +167,6 @@ def can_go_on(folder: Path, identity: dict) -> bool:
         f"{folder} holds a run that was cut off, of {difference(earlier, identity)}: name another "
         "folder with --run_dir, or begin anew there with --again."
     )
-
-
-def profile_of_begun(folder: Path, identity: dict) -> dict | None:
-    """The profile of a run of this identity that was begun in the folder and has no result.
-
-    It may have been cut off before its first state.
-    """
-    if (folder / RESULT).exists() or not (folder / IDENTITY).exists():
-        return None
-    earlier = read_identity(folder)
-    is_it = earlier["protocol_hash"] == identity["protocol_hash"]
-    return earlier.get("profile") if is_it else None
 
 
 def difference(earlier: dict, identity: dict) -> str:

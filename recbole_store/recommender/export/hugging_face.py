@@ -93,19 +93,18 @@ def _fill(store, part: Path) -> None:
             backbone.llm.save_pretrained(part)
     backbone.tokenizer.save_pretrained(part)
     save_file(_tensors(model), part / "store.safetensors", metadata={"format": "pt"})
-    has_heads = _has_heads(model)
     facts = {
         "history_prompt": HISTORY_PROMPT,
         "max_history": store.max_history,
         "sizes": model.item_tokenizer.sizes,
         "num_beams": model.num_beams,
-        "item_head_share": model.item_head_share if has_heads else 0.0,
+        "item_head_share": model.item_head_share if model.heads_rank else 0.0,
         "text_share": model.text_share if model.text_head is not None else 0.0,
         "last_item_weight": model.last_item_weight or 0.0,
         "together_weight": model.together_weight or 0.0,
         "together_of": LAST,
         "likeness_weight": model.likeness_weight or 0.0,
-        "new_item_bias": store.new_item_bias if has_heads else 0.0,
+        "new_item_bias": store.new_item_bias if model.heads_rank else 0.0,
         "n_fitted": catalogue.n_fitted,
         "gain_decay": DECAY,
         "pooled_decay": tower.DECAY,
@@ -121,10 +120,6 @@ def _fill(store, part: Path) -> None:
     (part / "README.md").write_text(_card(store), encoding="utf-8")
 
 
-def _has_heads(model) -> bool:
-    return model.item_head is not None and model.item_head_share > 0
-
-
 @torch.no_grad()
 def _tensors(model) -> dict[str, Tensor]:
     """By the script's names, row 0 of items' tables being item 1's."""
@@ -138,7 +133,7 @@ def _tensors(model) -> dict[str, Tensor]:
         found["item_vectors"] = model.item_vectors(model.points)[1:]
     if model.item_input is not None:
         found["item_input"] = model.item_input.weight
-    if _has_heads(model):
+    if model.heads_rank:
         head = model.item_head
         found |= {
             "item_head.norm.weight": head.norm.weight,
@@ -155,9 +150,10 @@ def _of_texts(model) -> dict[str, Tensor]:
     head = model.text_head
     if head is None:
         return {}
+    pieces = model.heads().pieces(torch.arange(1, model.n_items, device=model.device))
     found = {
-        "text_vectors": model.text_vectors()[1:],
-        "likeness_vectors": model.likeness_vectors()[1:],
+        "text_vectors": pieces["tower"],
+        "likeness_vectors": pieces.get("points", pieces["tower"]),
         "text_history": head.history(model.points)[1:],
         "text_scale": head.log_scale.exp(),
         "text_of_state": head.of_state.weight,

@@ -25,6 +25,7 @@ from recbole_store.experiments.run.run_folder import (
     read_identity,
     write_identity,
 )
+from recbole_store.settings.profile import Choice, Profile
 
 IDENTITY = {
     "model": "Pop",
@@ -93,6 +94,20 @@ def test_what_was_asked_for_is_found_again():
     assert read_identity(RUN) == IDENTITY
     kept = json.loads((RUN / "settings.json").read_text())
     assert kept == {**settings, "data_path": str(Path("data").resolve())}
+
+
+def test_a_run_s_profile_is_kept_whole_or_refused():
+    choices = (Choice({"epochs": 3}, "few users"), Choice({"tuning": None}, "no GPU"))
+    profile = Profile("auto", {"epochs": 3, "tuning": None}, "", "60 users", choices)
+    settings = {"epochs": 5, "tuning": None}
+    RUN.mkdir(parents=True)
+    write_identity(RUN, {**IDENTITY, "profile": profile.kept(settings)}, settings)
+    again = Profile.of_kept(read_identity(RUN)["profile"])
+    assert again.kept(settings) == profile.kept(settings)
+    assert again.told(settings) == profile.told(settings)
+    write_identity(RUN, {**IDENTITY, "profile": {"name": "auto"}}, settings)
+    with pytest.raises(SettingsError, match="it has no `profile.said`"):
+        read_identity(RUN)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"model": "Pop"}', "\x00"])
