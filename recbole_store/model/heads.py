@@ -40,6 +40,16 @@ class Heads(NamedTuple):
     is_raised: Tensor | None  # bool [n_items], items that gain ``bias``
     bias: float
 
+    @property
+    def uses_states(self) -> bool:
+        """Whether items gain whose texts are like the history's by the LLM's states.
+
+        New ones do, whatever others are alike by: the tower learnt from known items alone what
+        follows what, and finds new ones among those less well than the LLM's states do.
+        """
+        by_states = self.likeness_by == STATES or self.is_raised is not None
+        return self.likeness_weight > 0 and by_states
+
     def pieces(self, item_ids: Tensor) -> dict[str, Tensor]:
         """Vectors of items [n] that their scores are products with, [n, D] each."""
         found = {
@@ -50,8 +60,10 @@ class Heads(NamedTuple):
             found["last item"] = F.normalize(found["text"] + found["id"], dim=-1)
         if self.text_head is not None:
             found["tower"] = self.text_head.items(self.points[item_ids])
-        if self.likeness_weight and self.likeness_by == STATES:
+        if self.uses_states:
             found["points"] = F.normalize(self.points[item_ids], dim=-1)
+            if self.likeness_by == TOWER:  # then new items alone
+                found["points"] = found["points"] * self.is_raised[item_ids, None]
         return found
 
     def rows(self, item_ids: Tensor) -> Tensor:
@@ -80,15 +92,13 @@ class Heads(NamedTuple):
             pooled = self.text_head.pooled(self.points, item_seq)
             query = self.text_head.queries(pooled[torch.arange(len(end)), end], states)
             found["tower"] = self.text_share * self.text_head.log_scale.exp() * query.float()
-        if self.likeness_weight:
-            vectors = self.points[item_seq]
-            by_tower = self.likeness_by == TOWER
-            history = self.text_head.items(vectors) if by_tower else F.normalize(vectors, dim=-1)
-            alike = self.likeness_weight * summed_history(history, item_seq, lengths)
-            if by_tower:
-                found["tower"] = found["tower"] + alike
-            else:
-                found["points"] = alike
+        if self.likeness_weight and self.likeness_by == TOWER:
+            history = self.text_head.items(self.points[item_seq])
+            alike = summed_history(history, item_seq, lengths)
+            found["tower"] = found["tower"] + self.likeness_weight * alike
+        if self.uses_states:
+            history = F.normalize(self.points[item_seq], dim=-1)
+            found["points"] = self.likeness_weight * summed_history(history, item_seq, lengths)
         return found
 
     def company_of(self, item_seq: Tensor, lengths: Tensor):

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor
 
 from recbole_store.data.item_texts import join_fields
-from recbole_store.generator.company import Company, likeness_to_history
+from recbole_store.generator.company import Company, likeness_to_history, summed_history
 from recbole_store.generator.like_items import like_by_vectors
 from recbole_store.generator.windows import with_targets
 from recbole_store.llm.precision import use_bf16
@@ -109,4 +110,9 @@ class TextTower(WindowTargets, SequentialRecommender):
         if self.likeness_weight:
             alike = likeness_to_history(items, item_seq, lengths)
             scores = scores + self.likeness_weight * alike
+            if self.has_joined:  # as STORE's new items gain
+                unit = F.normalize(self.features, dim=-1)
+                history = summed_history(unit[item_seq], item_seq, lengths)
+                gain = self.likeness_weight * history @ unit[self.cold_items].T
+                scores[:, self.cold_items] = scores[:, self.cold_items] + gain
         return scores

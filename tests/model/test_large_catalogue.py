@@ -36,17 +36,18 @@ def prepared(tiny_llm, planted, tmp_path_factory):
         yield prepare(store_settings(tiny_llm, planted, **changes))
 
 
-KINDS = {  # settings, and of how many items texts are alike by the LLM's states
-    "item head": ({}, 0),
-    "all heads and gains": (TOWER, 0),
-    "alike by the LLM's states": (TOWER, 3_000),
+KINDS = {  # settings, of how many items texts are alike by the LLM's states, and new items
+    "item head": ({}, 0, []),
+    "all heads and gains": (TOWER, 0, []),
+    "alike by the LLM's states": (TOWER, 3_000, []),
+    "new items": (TOWER, 0, [3, 17, 40]),
 }
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def pair(request, prepared):
     """The model below and beyond the limit, with weights that differ from item to item."""
-    changes, few_items = KINDS[request.param]
+    changes, few_items, new = KINDS[request.param]
     small = make_model(prepared, **changes)
     tokenizer = small.item_tokenizer
     tokenizer.set_points(torch.randn(small.n_items - 1, small.points.size(1)))
@@ -58,6 +59,8 @@ def pair(request, prepared):
     large = make_model(prepared, **changes, **LARGE)
     large.load_state_dict(small.state_dict())
     assert large.draws_items and not small.draws_items
+    for model in (small, large) if new else ():
+        model.cold_items, model.has_joined, model.new_item_bias = torch.tensor(new), True, 0.4
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store, "FEW_ITEMS", few_items)
         yield small.eval(), large.eval()

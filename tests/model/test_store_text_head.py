@@ -131,6 +131,30 @@ def test_texts_of_few_items_are_alike_by_the_states_of_the_llm(prepared, tokeniz
     assert (by_tower - by_states)[:, 1:].abs().max() > 0.01
 
 
+def test_new_items_gain_by_the_states_of_the_llm(prepared, tokenized, monkeypatch):
+    """Beside what all gain by the tower, and beside their bias."""
+    model, _ = tokenized
+    monkeypatch.setattr(store, "FEW_ITEMS", 0)
+    monkeypatch.setattr(model, "likeness_weight", 3.0)
+    model.eval()
+    batch = first_rows(prepared.valid, 4)
+    decoder = model.decoder(batch)
+    new = torch.tensor([7, 20, 41])
+    with torch.no_grad():
+        before = model._score_items(decoder).by_item
+        monkeypatch.setattr(model, "cold_items", new)
+        monkeypatch.setattr(model, "has_joined", True)
+        monkeypatch.setattr(model, "new_item_bias", 0.5)
+        model.eval()
+        after = model._score_items(decoder).by_item
+    unit = F.normalize(model.points, dim=-1)
+    alike = likeness_to_history(unit, batch["item_id_list"], batch["item_length"])
+    gain = torch.zeros_like(before)
+    gain[:, new] = 3.0 * alike[:, new] + 0.5
+    assert_close(after[:, 1:], (before + gain)[:, 1:].log_softmax(-1), rtol=1e-4, atol=1e-4)
+    assert alike[:, new].abs().max() > 0.01
+
+
 @pytest.mark.parametrize("few_items", [0, 3_000])
 def test_an_explanation_s_parts_add_up_to_the_heads_score(
     prepared, tokenized, monkeypatch, few_items

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from recbole_store import cli, load
 from recbole_store.experiments.run.run import run_model
+from recbole_store.model import store as store_module
 from recbole_store.settings.defaults import plugin_defaults
 
 HISTORIES = (["i000"], ["i001", "i002", "i003"], [f"i{n:03d}" for n in range(9)])
@@ -76,6 +77,25 @@ def test_other_kinds(kind, tiny_llm, tiny_settings, planted, tmp_path):
     assert cli.main(["export", str(folder), str(out)]) == 0
     compare(folder, out)
     assert (out / "adapter" / "adapter_config.json").is_file() == (kind == "lora")
+
+
+@pytest.mark.parametrize("few_items", [0, 3_000])
+def test_new_items_are_alike_by_the_states_of_the_llm(
+    few_items, tiny_llm, tiny_settings, planted, tmp_path, monkeypatch
+):
+    """In both, whatever known items' texts are alike by."""
+    monkeypatch.setattr(store_module, "FEW_ITEMS", few_items)
+    settings = {**plugin_defaults("STORE", "planted", planted), **tiny_settings}
+    settings |= {"epochs": 1, "tokenizer_epochs": 1, "item_head_weight": 1.0, **KINDS["text"]}
+    with working_in(tmp_path):
+        run_model("STORE", "planted", settings | {"likeness_weight": 5.0}, tmp_path / "run")
+    store, grown, out = load(tmp_path / "run" / "model", device="cpu"), tmp_path / "grown", tmp_path
+    store.add_items([{"item_id": "new1", "colour": "red", "shape": "star"}])
+    store.new_item_bias = 3.0
+    store.save(grown)
+    assert "new1" in load(grown, device="cpu").recommend(items=["i000"], k=5)["item_id"].tolist()
+    assert cli.main(["export", str(grown), str(out / "hf")]) == 0
+    compare(grown, out / "hf")
 
 
 def test_new_items_are_exported_with_what_they_gain(finished, tmp_path):

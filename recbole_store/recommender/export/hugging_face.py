@@ -21,12 +21,14 @@ import tempfile
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
 from recbole_store.errors import ModelFolderError
 from recbole_store.generator.company import DECAY
 from recbole_store.llm.loading import quiet
+from recbole_store.model.heads import TOWER
 from recbole_store.model.store import HISTORY_PROMPT
 from recbole_store.recommender.card import card_text
 from recbole_store.tokenizer import text_tower as tower
@@ -105,7 +107,6 @@ def _fill(store, part: Path) -> None:
         "together_of": LAST,
         "likeness_weight": model.likeness_weight or 0.0,
         "new_item_bias": store.new_item_bias if model.heads_rank else 0.0,
-        "n_fitted": catalogue.n_fitted,
         "gain_decay": DECAY,
         "pooled_decay": tower.DECAY,
         "pooled_of": tower.RECENT,
@@ -142,6 +143,9 @@ def _tensors(model) -> dict[str, Tensor]:
             "item_head.query.bias": head.query.bias,
         }
         found |= _of_texts(model) | _of_company(model)
+        is_new = model.heads().is_raised
+        if is_new is not None:
+            found["is_new"] = is_new[1:]
     return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in found.items()}
 
 
@@ -150,10 +154,13 @@ def _of_texts(model) -> dict[str, Tensor]:
     head = model.text_head
     if head is None:
         return {}
-    pieces = model.heads().pieces(torch.arange(1, model.n_items, device=model.device))
+    heads = model.heads()
+    vectors = head.items(model.points)[1:]
+    states = F.normalize(model.points, dim=-1)[1:]
+    by_tower = heads.likeness_by == TOWER
     found = {
-        "text_vectors": pieces["tower"],
-        "likeness_vectors": pieces.get("points", pieces["tower"]),
+        "text_vectors": vectors,
+        "likeness_vectors": vectors if by_tower else states,
         "text_history": head.history(model.points)[1:],
         "text_scale": head.log_scale.exp(),
         "text_of_state": head.of_state.weight,
@@ -162,6 +169,8 @@ def _of_texts(model) -> dict[str, Tensor]:
     layers |= {"wide": head.query_curve[0], "narrow": head.query_curve[2]}
     for name, layer in layers.items():
         found |= {f"text_{name}.weight": layer.weight, f"text_{name}.bias": layer.bias}
+    if heads.uses_states and by_tower:
+        found["new_item_vectors"] = states
     return found
 
 

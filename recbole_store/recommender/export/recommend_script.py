@@ -116,7 +116,10 @@ class Store:
         return t["text_scale"] * (t["text_vectors"] @ query)
 
     def gains(self, rows):
-        """What all items gain by company with the history's items, and by like texts, [N]."""
+        """What all items gain by company with the history's, by like texts, and by being new, [N].
+
+        New items are like the history's by the LLM's states as well.
+        """
         t, facts = self.tensors, self.facts
         found = torch.zeros(len(self.items))
         weights = facts["gain_decay"] ** torch.arange(len(rows)).flip(0)
@@ -130,6 +133,12 @@ class Store:
         if facts["likeness_weight"]:
             summed = weights @ t["likeness_vectors"][rows]
             found = found + facts["likeness_weight"] * (t["likeness_vectors"] @ summed)
+        if "new_item_vectors" in t:
+            summed = weights @ t["new_item_vectors"][rows]
+            alike = t["new_item_vectors"] @ summed
+            found = found + t["is_new"] * facts["likeness_weight"] * alike
+        if "is_new" in t:
+            found = found + t["is_new"] * facts["new_item_bias"]
         return found
 
     def by_heads(self, history, rows):
@@ -140,7 +149,6 @@ class Store:
             by_text = self.by_text_head(state, rows).log_softmax(-1)
             logits = (1 - share) * logits.log_softmax(-1) + share * by_text
         logits = logits + self.gains(rows)
-        logits[self.facts["n_fitted"] :] += self.facts["new_item_bias"]
         return logits.log_softmax(-1)
 
     @torch.no_grad()
