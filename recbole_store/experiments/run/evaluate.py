@@ -15,6 +15,7 @@ from recbole_store.experiments.results.rank_metrics import is_by_rank, per_user
 from recbole_store.experiments.run.ranked_lists import (
     ListRecorder,
     Popularity,
+    RankedLists,
     ranks_by_popularity,
 )
 
@@ -28,7 +29,7 @@ class Tested(NamedTuple):
     """What a model showed on the test split, by name of the test, the run's own first."""
 
     metrics: dict[str, dict]  # RecBole's
-    lists: dict[str, tuple]  # users, targets, ranked lists; empty for sampled candidates
+    lists: dict[str, RankedLists]  # empty for sampled candidates
     certain: dict[str, dict]  # k -> share of users whose top k is certainly exact; of beam searches
     seconds: dict[str, float]
 

@@ -16,12 +16,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recbole_store.experiments.run.new_item_bias import can_be_raised, choose_bias, raised
+from recbole_store.experiments.run.fingerprint import NEW_ITEM_RULES
+from recbole_store.experiments.run.new_item_bias import (
+    can_be_raised,
+    choose_bias,
+    gain_of_bias,
+    raised,
+)
+from recbole_store.experiments.run.ranked_lists import ListRecorder, RankedLists
 from recbole_store.generator.beam_search import Beams
 from recbole_store.generator.reserved_places import Pairs, with_reserved_places
 from recbole_store.tokenizer.quantizers.base import NOTHING
 
-USERS_FOR_BIAS = 2048  # of validation, on whom the bias of new items is chosen
 RESERVED = 0.1  # TIGER's share of places for unseen items
 NEAREST_TO = 10  # items at a history's end whose mean the nearest neighbours are near to
 
@@ -32,8 +38,9 @@ def test_cold(trainer, valid_data, test_data, config) -> dict:
     Afterwards the cold items have joined the model's catalogue.
 
     Returns:
-        ``n_items`` and ``n_users`` (cold ones), ``bias`` (None for a model without one) and
-        ``metrics``: slice -> RecBole's metrics, none for a slice without users.
+        ``n_items`` and ``n_users`` (cold ones), ``rules`` (the number of what became of new
+        items), ``bias`` (None for a model without one) and ``metrics``: slice -> RecBole's metrics,
+        none for a slice without users.
     """
     model, dataset = trainer.model, test_data._dataset
     cold = dataset.cold_items
@@ -55,25 +62,25 @@ def test_cold(trainer, valid_data, test_data, config) -> dict:
         is_best = True
         return found
 
-    # Validation has warm targets alone.
-    some = torch.arange(len(valid_data._dataset.inter_feat)) < USERS_FOR_BIAS
+    def lists_of_validation(excluded: Tensor) -> RankedLists:  # which has warm targets alone
+        every = torch.ones(len(valid_data._dataset.inter_feat), dtype=torch.bool)
+        with ListRecorder(trainer, config) as recorder:
+            measure(every, excluded, data=valid_data)
+        return recorder.table()
+
     metrics = {"warm/before": measure(~of_cold, cold)}
-    before = _recall(measure(some, cold, data=valid_data))
     if hasattr(model, "admit_new_items"):
         model.admit_new_items()
     metrics["warm/after"] = measure(~of_cold)
     metrics["cold/full"] = measure(of_cold)
     metrics["cold/only"] = measure(of_cold, warm)
     bias = None
-    if before is not None and can_be_raised(model):
+    if can_be_raised(model):
+        known, new = lists_of_validation(cold), lists_of_validation(warm)
+        k = min(10, max(config["topk"]))
         trainer.model = stand_in = raised(model, cold)
         try:
-
-            def recall(candidate: float) -> float:
-                stand_in.new_item_bias = candidate
-                return _recall(measure(some, data=valid_data))
-
-            bias = stand_in.new_item_bias = choose_bias(recall, before, int(some.sum()))
+            bias = stand_in.new_item_bias = choose_bias(known, new, k, gain_of_bias(model))
             metrics["warm/after/bias"] = measure(~of_cold)
             metrics["cold/full/bias"] = measure(of_cold)
         finally:
@@ -97,13 +104,13 @@ def test_cold(trainer, valid_data, test_data, config) -> dict:
             metrics["warm/after/nearest_reserved"] = measure(~of_cold)
         finally:
             trainer.model = model
-    return {"n_items": len(cold), "n_users": int(of_cold.sum()), "bias": bias, "metrics": metrics}
-
-
-def _recall(metrics: dict) -> float | None:
-    """Recall@10, or at the largest cut-off there is; None where it is not measured."""
-    cuts = sorted(int(key.partition("@")[2]) for key in metrics if key.startswith("recall@"))
-    return metrics[f"recall@{10 if 10 in cuts else cuts[-1]}"] if cuts else None
+    return {
+        "n_items": len(cold),
+        "n_users": int(of_cold.sum()),
+        "rules": NEW_ITEM_RULES,
+        "bias": bias,
+        "metrics": metrics,
+    }
 
 
 @torch.no_grad()

@@ -36,6 +36,10 @@ RESULT_VERSIONS = {
     "TextTower": 1,
     OTHERS: 1,
 }
+# What becomes of new items; beside the model's number it tells runs with `cold_items` apart, which
+# alone depend on it. Since 2 they are like a history by the LLM's states as well, and their bias is
+# chosen on all of validation.
+NEW_ITEM_RULES = 2
 
 # Settings that change no figure, and why.
 NOT_HASHED = {
@@ -58,9 +62,10 @@ VERSIONS_HASHED = ("recbole", "torch")
 _DATA_SUFFIXES = {".inter", ".item", ".user", ".kg", ".link", ".net", ".jsonl"}
 
 
-def result_version(model: str) -> int:
-    """The number of the model's defaults and code."""
-    return RESULT_VERSIONS[model if model in PLUGIN_MODELS else OTHERS]
+def result_version(model: str, settings: dict) -> int:
+    """The number of the model's defaults and code, as far as a run's settings use it."""
+    version = RESULT_VERSIONS[model if model in PLUGIN_MODELS else OTHERS]
+    return version + NEW_ITEM_RULES - 1 if settings.get("cold_items") else version
 
 
 def hashed_settings(model: str, dataset: str, settings: dict) -> dict:
@@ -125,7 +130,7 @@ def identity(model: str, dataset: str, settings: dict, variant: str = "") -> dic
         ``model_sha256``.
     """
     parts = {
-        "result_version": result_version(model),
+        "result_version": result_version(model, settings),
         "hashed_settings": hashed_settings(model, dataset, settings),
         "data_sha256": data_checksums(dataset, settings),
         "model_sha256": model_checksums(model, settings),

@@ -2,18 +2,19 @@
 
 A model that has never seen an item chosen ranks it below most others. One number, added to the
 scores of all new items, trades known items' places for theirs; no target of a new item is needed
-to choose it, only validation users whose target is known.
+to choose it, only validation users whose target is known. Where new items rank too high as they
+are, it is below 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Tensor, nn
+
+from recbole_store.experiments.run.ranked_lists import RankedLists, ranks_of_targets
 
 MOST_LOSS = 0.03  # of known targets' Recall@10
 HIGHEST = 16.0  # of log-probabilities: nothing but new items
-STEPS = 14  # halvings, at most: scores may be log-probabilities, or cosines that differ by .01
+_LESS = 1e-3  # than the bias at which the first of the users loses the target
 
 
 class RaisesNewItems(nn.Module):
@@ -34,29 +35,33 @@ class RaisesNewItems(nn.Module):
         return scores
 
 
-def choose_bias(recall: Callable[[float], float], before: float, n_users: int) -> float:
-    """The highest bias at which known items lose no more than MOST_LOSS.
+def choose_bias(known: RankedLists, new: RankedLists, k: int, gain: float = 1.0) -> float:
+    """The highest bias at which users lose no more than MOST_LOSS of their targets.
+
+    Two lists of each user say for every bias what the list of all items holds, so a model ranks
+    twice, and all of validation, where a search would have it rank again for every bias.
 
     Args:
-        recall: bias -> Recall@10 of known targets, once new items have joined; it falls.
-        before: the same before they joined.
-        n_users: of whom it is the mean: closer than one of them to the limit none can come.
+        known: lists of known items alone, once new items have joined.
+        new: lists of new items alone, of the same users; k items at least in both, if there are.
+        k: items of the list that is to hold the targets.
+        gain: of a new item's score by a bias of 1.
 
-    Example: recall falls from .100 by .001 with each unit of bias, before .101 -> about 2.03
+    Example: three targets, in their users' lists until new items gain 0.4, 0.1 and 2.0 more; one
+    may be lost -> 0.25, between the first and the second that is
     """
-    low, high = 0.0, HIGHEST
-    allowed = (1 - MOST_LOSS) * before
-    kept = recall(low)
-    for _ in range(STEPS):
-        if kept < allowed + 1 / n_users:
-            break
-        middle = (low + high) / 2
-        found = recall(middle)
-        if found >= allowed:
-            low, kept = middle, found
-        else:
-            high = middle
-    return low
+    places = ranks_of_targets(known.items[:, :k], known.targets) - 1
+    hit = places >= 0
+    places = places[hit, None]
+    of_targets = known.scores[hit].gather(1, places)
+    # So many new items have to be before a target that it goes.
+    of_new = new.scores[hit].gather(1, k - 1 - places)
+    limits = ((of_targets - of_new) / gain).squeeze(1).sort().values
+    limits = limits.clamp(-HIGHEST, HIGHEST).tolist()
+    n_lost = int(MOST_LOSS * len(limits))
+    if n_lost == 0:
+        return limits[0] - _LESS if limits else 0.0
+    return (limits[n_lost - 1] + limits[n_lost]) / 2
 
 
 def can_be_raised(model) -> bool:
@@ -69,3 +74,8 @@ def can_be_raised(model) -> bool:
 def raised(model, cold: Tensor):
     """What takes ``new_item_bias``: the model itself, or a stand-in that adds it."""
     return model if hasattr(model, "new_item_bias") else RaisesNewItems(model, cold)
+
+
+def gain_of_bias(model) -> float:
+    """Of a new item's score by a bias of 1: one that a model knows counts as its heads do."""
+    return model.item_head_share if hasattr(model, "new_item_bias") else 1.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,12 +30,18 @@ def ranked_items(scores: Tensor | Beams, length: int) -> Tensor:
     Args:
         scores: a model's beams, or fp [B, n_items] with -inf for what is not to be ranked.
     """
+    return scored_items(scores, length)[0]
+
+
+def scored_items(scores: Tensor | Beams, length: int) -> tuple[Tensor, Tensor]:
+    """:func:`ranked_items`, and their scores, fp32 [B, length]; -inf where there is none."""
     if isinstance(scores, Beams):
-        items = scores.item_ids[:, :length]
+        items, best = scores.item_ids[:, :length], scores.log_probs[:, :length]
     else:
         best, items = scores.topk(min(length, scores.size(1)))
         items = items.masked_fill(best == -torch.inf, 0)
-    return F.pad(items, (0, length - items.size(1))).cpu()
+    empty = (0, length - items.size(1))
+    return F.pad(items, empty).cpu(), F.pad(best.float(), empty, value=-torch.inf).cpu()
 
 
 def ranks_of_targets(items: Tensor, targets: Tensor) -> Tensor:
@@ -46,17 +53,29 @@ def ranks_of_targets(items: Tensor, targets: Tensor) -> Tensor:
     return torch.where(is_target.any(1), is_target.int().argmax(1) + 1, 0)
 
 
+class RankedLists(NamedTuple):
+    """What n users with a target each were recommended."""
+
+    users: Tensor  # int64 [n]
+    targets: Tensor  # item_ids [n]
+    items: Tensor  # item_ids, the best first, [n, length]; 0 where there is none
+    scores: Tensor  # fp32 [n, length]; -inf where there is none
+
+
 class ListRecorder:
     """Keeps the ranked lists that go through a trainer's evaluation.
 
     Use: ``with ListRecorder(trainer, config) as recorder: trainer.evaluate(...)``.
+
+    Attributes:
+        length: items of a list.
     """
 
     def __init__(self, trainer, config):
         self._collector, self._user_field = trainer.eval_collector, config["USER_ID_FIELD"]
         # RecBole's own length: among equal scores a longer list might begin with others.
-        self._length = max(config["topk"])
-        self._parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.length = max(config["topk"])
+        self._parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
     def __enter__(self) -> ListRecorder:
         self._collect = self._collector.eval_batch_collect
@@ -72,16 +91,17 @@ class ListRecorder:
             return
         rows, targets = positive_u.cpu(), positive_i.cpu()
         users = interaction[self._user_field].cpu()[rows]
-        self._parts.append((users, targets, ranked_items(scores, self._length)[rows]))
+        items, best = scored_items(scores, self.length)
+        self._parts.append((users, targets, items[rows], best[rows]))
 
-    def table(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Users, targets and lists of all batches, by user and target."""
+    def table(self) -> RankedLists:
+        """The lists of all batches, by user and target."""
         parts = self._parts
         if isinstance(self._collector, SharedCollector):
             parts = ranks.all_in_turn(parts)
-        users, targets, items = (torch.cat(part) for part in zip(*parts, strict=True))
-        order = np.lexsort((targets.numpy(), users.numpy()))
-        return users[order], targets[order], items[order]
+        whole = RankedLists(*(torch.cat(part) for part in zip(*parts, strict=True)))
+        order = np.lexsort((whole.targets.numpy(), whole.users.numpy()))
+        return RankedLists(*(part[order] for part in whole))
 
 
 class Popularity:
@@ -172,16 +192,16 @@ def write_lists(
     path: Path,
     dataset,
     popularity: Popularity,
-    tables: dict[str, tuple[Tensor, Tensor, Tensor]],
+    tables: dict[str, RankedLists],
     by_popularity: Tensor | None = None,
 ) -> None:
     """Write ``ranked.npz``: a row for each test target, ordered by raw user id.
 
     Args:
-        tables: "unfiltered" and "filtered" -> users, targets and lists, row by row the same users.
+        tables: "unfiltered" and "filtered" -> lists, row by row of the same users.
         by_popularity: the same users' :func:`ranks_by_popularity`, under the run's own filter.
     """
-    users, targets, _ = tables["unfiltered"]
+    users, targets, *_ = tables["unfiltered"]
     raw_users = dataset.field2id_token[dataset.uid_field][users.numpy()].astype(str)
     raw_ids = dataset.field2id_token[dataset.iid_field].astype(str)
     order = np.lexsort((raw_ids[targets.numpy()], raw_users))
@@ -197,7 +217,7 @@ def write_lists(
         arrays["same_day"] = popularity.same_day[users.numpy()][order]
     if by_popularity is not None:
         arrays["ranks_by_popularity"] = by_popularity.numpy()[order].astype(np.int32)
-    for name, (_, its_targets, items) in tables.items():
+    for name, (_, its_targets, items, _) in tables.items():
         arrays[f"items_{name}"] = items.numpy()[order].astype(np.int32)
         places = ranks_of_targets(items, its_targets)
         arrays[f"ranks_{name}"] = places.numpy()[order].astype(np.int32)

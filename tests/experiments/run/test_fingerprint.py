@@ -249,4 +249,13 @@ def test_identity():
     parts = {key: value for key, value in said.items() if key not in ("variant", "protocol_hash")}
     versions = {"recbole": "1.2.1", "torch": torch.__version__}
     assert hash_of_parts("SASRec", "ml-100k", versions, **parts) == said["protocol_hash"]
-    assert fingerprint.result_version("SASRec") == said["result_version"]
+    assert fingerprint.result_version("SASRec", settings) == said["result_version"]
+
+
+def test_what_becomes_of_new_items_tells_the_runs_apart_that_have_some(monkeypatch):
+    settings = resolve("Neighbours", "ml-100k", [], {})
+    of_cold = {**settings, "cold_items": 0.05}
+    before = [protocol_hash("Neighbours", "ml-100k", each) for each in (settings, of_cold)]
+    monkeypatch.setattr(fingerprint, "NEW_ITEM_RULES", fingerprint.NEW_ITEM_RULES + 1)
+    after = [protocol_hash("Neighbours", "ml-100k", each) for each in (settings, of_cold)]
+    assert before[0] == after[0] and before[1] != after[1]

@@ -272,6 +272,16 @@ def test_cold_items_have_a_table_for_each_of_recall_and_ndcg():
     assert table.title.endswith("MRR@10") and table.rows[0][-1].startswith("0.0500")
 
 
+def test_what_earlier_rules_made_of_new_items_is_marked():
+    """Of some rows of a table; where all are alike, nothing is to be told."""
+    runs = [cold_run("STORE", 1, 0.2), cold_run("Pop", 1, 0.1)]
+    (table,) = cold_tables(runs, "")
+    assert [row[0] for row in table.rows] == ["STORE", "Pop"] and "‡" not in str(table.notes)
+    runs[1].result["cold"]["rules"] = 2
+    (table,) = cold_tables(runs, "")
+    assert [row[0] for row in table.rows] == ["STORE ‡", "Pop"] and "‡ Made by" in str(table.notes)
+
+
 def test_without_cold_items_there_is_no_such_table():
     assert cold_tables([planted("A"), planted("B", BAD)], "") == []
 
