@@ -15,9 +15,10 @@ from recbole.data import data_preparation
 from recbole.data.dataloader import FullSortEvalDataLoader
 
 from recbole_store.errors import NoCodesError, SettingsError
-from recbole_store.experiments.run import run
+from recbole_store.experiments.run import evaluate_cold, run
 from recbole_store.experiments.run.build import build
 from recbole_store.experiments.run.evaluate_cold import NearestNeighbours
+from recbole_store.experiments.run.new_item_bias import MOST_LOSS, choose_bias, raised
 from recbole_store.experiments.run.run import run_model
 from recbole_store.model.alignment import Alignment
 from recbole_store.plugin.cold_items import histories_without_cold
@@ -336,6 +337,42 @@ def test_id_models_run_under_the_same_rules(planted, tmp_path):
         by_bias = ["warm/after/bias", "cold/full/bias"] if model == "SASRecAll" else []
         assert list(cold["metrics"]) == [*SLICES, *by_bias]
         assert cold["metrics"]["cold/only"]["recall@10"] == 1.0  # six items
+
+
+@pytest.mark.parametrize("model", ["SASRecAll", "STORE"])
+def test_what_is_lost_of_validation_is_what_was_said(
+    model, tiny_llm, planted, tmp_path, monkeypatch
+):
+    """Ranked once more with the chosen bias, validation has lost 3% and no target too many."""
+    found = []
+
+    def choose(known, new, k, gain):
+        found.append(choose_bias(known, new, k, gain))
+        return found[-1]
+
+    def test_cold(trainer, valid_data, test_data, config) -> dict:
+        told = evaluate_cold.test_cold(trainer, valid_data, test_data, config)
+        of_run, dataset = trainer.model, valid_data._dataset
+        trainer.model = raises = raised(of_run, test_data._dataset.cold_items)
+        for hidden, bias in ((test_data._dataset.cold_items, 0.0), (None, found[0])):
+            dataset.also_excluded, raises.new_item_bias = hidden, bias
+            recall = trainer.evaluate(valid_data, load_best_model=False)["recall@10"]
+            found.append(round(recall * len(dataset)))
+        raises.new_item_bias, trainer.model = 0.0, of_run
+        return told
+
+    monkeypatch.setattr(evaluate_cold, "choose_bias", choose)
+    monkeypatch.setattr(run, "test_cold", test_cold)
+    changes = {"cold_items": 0.1, "epochs": 2}
+    if model == "STORE":
+        changes |= {"item_head_weight": 1.0, "item_head_share": 0.7, "item_vector_size": 16}
+        settings = store_settings(tiny_llm, planted, **changes)
+    else:
+        typed = {"data_path": str(planted), "gpu_id": ""}
+        settings = {**resolve(model, "planted", [], typed), "show_progress": False, **changes}
+    cold_run(model, settings, tmp_path)
+    _, before, after = found
+    assert before - after == int(MOST_LOSS * before) > 3
 
 
 def test_the_best_epoch_is_tested_where_no_user_has_a_known_target(

@@ -8,6 +8,7 @@ are, it is below 0.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from recbole_store.experiments.run.ranked_lists import RankedLists, ranks_of_targets
@@ -43,7 +44,8 @@ def choose_bias(known: RankedLists, new: RankedLists, k: int, gain: float = 1.0)
 
     Args:
         known: lists of known items alone, once new items have joined.
-        new: lists of new items alone, of the same users; k items at least in both, if there are.
+        new: lists of new items alone, but for the targets, which no evaluation hides; of the same
+            users.
         k: items of the list that is to hold the targets.
         gain: of a new item's score by a bias of 1.
 
@@ -54,8 +56,10 @@ def choose_bias(known: RankedLists, new: RankedLists, k: int, gain: float = 1.0)
     hit = places >= 0
     places = places[hit, None]
     of_targets = known.scores[hit].gather(1, places)
+    is_target = new.items == new.targets[:, None]
+    of_new = new.scores.masked_fill(is_target, -torch.inf).sort(descending=True).values
     # So many new items have to be before a target that it goes.
-    of_new = new.scores[hit].gather(1, k - 1 - places)
+    of_new = of_new[hit].gather(1, k - 1 - places)
     limits = ((of_targets - of_new) / gain).squeeze(1).sort().values
     limits = limits.clamp(-HIGHEST, HIGHEST).tolist()
     n_lost = int(MOST_LOSS * len(limits))

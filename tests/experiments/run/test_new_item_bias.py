@@ -17,10 +17,12 @@ N_KNOWN, N_NEW, K = 30, 8, 5
 
 
 def both_lists(scores: torch.Tensor, targets: torch.Tensor) -> tuple[RankedLists, RankedLists]:
-    """Of known items alone and of new ones alone, which have the last numbers."""
+    """Of known items alone and of new ones, which have the last numbers; targets are in both."""
     is_new = torch.arange(scores.size(1)) > N_KNOWN
     users, found = torch.arange(len(scores)), []
     for hidden in (is_new, ~is_new):
+        hidden = hidden.repeat(len(scores), 1)
+        hidden[users, targets] = False
         items, best = scored_items(scores.masked_fill(hidden, -torch.inf), K + 2)
         found.append(RankedLists(users, targets, items, best))
     return tuple(found)
