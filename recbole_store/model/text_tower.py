@@ -19,7 +19,6 @@ from recbole_store.generator.company import Company, likeness_to_history, summed
 from recbole_store.generator.like_items import like_by_vectors
 from recbole_store.generator.windows import with_targets
 from recbole_store.llm.precision import use_bf16
-from recbole_store.model.heads import NEW_ITEMS_STATES
 from recbole_store.model.window_targets import WindowTargets
 from recbole_store.processes.status import SILENT, Status
 from recbole_store.tokenizer.co_occurrence import training_co_occurrence
@@ -114,7 +113,6 @@ class TextTower(WindowTargets, SequentialRecommender):
             if self.has_joined:  # as STORE's new items gain
                 unit = F.normalize(self.features, dim=-1)
                 history = summed_history(unit[item_seq], item_seq, lengths)
-                gain = history @ unit[self.cold_items].T
-                weight = NEW_ITEMS_STATES * self.likeness_weight
-                scores[:, self.cold_items] = scores[:, self.cold_items] + weight * gain
+                gain = self.likeness_weight * history @ unit[self.cold_items].T
+                scores[:, self.cold_items] = scores[:, self.cold_items] + gain
         return scores

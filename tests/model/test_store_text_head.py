@@ -19,7 +19,6 @@ from torch.testing import assert_close
 
 from recbole_store.generator.company import likeness_to_history
 from recbole_store.model import store
-from recbole_store.model.heads import NEW_ITEMS_STATES
 from recbole_store.model.store import TEXT_SHARE
 from recbole_store.tokenizer.quantizers.base import TOWER_VECTOR
 
@@ -151,7 +150,7 @@ def test_new_items_gain_by_the_states_of_the_llm(prepared, tokenized, monkeypatc
     unit = F.normalize(model.points, dim=-1)
     alike = likeness_to_history(unit, batch["item_id_list"], batch["item_length"])
     gain = torch.zeros_like(before)
-    gain[:, new] = NEW_ITEMS_STATES * 3.0 * alike[:, new] + 0.5
+    gain[:, new] = 3.0 * alike[:, new] + 0.5
     assert_close(after[:, 1:], (before + gain)[:, 1:].log_softmax(-1), rtol=1e-4, atol=1e-4)
     assert alike[:, new].abs().max() > 0.01
 

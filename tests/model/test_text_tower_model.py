@@ -12,7 +12,6 @@ from recbole_store.experiments.run import evaluate_cold
 from recbole_store.experiments.run import run as run_module
 from recbole_store.experiments.run.run import run_model
 from recbole_store.generator.company import likeness_to_history
-from recbole_store.model.heads import NEW_ITEMS_STATES
 from recbole_store.settings.resolve import resolve
 
 
@@ -71,7 +70,7 @@ def test_new_items_gain_by_likeness_of_features(run, monkeypatch):
         unit = F.normalize(model.features, dim=-1)
         alike = likeness_to_history(unit, batch["item_id_list"], batch["item_length"])
     gain = torch.zeros_like(before)
-    gain[:, model.cold_items] = NEW_ITEMS_STATES * 4 * alike[:, model.cold_items]
+    gain[:, model.cold_items] = 4 * alike[:, model.cold_items]
     assert_close(after - before, gain, rtol=1e-3, atol=1e-4)
     assert gain.abs().max() > 0.1
 

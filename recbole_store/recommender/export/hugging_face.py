@@ -106,7 +106,6 @@ def _fill(store, part: Path) -> None:
         "together_weight": model.together_weight or 0.0,
         "together_of": LAST,
         "likeness_weight": model.likeness_weight or 0.0,
-        "new_item_likeness_weight": model.heads().states_weight if model.heads_rank else 0.0,
         "new_item_bias": store.new_item_bias if model.heads_rank else 0.0,
         "gain_decay": DECAY,
         "pooled_decay": tower.DECAY,

@@ -134,7 +134,7 @@ class Store:
             summed = weights @ t["likeness_vectors"][rows]
             found = found + facts["likeness_weight"] * (t["likeness_vectors"] @ summed)
         if "new_item_vectors" in t:
-            summed = facts["new_item_likeness_weight"] * weights @ t["new_item_vectors"][rows]
+            summed = facts["likeness_weight"] * weights @ t["new_item_vectors"][rows]
             found = found + t["is_new"] * (t["new_item_vectors"] @ summed)
         if "is_new" in t:
             found = found + t["is_new"] * facts["new_item_bias"]
