@@ -16,6 +16,7 @@ import yaml
 import run_recbole_store
 from recbole_store.cli import typed_properties
 from recbole_store.experiments.comparison import runner
+from recbole_store.experiments.run import run
 
 SCRIPT = Path(__file__).resolve().parent.parent / "run_recbole_store.py"
 N_USERS, N_ITEMS = 300, 60  # of the planted data
@@ -331,6 +332,23 @@ def test_quick_baseline_beside_committed_results(command, capsys):
     again = ["--resume=quick", beside[0]]
     assert exit_status(again) == 0
     assert table_of(capsys.readouterr().out)[0] == names
+
+
+def test_a_run_that_goes_on_is_kept_where_it_was_to_be(command, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "test_model", stop)
+        words = command("--results=kept", "--run_dir=one", model="BPR", epochs=1)
+        assert exit_status(words) == 130
+    assert not Path("kept").exists()
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert exit_status(["--resume=../one"]) == 0
+    assert Path("../kept/planted/BPR-seed2020.json").is_file() and not Path("kept").exists()
+    assert exit_status(["--resume=../one", "--results=other"]) == 0
+    assert Path("other/planted/BPR-seed2020.json").is_file()
 
 
 def test_a_single_run_always_runs_but_replaces_no_other_one_unasked(command, capsys):

@@ -62,6 +62,8 @@ class Request:
     def of_folder(self, folder: Path) -> Request:
         """The request of a run that was cut off, from its folder.
 
+        It is kept where it was to be kept when it began, unless another results folder is named.
+
         Raises:
             SettingsError: the folder holds no run.
         """
@@ -74,6 +76,7 @@ class Request:
             files=[folder / SETTINGS],
             compared_with=begun["models"],
             run_dir=folder,
+            results=self.results or (Path(begun["results"]) if "results" in begun else None),
             begun=begun,
         )
 

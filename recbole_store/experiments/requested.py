@@ -118,6 +118,7 @@ def _run_model(request: Request, run: Run, settings: dict, run_dir: Path) -> Non
             again=request.again,
             profile=profile_for(request, run.dataset, (run.model, run.variant_file or run.variant)),
             verbosity=request.verbosity,
+            results=request.results,
         )
     except Exception as error:
         # Into the run's log as well: a comparison names it as the place to look.

@@ -79,6 +79,7 @@ def run_model(
     again: bool = False,
     profile: Profile | None = None,
     verbosity: str = NORMAL,
+    results: Path | None = None,
 ) -> dict:
     """Train, validate and test one model; the result also goes to ``run_dir/result.json``.
 
@@ -92,6 +93,8 @@ def run_model(
         again: whether to begin anew, whatever the folder holds.
         profile: that the settings are by; the log and result.json say so.
         verbosity: how much the console is told, see :mod:`recbole_store.experiments.run.logs`.
+        results: the results folder that whoever calls keeps the run in; one that is cut off tells
+            whoever goes on with it.
 
     Returns:
         The content of result.json.
@@ -109,6 +112,7 @@ def run_model(
             "model": model_name,
             "dataset": dataset_name,
             "models": list(models) or [model_name],
+            "results": str(results.resolve()) if results else None,
         }
 
         def begin() -> dict | None:

@@ -34,6 +34,7 @@ _KNOWN_BY = {"model": TEXT, "variant": ANY_TEXT, "dataset": TEXT, "models": [TEX
 _KNOWN_BY |= {"protocol_hash": TEXT, "hashed_settings": OBJECT}
 _CHOICE = {"settings": OBJECT, "why": TEXT}
 _PROFILE = {"name": TEXT, "said": ANY_TEXT, "settings": OBJECT, "choices": [_CHOICE]}
+_MAY_HOLD = {"profile": _PROFILE, "results": TEXT}
 
 
 @contextmanager
@@ -103,16 +104,15 @@ def write_identity(folder: Path, identity: dict, settings: dict) -> None:
 
     Args:
         identity: model, variant, dataset, models of the comparison, what
-            :func:`recbole_store.experiments.run.fingerprint.identity` says, and ``profile``, where
-            the settings are by one.
+            :func:`recbole_store.experiments.run.fingerprint.identity` says, ``profile``, where the
+            settings are by one, and ``results``, where it is kept in a results folder.
         settings: as resolved; the data's place is kept in full, whoever goes on from elsewhere.
     """
     data_path = str(Path(settings["data_path"]).resolve()) if "data_path" in settings else None
     whole = {**settings, **({"data_path": data_path} if data_path else {})}
     replace_file(folder / SETTINGS, _json(whole))
     known = {key: identity[key] for key in _KNOWN_BY}
-    if identity.get("profile"):
-        known["profile"] = identity["profile"]
+    known |= {key: identity[key] for key in _MAY_HOLD if identity.get(key)}
     replace_file(folder / IDENTITY, _json(known))
 
 
@@ -127,7 +127,7 @@ def read_identity(folder: Path) -> dict:
         found = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(found, dict) or not all(key in found for key in _KNOWN_BY):
             raise ValueError("it lacks what a run is known by")
-        if said := complaint(found, {**_KNOWN_BY, "profile?": _PROFILE}):
+        if said := complaint(found, _KNOWN_BY | {f"{key}?": of for key, of in _MAY_HOLD.items()}):
             raise ValueError(said)
     except (OSError, ValueError, RecursionError) as error:
         said = getattr(error, "strerror", None) or error
