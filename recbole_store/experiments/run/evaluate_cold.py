@@ -2,8 +2,8 @@
 
 Slices: ``warm/before`` and ``warm/after`` are test users with a known target, before and after the
 cold items join the catalogue; ``cold/full`` and ``cold/only`` users whose target is cold, against
-the full catalogue and among cold items. ``.../bias`` raises cold items' scores as far as known
-targets of validation lose 3% of their recall; for a model whose scores cannot be raised,
+the full catalogue and among cold items. ``.../bias`` raises cold items' scores, or lowers them,
+until known targets of validation lose 3% of their recall; for a model whose scores it cannot raise,
 ``.../reserved`` keeps one place in ten for cold items. ``.../nearest`` are nearest neighbours on
 what the tokenizer knows of items, instead of the model, and ``.../nearest_reserved`` both.
 """

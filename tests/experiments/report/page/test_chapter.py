@@ -56,7 +56,7 @@ def test_draws_of_new_items_have_a_sentence_of_their_own(tmp_path):
     assert chapter.answer == said + "STORE 12.5%; Pop 12.5%." and chapter.charts == []
     chapter.runs[1].result["cold"]["metrics"]["cold/full/bias"] = {"recall@10": 0.25}
     (other,) = chapters_of(chapter.runs, {})
-    assert "STORE, raised 25.0%; Pop 12.5%." in other.answer
+    assert "STORE at a loss of 3% 25.0%; Pop 12.5%." in other.answer
     assert any("cold items" in table.title for table in chapter.tables)
     assert not any("published" in table.title for table in chapter.tables)
 
