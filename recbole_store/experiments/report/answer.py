@@ -72,10 +72,8 @@ def sentence(pair: Pair, more: str = "") -> str:
 
 def _on_new_items(runs: list[KeptRun], every: list[Summary]) -> str:
     metric = f"recall@{runs[0].valid_metric.partition('@')[2] or 10}"
-    ways = {
-        "cold/full/bias": " at a loss of 3%",
-        "cold/full": "",
-    }  # the bias is validation's choice
+    # The bias is validation's choice.
+    ways = {"cold/full/bias": " at a loss of 3%", "cold/full": ""}
     shares = []
     for summary in every:
         for way, said in ways.items():
