@@ -45,10 +45,11 @@ class Heads(NamedTuple):
         """Whether items gain whose texts are like the history's by the LLM's states.
 
         New ones do, whatever others are alike by: the tower learnt from known items alone what
-        follows what. On a draw of Beauty's cold items that no result has, a text tower with STORE's
-        gains found .058 of them before and .092 since, at a loss of known targets of 1.2% and 2.7%;
-        raised to a loss of 3%, .091 and .098, at an NDCG@10 of .056 and .074. Twice the weight
-        found no more, and without a bias cost 4.6%; the states in the tower's place found .090.
+        follows what. On the test of a draw of Beauty's cold items that no result has, a text tower
+        with STORE's gains found .058 of them before and .092 since, at a loss of known targets of
+        1.2% and 2.7%; raised to a loss of 3%, .091 and .098, at an NDCG@10 of .056 and .074. Twice
+        the weight found no more, and without a bias cost 4.6%; the states in the tower's place
+        found .090.
         """
         by_states = self.likeness_by == STATES or self.is_raised is not None
         return self.likeness_weight > 0 and by_states

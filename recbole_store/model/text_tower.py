@@ -111,8 +111,9 @@ class TextTower(WindowTargets, SequentialRecommender):
             alike = likeness_to_history(items, item_seq, lengths)
             scores = scores + self.likeness_weight * alike
             if self.has_joined:  # as STORE's new items gain
-                unit = F.normalize(self.features, dim=-1)
-                history = summed_history(unit[item_seq], item_seq, lengths)
-                gain = self.likeness_weight * history @ unit[self.cold_items].T
+                states = F.normalize(self.features[item_seq], dim=-1)
+                history = summed_history(states, item_seq, lengths)
+                cold = F.normalize(self.features[self.cold_items], dim=-1)
+                gain = self.likeness_weight * history @ cold.T
                 scores[:, self.cold_items] = scores[:, self.cold_items] + gain
         return scores
